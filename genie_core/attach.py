@@ -90,15 +90,21 @@ def _invoke(
 
 
 def add(plan: "Plan") -> "Steps[list[Printed]]":
-    """Attach every network of the plan in order; their final results. Raises after undoing everything."""
+    """Attach every network of the plan; their final results in its order. Raises after undoing everything.
+
+    One after the other, or batch by batch: those of a batch side by side (batches.py).
+    """
     yield Save(plan)
     results: list[Printed] = []
     try:
-        for index, attachment in enumerate(plan.attachments):
-            results.append(NO_RESULT)  # attempted from here on
-            results[index] = printed = yield from add_network(plan, index)
-            yield Attached(plan, index, printed.text)
-            require_subnet(attachment, printed.result)
+        for batch in plan.batches or [[index] for index in range(len(plan.attachments))]:
+            results += [NO_RESULT] * len(batch)  # attempted from here on
+            if len(batch) == 1:
+                yield from _attach(plan, batch[0], results)
+            else:
+                from genie_core.side_by_side import advance
+
+                yield from advance([_attach(plan, index, results) for index in batch])
         if _has_several(plan):
             from genie_core.default_routes import settle
 
@@ -107,6 +113,13 @@ def add(plan: "Plan") -> "Steps[list[Printed]]":
         yield from undo(plan, results)
         raise
     return results
+
+
+def _attach(plan: "Plan", index: int, results: "list[Printed]") -> "Steps[None]":
+    """ADD of one network; its result is recorded as soon as it is known, and put at its place among the results."""
+    results[index] = printed = yield from add_network(plan, index)
+    yield Attached(plan, index, printed.text)
+    require_subnet(plan.attachments[index], printed.result)
 
 
 def _has_several(plan: "Plan") -> bool:

@@ -259,13 +259,15 @@ class Plan(Value):
     current one `netns` may be another container's by now; so with another `netns_id` than the path has (edges/store.py,
     namespace_id; "" where it is not known). `failed_releases` counts the DELs that failed. `absent` is what the
     results promise and ADD did not make (edges/podnet.py, never_there). `previous`, for ADD only, is the result of the
-    plugins before Genie in its chain, where they have made the primary interface. `request` is the hash of what the
-    pod asked for when a sync last brought it in line, or began to; "" before the first one.
+    plugins before Genie in its chain, where they have made the primary interface. `batches`, for ADD only, are
+    the indexes of the attachments that are made side by side, in the plan's order; () for one after the other.
+    `request` is the hash of what the pod asked for when a sync last brought it in line, or began to; "" before the
+    first one.
     """
 
     __slots__ = (
-        "absent", "attachments", "boot_id", "container_id", "failed_releases", "ifname", "netns", "netns_id", "path",
-        "pod", "previous", "request",
+        "absent", "attachments", "batches", "boot_id", "container_id", "failed_releases", "ifname", "netns", "netns_id",
+        "path", "pod", "previous", "request",
     )  # fmt: skip
 
     def __init__(
@@ -282,7 +284,9 @@ class Plan(Value):
         absent: "Sequence[str]" = (),
         previous: "Result | None" = None,
         request: str = "",
+        batches: "Sequence[Sequence[int]]" = (),
     ) -> None:
+        self.batches: Final = batches
         self.request: Final = request
         self.failed_releases: Final = failed_releases
         self.absent: Final = absent

@@ -100,6 +100,7 @@ class Settings:
         self.result: str = read(_result, "result", "merged")
         self.readiness_file: str = read(_path, "readiness_file", "")
         self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
+        self.parallel_attachments: bool = read(get_bool, "parallel_attachments", False)
         self.smart_selection: SmartSelection = read(_smart_selection, "smart_selection", SmartSelection())
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
         self.policy_engine: bool = read(get_bool, "policy_engine", False)

@@ -203,6 +203,18 @@ class Invoke(Step):
         return f'network "{self.network}"{interface}: plugin {plugin} failed ({verb})'
 
 
+class First(Step):
+    """Start those of these plugins that do not run yet, and wait until one of them has ended.
+
+    The answer is its place among them. What it printed, or its failure, is the answer to its `Invoke`, which follows.
+    """
+
+    __slots__ = ("calls",)
+
+    def __init__(self, calls: "Sequence[Invoke]") -> None:
+        self.calls: Final = calls
+
+
 class PluginMissing(GenieError):
     """A plugin's binary is in none of the directories."""
 

@@ -259,6 +259,12 @@ PLUGIN = Plugin(
             default=0,
             maximum=100_000,
         ),
+        Field(
+            "parallel_attachments",
+            "flag",
+            "networks of one pod that have no order between them are attached side by side",
+            default=False,
+        ),
         Field("readiness_file", "path", "STATUS and ADD say `try again` until this file exists"),
         # no `choices`: CNI-Genie accepts any word, and so does Genie
         Field(

@@ -10,16 +10,7 @@ from select import POLLIN, poll
 from time import monotonic, sleep
 
 from genie_core.edges.locks import STARTING
-from genie_core.errors import (
-    DELEGATE_FAILED,
-    TRY_AGAIN,
-    UNKNOWN_CONTAINER,
-    DelegateFailed,
-    GenieError,
-    InvalidConfig,
-)
-from genie_core.gojson import view
-from genie_core.jsontext import JSONError, decode
+from genie_core.errors import TRY_AGAIN, DelegateFailed, GenieError, InvalidConfig
 from genie_core.spec.conf import check_plugin_type
 from genie_core.spec.request import DELEGATE_MARK, delegate_env
 from genie_core.steps import PluginMissing
@@ -35,30 +26,11 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT_BYTES = 16 << 20
 BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while it is installed (conformance B31)
-_SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
+SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
 _TAIL_BYTES = 4096
-_MAX_CODE = 0xFFFFFFFF  # a `uint` of the runtime's, which would refuse the whole error for a larger one
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _REGULAR = 0o100000
 _NOT_BACK = "a network must not lead back to Genie"
-# Signals as Go names them (syscall/zerrors_linux_amd64.go): by these words people look for "signal: killed"
-_SIGNALS = {
-    1: "hangup",
-    2: "interrupt",
-    3: "quit",
-    4: "illegal instruction",
-    5: "trace/breakpoint trap",
-    6: "aborted",
-    7: "bus error",
-    8: "floating point exception",
-    9: "killed",
-    10: "user defined signal 1",
-    11: "segmentation fault",
-    12: "user defined signal 2",
-    13: "broken pipe",
-    14: "alarm clock",
-    15: "terminated",
-}
 
 
 def find_plugin(type_: str, path: "Sequence[str]") -> str:
@@ -105,11 +77,13 @@ class Delegates:
         self._as_runtime = as_runtime
         self._bin_dirs = bin_dirs
         self._timeout = timeout
-        self._log = log
-        self._cancel = cancel
+        self.log = log
+        self.cancel = cancel
         self._own = own
         self._echo = echo
         self._lock: Lock | None = None
+        # what runs side by side: the process of each step, or why it has none any more
+        self.begun: dict[Invoke, Run | GenieError] = {}
         # each step, whether it succeeded, and the seconds it took
         self.ran: list[tuple[Invoke, bool, float]] = []
 
@@ -149,7 +123,38 @@ class Delegates:
         return [*path, *(directory for directory in self._bin_dirs if directory not in path)]
 
     def invoke(self, step: "Invoke") -> str:
-        """Carry the step out: the plugin's stdout. Raises DelegateFailed with the plugin's own code, PluginMissing."""
+        """The plugin's stdout. Raises DelegateFailed with the plugin's own code, PluginMissing.
+
+        It is started here, unless `edges.beside` has started it and has seen its end.
+        """
+        run = self.begun.pop(step, None) or self.begin(step)
+        if isinstance(run, GenieError):
+            raise run
+        status = 1
+        try:
+            status = self._wait(run)
+            out, err = _content(run.files[1], MAX_OUTPUT_BYTES), _content(run.files[2], _TAIL_BYTES)
+            if err and self._echo:
+                _pass_on(err)
+        finally:
+            seconds = self.note_end(run, succeeded=status == 0)
+        self.log.debug(
+            "delegate",
+            plugin=step.type,
+            network=step.network,
+            interface=step.ifname,
+            delegateVerb=step.verb,
+            status=status,
+            ms=round(seconds * 1000, 1),
+        )
+        if status != 0:
+            from genie_core.edges.delegate_errors import failure
+
+            raise failure(step, status, out, err)
+        return out
+
+    def begin(self, step: "Invoke") -> "Run":
+        """Start the plugin. Raises DelegateFailed, PluginMissing."""
         binary = step.binary
         if not binary or not _is_there(binary):
             binary = self.find(step.type, step.path)
@@ -164,55 +169,42 @@ class Delegates:
         )
         if self._as_runtime:
             del env[DELEGATE_MARK]
-        started = monotonic()
-        status = 1
+        run = Run(step)
         try:
-            status, out, err = self._run(binary, env, step)
-        finally:
-            seconds = monotonic() - started
-            self.ran.append((step, status == 0, seconds))
-        self._log.debug(
-            "delegate",
-            plugin=step.type,
-            network=step.network,
-            interface=step.ifname,
-            delegateVerb=step.verb,
-            status=status,
-            ms=round(seconds * 1000, 1),
-        )
-        if status != 0:
-            raise _failure(step, status, out, err)
-        return out
+            for name in ("stdin", "stdout", "stderr"):
+                run.files.append(_memory_file(name))
+            _fill(run.files[0], step.stdin)
+            run.pid = self._spawn_noted(binary, env, run)
+        except BaseException:
+            self.note_end(run, succeeded=False)
+            raise
+        run.pidfd = _pidfd(run.pid)
+        run.deadline = monotonic() + self._timeout
+        return run
 
-    def _run(self, binary: str, env: "Mapping[str, str]", step: "Invoke") -> tuple[int, str, str]:
-        files = [_memory_file(name) for name in ("stdin", "stdout", "stderr")]
-        try:
-            _fill(files[0], step.stdin)
-            pid = self._spawn_noted(binary, env, files, step)
-            status = self._wait(pid, files, step)
-            err = _content(files[2], _TAIL_BYTES)
-            if err and self._echo:
-                _pass_on(err)
-            return status, _content(files[1], MAX_OUTPUT_BYTES), err
-        finally:
-            for fd in files:
-                posix.close(fd)
+    def note_end(self, run: "Run", *, succeeded: bool) -> float:
+        """Close what the run has open; how many seconds it took."""
+        seconds = monotonic() - run.began
+        self.ran.append((run.step, succeeded, seconds))
+        run.close()
+        return seconds
 
-    def _spawn_noted(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
+    def _spawn_noted(self, binary: str, env: "Mapping[str, str]", run: "Run") -> int:
         """Start the child, noted in the lock file before and after: a kill at any moment leaves a sign of it."""
         if not self._lock:
-            return self._spawn(binary, env, files, step)
-        self._lock.name_delegate(STARTING)
+            return self._spawn(binary, env, run)
+        beside = [other.pid for other in self.begun.values() if isinstance(other, Run)]
+        self._lock.name_delegates(STARTING, *beside)
         pid = 0
         try:
-            pid = self._spawn(binary, env, files, step)
+            pid = self._spawn(binary, env, run)
         finally:
-            self._lock.name_delegate(pid)
+            self._lock.name_delegates(pid, *beside)
         return pid
 
-    def _spawn(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
-        self._cancel.check()
-        actions = [(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
+    def _spawn(self, binary: str, env: "Mapping[str, str]", run: "Run") -> int:
+        self.cancel.check()
+        actions = [(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(run.files)]
         give_up = monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -227,35 +219,70 @@ class Delegates:
                 )
             except OSError as error:
                 if error.errno != ETXTBSY or monotonic() >= give_up:
-                    raise _cannot_execute(step, binary, error) from None
+                    raise _cannot_execute(run.step, binary, error) from None
             sleep(0.1)
-            self._cancel.check()
+            self.cancel.check()
 
-    def _wait(self, pid: int, files: list[int], step: "Invoke") -> int:
+    def _wait(self, run: "Run") -> int:
         """The child's exit status, negative for a signal. What it started does not outlive its failure."""
-        deadline = monotonic() + self._timeout
-        pidfd = _pidfd(pid)
         try:
-            while not _ended(pid, pidfd, min(_SLICE_SECONDS, max(deadline - monotonic(), 0))):
-                self._cancel.check()
-                if monotonic() >= deadline:
-                    raise DelegateFailed(
-                        f"{step.where}: no answer after {self._timeout:g} seconds, so it was killed",
-                        hint="see why the plugin hangs, or raise delegate_timeout_seconds",
-                        code=TRY_AGAIN,
-                    )
-                if any(posix.fstat(fd).st_size > MAX_OUTPUT_BYTES for fd in files):
-                    raise DelegateFailed(
-                        f"{step.where}: printed more than {MAX_OUTPUT_BYTES >> 20} MiB, so it was killed"
-                    )
+            while not run.ends_within(min(SLICE_SECONDS, max(run.deadline - monotonic(), 0))):
+                self.cancel.check()
+                self.refuse_excess(run)
         except BaseException:
-            _kill_group(pid)
-            posix.waitpid(pid, 0)
+            run.kill()
             raise
-        finally:
-            if pidfd >= 0:
-                posix.close(pidfd)
-        return _reap(pid)
+        return _reap(run.pid)
+
+    def refuse_excess(self, run: "Run") -> None:
+        """Raise DelegateFailed where the child has used up its time, or has printed too much."""
+        where = run.step.where
+        if monotonic() >= run.deadline:
+            raise DelegateFailed(
+                f"{where}: no answer after {self._timeout:g} seconds, so it was killed",
+                hint="see why the plugin hangs, or raise delegate_timeout_seconds",
+                code=TRY_AGAIN,
+            )
+        if any(posix.fstat(fd).st_size > MAX_OUTPUT_BYTES for fd in run.files):
+            raise DelegateFailed(f"{where}: printed more than {MAX_OUTPUT_BYTES >> 20} MiB, so it was killed")
+
+
+class Run:
+    """A plugin's process and its files: stdin, stdout, stderr. `deadline` is when it has to end (time.monotonic())."""
+
+    __slots__ = ("began", "deadline", "files", "pid", "pidfd", "step")
+
+    def __init__(self, step: "Invoke") -> None:
+        self.step = step
+        self.began = monotonic()
+        self.deadline = 0.0
+        self.files: list[int] = []
+        self.pid = 0
+        self.pidfd = -1
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait up to so many seconds for its end, and say whether it came."""
+        if self.pidfd >= 0:
+            poller = poll()
+            poller.register(self.pidfd, POLLIN)
+            return bool(poller.poll(seconds * 1000))
+        give_up = monotonic() + seconds
+        while posix.waitid(posix.P_PID, self.pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
+            if monotonic() >= give_up:
+                return False
+            sleep(0.002)  # look often
+        return True
+
+    def kill(self) -> None:
+        """End it, with what it has started, and wait for its end."""
+        _kill_group(self.pid)
+        posix.waitpid(self.pid, 0)
+
+    def close(self) -> None:
+        """Close its files."""
+        for fd in (*self.files, self.pidfd):
+            if fd >= 0:
+                posix.close(fd)
 
 
 def _reap(pid: int) -> int:
@@ -272,20 +299,6 @@ def _pidfd(pid: int) -> int:
         return posix.pidfd_open(pid)
     except OSError:
         return -1
-
-
-def _ended(pid: int, pidfd: int, seconds: float) -> bool:
-    """Wait up to so many seconds for the child's end, and say whether it came."""
-    if pidfd >= 0:
-        poller = poll()
-        poller.register(pidfd, POLLIN)
-        return bool(poller.poll(seconds * 1000))
-    give_up = monotonic() + seconds
-    while posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
-        if monotonic() >= give_up:
-            return False
-        sleep(0.002)  # look often
-    return True
 
 
 def _kill_group(pid: int) -> None:
@@ -352,39 +365,3 @@ def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFail
     return DelegateFailed(
         f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again"
     )
-
-
-def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
-    """The delegate's own error, its code kept, with the network and interface in front (conformance A56, B26-B28)."""
-    signal = _SIGNALS.get(-status, f"signal {-status}")
-    how = f"exit status {status}" if status > 0 else f"signal: {signal}"
-    if not out.strip():
-        said = (
-            f'netplugin failed: "{err.strip()}": {how}'
-            if err.strip()
-            else f"netplugin failed with no error message: {how}"
-        )
-        return DelegateFailed(f"{step.where}: {said}")
-    try:
-        reply = decode(out)
-        fields = {str(key).lower(): value for key, value in reply.items()}
-    except (JSONError, AttributeError):
-        return DelegateFailed(
-            f'{step.where}: netplugin failed but error parsing its diagnostic message "{out.strip()[:500]}"',
-            details=how,
-        )
-    code = fields.get("code")
-    if not isinstance(code, int) or isinstance(code, bool) or not 0 < code <= _MAX_CODE:
-        code = DELEGATE_FAILED
-    if code == UNKNOWN_CONTAINER and step.verb == "ADD":
-        code = DELEGATE_FAILED  # from ADD it means that no DEL is needed (SPEC, "Error")
-    message = str(fields.get("msg") or "") or f"netplugin failed with no error message: {how}"
-    details = str(fields.get("details") or "")
-    hint = _hint(f"{message} {details}", step.stdin) if step.verb == "ADD" else ""
-    return DelegateFailed(f"{step.where}: {message}", details=details, hint=hint, code=code)
-
-
-def _hint(words: str, stdin: str) -> str:
-    from genie_core.spec.plugin_errors import hint_for
-
-    return hint_for(words, view(stdin))

@@ -2,7 +2,7 @@
 
 The container lock is inherited by the delegates on purpose: a delegate that outlives a killed Genie keeps it
 until it ends, so that a DEL never runs beside the ADD that it undoes. The lock file notes who took it and the
-process group of the delegate that runs at the moment. A waiter judges the holder by it:
+process groups of the delegates that run at the moment. A waiter judges the holder by it:
 
   a live Genie           it is at work: wait, up to the deadline
   an orphaned delegate   wait a grace period for its end, then kill it
@@ -35,6 +35,7 @@ SHORTEST_WAIT_SECONDS = 2 * ORPHAN_GRACE_SECONDS
 TURN_SECONDS = 5.0
 # In place of a process group: a delegate is being started, so any holder may be it.
 STARTING = -1
+_LONGEST_NOTE = 4096
 _SIGKILL = 9
 _F_OFD_GETLK, _F_OFD_SETLK = 36, 37  # linux/fcntl.h
 
@@ -59,13 +60,14 @@ class Lock:
             pass
         posix.close(self.fd)
 
-    def name_delegate(self, group: int) -> None:
-        """Note in the file which process group works under this lock now: STARTING, its number, or 0 for none.
+    def name_delegates(self, first: int = 0, *others: int) -> None:
+        """Note in the file which process groups work under this lock now: their numbers, STARTING; 0 for none.
 
         Where the disk is full there is no note, and the holder is not judged; the call goes on.
         """
+        numbers = (posix.getpid(), first, _pid_namespace(), *others)
         try:
-            posix.pwrite(self.fd, b"%-10d %-10d %-10d\n" % (posix.getpid(), group, _pid_namespace()), 0)
+            posix.pwrite(self.fd, b" ".join([b"%-10d" % number for number in numbers]) + b"\n", 0)
         except OSError:
             return
 
@@ -198,7 +200,7 @@ def _take(path: str, folder: int, waited: float) -> Lock | None:
         lock = Lock(fd) if held else None
         if lock:
             posix.set_inheritable(fd, True)
-            lock.name_delegate(0)
+            lock.name_delegates()
         flock(folder, LOCK_UN)
         if lock:
             return lock
@@ -219,7 +221,7 @@ def is_at_work(path: str) -> bool:
     try:
         if _try(fd, LOCK_EX, path):
             return False
-        genie, _, namespace = _note(fd)
+        genie, namespace, _ = _note(fd)
         return namespace != _pid_namespace() or genie in _holders(posix.fstat(fd))
     finally:
         posix.close(fd)
@@ -278,20 +280,25 @@ def _consider_holder(fd: int, folder: int, path: str, waited: float) -> None:
 
 def _leftovers(fd: int) -> list[int] | None:
     """The orphaned delegates that hold the lock, [] where daemons alone do; None where it is to be waited for."""
-    genie, group, namespace = _note(fd)
+    genie, namespace, groups = _note(fd)
     holders = _holders(posix.fstat(fd))
     if genie in holders or not holders or namespace != _pid_namespace():
         return None
-    return [pid for pid in holders if group in (STARTING, _group_of(pid))]
+    return [pid for pid in holders if STARTING in groups or _group_of(pid) in groups]
 
 
-def _note(fd: int) -> tuple[int, int, int]:
-    """(who took the lock, the process group at work, their PID namespace); 0 each where the file says nothing."""
+def _note(fd: int) -> tuple[int, int, list[int]]:
+    """(who took the lock, its PID namespace, the process groups at work); 0, 0 and [] where the file says nothing.
+
+    The first line counts: a shorter note leaves the end of a longer one behind it.
+    """
     try:
-        genie, group, namespace = (int(word) for word in posix.pread(fd, 64, 0).split())
+        genie, first, namespace, *others = (
+            int(word) for word in posix.pread(fd, _LONGEST_NOTE, 0).partition(b"\n")[0].split()
+        )
     except ValueError:
-        return 0, 0, 0
-    return genie, group, namespace
+        return 0, 0, []
+    return genie, namespace, [first, *others]
 
 
 def _open_folder_of(path: str) -> int:

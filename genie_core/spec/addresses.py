@@ -36,6 +36,15 @@ def canonical_prefix(text: str) -> str:
     return f"{_printed(packed)}/{bits}"
 
 
+def without_host_bits(canonical: str) -> str:
+    """The subnet that the canonical prefix is in."""
+    address, _, length = canonical.partition("/")
+    packed = _packed(address)
+    host_bits = 8 * len(packed) - int(length)
+    subnet = int.from_bytes(packed, "big") >> host_bits << host_bits
+    return f"{_printed(subnet.to_bytes(len(packed), 'big'))}/{length}"
+
+
 def unusable(canonical: str) -> str:
     """What kind of address it is if no interface of a pod can have it, "" if one can. With or without prefix length."""
     address, _, length = canonical.partition("/")

@@ -82,6 +82,10 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", c
         previous=previous,
         find=lambda network: find_plugins(network, request.path, context),
     )
+    if context.settings.parallel_attachments and len(plan.attachments) > 1 and not decision.by_attachment:
+        from genie_core.batches import batches
+
+        plan = plan.replace(batches=batches(plan.attachments))
     _warn_of_dead_ports(request, plan, context)
     if context.settings.policy_engine:
         from genie_core.verbs.policy import require_engine

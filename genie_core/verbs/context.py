@@ -13,6 +13,7 @@ from genie_core.spec.conf import DEVICE_INFO
 from genie_core.steps import (
     Attached,
     Event,
+    First,
     Forget,
     Invoke,
     Record,
@@ -103,6 +104,10 @@ class Context:
                 return self.delegates.invoke(step)
             if isinstance(step, SetDefaultRoutes):
                 return self._set_default_routes(step)
+            if isinstance(step, First):
+                from genie_core.edges.beside import first_ended
+
+                return str(first_ended(self.delegates, step.calls))
             if isinstance(step, StopMasquerading):
                 self._stop_masquerading(step)
             elif isinstance(step, RemoveBridge):

@@ -160,7 +160,7 @@ def test_as_many_slots_as_there_are(tmp_path):
 ORPHAN = """
 lock = lock_container(path, 0)
 pid = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep {seconds}; : >{ended}"], os.environ, setpgroup=0)
-lock.name_delegate({group})
+lock.name_delegates({group})
 print(pid, flush=True)
 os.kill(os.getpid(), 9)
 """
@@ -172,6 +172,25 @@ def test_an_orphan_is_waited_for(path, child, group, tmp_path):
     child(ORPHAN.format(seconds=1, ended=tmp_path / "ended", group=group))
     lock_container(path, within(100)).__exit__()
     assert (tmp_path / "ended").exists()
+
+
+TWO_ORPHANS = """
+lock = lock_container(path, 0)
+lock.name_delegates(11, 12, 13)  # an earlier note may be longer
+pids = [os.posix_spawn("/bin/sh", ["sh", "-c", f"sleep {{seconds}}; : >{folder}/{{seconds}}"], os.environ, setpgroup=0)
+        for seconds in (1, 2)]
+lock.name_delegates(*pids)
+print("started", flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_two_orphans_are_waited_for(path, child, tmp_path):
+    """Plugins that ran side by side: until both have done their work."""
+    child(TWO_ORPHANS.format(folder=tmp_path))
+    lock_container(path, within(100)).__exit__()
+    assert (tmp_path / "1").exists()
+    assert (tmp_path / "2").exists()
 
 
 def test_a_daemon_is_neither_waited_for_nor_killed(path, child):

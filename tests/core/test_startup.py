@@ -155,6 +155,19 @@ def test_an_add_of_two_networks(node, loaded):
     demand(loaded(), ALL, ADDING | {"genie_core.default_routes", "genie_core.verbs.pods"})
 
 
+def test_an_add_with_networks_side_by_side(node, loaded):
+    """The switch costs a pod with one network nothing."""
+    assert node.add("a", parallel_attachments=True).result
+    demand(loaded(), ALL, ADDING)
+    assert node.delete().is_silent_success
+    for number, name in enumerate(("bridge", "ptp")):
+        ipam = {"type": "host-local", "subnet": f"10.{number}.0.0/16"}
+        node.network(name, {"type": name, "ipam": ipam}, version="1.1.0")
+    assert node.add("bridge,ptp", parallel_attachments=True).result
+    own = {"batches", "default_routes", "edges.beside", "side_by_side", "spec.ranges", "verbs.pods"}
+    demand(loaded(), ALL, ADDING | {f"genie_core.{name}" for name in own})
+
+
 def test_a_del(node, loaded):
     assert node.add("a,b").result
     assert node.delete().is_silent_success

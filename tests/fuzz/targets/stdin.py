@@ -19,7 +19,7 @@ _EVERYTHING = {
     "default_plugin": "b", "log_level": "debug", "log_file": "@ROOT@/log", "default_networks": ["c", "ns/n"], "system_namespaces": ["kube-system"],
     "namespace_isolation": True, "global_namespaces": ["default", "ns"], "allowed_networks": {"n*": ["a", "c"], "x=y": ["x/*"]},
     "annotation_dialects": ["cni", "networks", "attachments", "v1.multus-cni.io/default-network"], "interface_prefix": "net", "result": "primary", "readiness_file": "@ROOT@/net.d",
-    "max_parallel_adds": 3, "smart_selection": {"candidates": ["a"], "weights": {"received": 1}}, "generate_missing": True, "delegate_timeout_seconds": 5,
+    "max_parallel_adds": 3, "parallel_attachments": True, "smart_selection": {"candidates": ["a"], "weights": {"received": 1}}, "generate_missing": True, "delegate_timeout_seconds": 5,
     "policy": {"type": "k8s", "k8s_auth_token": _SECRET}, "apiKey": _SECRET,
 }  # fmt: skip
 

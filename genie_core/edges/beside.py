@@ -1,0 +1,82 @@
+"""Plugins that run side by side: starting them, and waiting until one has ended. Imported for these pods alone.
+
+No threads: each plugin is a process, and one poll waits for all of them. A plugin that does not answer in time, or
+prints too much, is killed, and the others go on. Where this process is asked to stop, or cannot go on, all are killed.
+"""
+
+from select import POLLIN, poll
+from time import monotonic, sleep
+
+from genie_core.edges.delegates import SLICE_SECONDS, Run
+from genie_core.errors import Cancelled, DelegateFailed, GenieError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genie_core.edges.delegates import Delegates
+    from genie_core.steps import Invoke
+
+_PAUSE_SECONDS = 0.002  # between two looks, where a process has no descriptor to poll
+
+
+def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]") -> int:
+    """Start those of the calls that do not run yet; the place of one that has ended, the first of several.
+
+    Its outcome is what `Delegates.invoke` gives for it next. Raises Cancelled and OSError, after all were killed.
+    """
+    begun = delegates.begun
+    try:
+        for call in calls:
+            if call not in begun:
+                begun[call] = _begin(delegates, call)
+        while True:
+            for place, call in enumerate(calls):
+                if _has_ended(delegates, call):
+                    return place
+            _pause([run for run in begun.values() if isinstance(run, Run)])
+            delegates.cancel.check()
+    except BaseException:
+        for run in begun.values():
+            if isinstance(run, Run):
+                run.kill()
+                delegates.note_end(run, succeeded=False)
+        begun.clear()
+        raise
+
+
+def _begin(delegates: "Delegates", call: "Invoke") -> "Run | GenieError":
+    delegates.log.debug("side by side", plugin=call.type, network=call.network, interface=call.ifname)
+    try:
+        return delegates.begin(call)
+    except Cancelled:
+        raise
+    except GenieError as error:
+        return error
+
+
+def _has_ended(delegates: "Delegates", call: "Invoke") -> bool:
+    """Whether it has, or had to be ended."""
+    run = delegates.begun[call]
+    if not isinstance(run, Run) or run.ends_within(0):
+        return True
+    try:
+        delegates.refuse_excess(run)
+    except DelegateFailed as error:
+        run.kill()
+        delegates.note_end(run, succeeded=False)
+        delegates.begun[call] = error
+        return True
+    return False
+
+
+def _pause(runs: "Sequence[Run]") -> None:
+    """Wait until one of them has ended, or it is time to look at deadlines and signals again."""
+    if any(run.pidfd < 0 for run in runs):
+        sleep(_PAUSE_SECONDS)
+        return
+    poller = poll()
+    for run in runs:
+        poller.register(run.pidfd, POLLIN)
+    nearest = min(run.deadline for run in runs) - monotonic()
+    poller.poll(max(min(SLICE_SECONDS, nearest), 0) * 1000)

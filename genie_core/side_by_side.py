@@ -1,0 +1,61 @@
+"""Several sequences of steps at once: their plugins run side by side, all other steps one after the other. Pure.
+
+The driver gets one sequence of steps as ever: what "killed at step N" leaves is the same loop in a test. Every step but
+`Invoke` is passed on at once; so each result is in the journal before the next plugin of its chain runs.
+"""
+
+from genie_core.errors import GenieError
+from genie_core.steps import First, Invoke
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genie_core.steps import Step, Steps
+
+
+def advance(sequences: "Sequence[Steps[None]]") -> "Steps[None]":
+    """Carry all of them out. Raises the error of the first that failed, in their order; its details name the others'.
+
+    After a failure no plugin is started any more, and those that run are waited for: one that is killed leaves what no
+    DEL of its own finds, such as an interface without its name. What `First` raises ends all at once.
+    """
+    calls: dict[int, Invoke] = {}  # what each waits for
+    errors: dict[int, GenieError] = {}
+    ready: Sequence[int] = range(len(sequences))
+    while ready:
+        for index in ready:
+            try:
+                call = yield from _to_next_call(sequences[index], calls.pop(index, None))
+            except GenieError as error:
+                errors[index] = error
+                continue
+            if call and not errors:
+                calls[index] = call
+        ready = [[*calls][int((yield First([*calls.values()])))]] if calls else []
+    if errors:
+        raise _first_of([errors[index] for index in sorted(errors)])
+
+
+def _to_next_call(steps: "Steps[None]", call: Invoke | None) -> "Steps[Invoke | None]":
+    """Give the sequence its call's answer, and carry out what comes before the next call: that one, None at the end."""
+    try:
+        step: Step = call or next(steps)
+        while step is call or not isinstance(step, Invoke):
+            try:
+                answer = yield step
+            except GenieError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration:
+        return None
+    return step
+
+
+def _first_of(errors: "Sequence[GenieError]") -> GenieError:
+    first, *others = errors
+    if not others:
+        return first
+    told = [first.details, *(f"also failed: {error.msg}" for error in others)]
+    return first.replace(details="; ".join(filter(None, told)))
