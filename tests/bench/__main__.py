@@ -24,14 +24,14 @@ def main() -> None:
     enter()
     with tempfile.TemporaryDirectory(prefix="genie-bench-") as folder:
         node = Node(Path(folder))
-        two = "bridge,ptp@eth1"
+        two, three = "bridge,ptp@eth1", "bridge,ptp@eth1,macvlan@eth2"
         nads = {"k8s.v1.cni.cncf.io/networks": "bridge,ptp"}
         with (
             node.api_server({"cni": "bridge"}) as one_kubeconfig,
             node.api_server(nads) as nad_kubeconfig,
             node.server(),
         ):
-            cases = _cases(node, two, one_kubeconfig, nad_kubeconfig)
+            cases = [*_cases(node, two, one_kubeconfig, nad_kubeconfig), *_side_by_side(node, two, three)]
             timings = _measure(node, cases, options.rounds)
             bursts = burst.measure(node, options.pods)
         report = _report(cases, timings)
@@ -88,6 +88,27 @@ def _cases(node: Node, two: str, one_kubeconfig: Path, nad_kubeconfig: Path) -> 
         Case("genie, default + two NADs over TLS, warm", nads, both),
         Case("genie, default + two NADs over TLS, cold", nads, both, node.drop_code_from_cache),
     ]
+
+
+def _side_by_side(node: Node, two: str, three: str) -> list[Case]:
+    """Networks of one pod side by side (`parallel_attachments`), beside the same one after the other."""
+    cases = []
+    for how, genie in (("genie", node.genie), ("genie serve", node.served)):
+        alone = [(genie, node.stdin({"cni": three}))]
+        cases += [
+            Case(
+                f"{how}, two networks side by side",
+                [(genie, node.stdin({"cni": two}, parallel_attachments=True))],
+                f"{how}, two networks",
+            ),
+            Case(f"{how}, three networks", alone),
+            Case(
+                f"{how}, three networks side by side",
+                [(genie, node.stdin({"cni": three}, parallel_attachments=True))],
+                f"{how}, three networks",
+            ),
+        ]
+    return cases
 
 
 def _measure(node: Node, cases: list[Case], rounds: int) -> dict[tuple[str, str], list[float]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from genie_core.tasks.install import InstallOptions, InstallReport, install
 
 CNI_BIN = Path("/usr/lib/cni")
+PARENT = "up0"  # of the macvlan network's interfaces
 POD_UID = "6a1f3e5c-0000-4000-8000-000000000001"
 NAMESPACE, POD = "default", "bench"
 
@@ -69,8 +70,9 @@ class Node:
         self.conf_dir = root / "net.d"
         self.netns = Path("/run/netns/bench")
         subprocess.run(["ip", "netns", "add", "bench"], check=True)
+        subprocess.run(["ip", "link", "add", PARENT, "up", "type", "veth", "peer", "name", "up1"], check=True)
         self.networks = {
-            name: self._network(name, number) for number, name in enumerate(("bridge", "ptp"), 1)
+            name: self._network(name, number) for number, name in enumerate(("bridge", "ptp", "macvlan"), 1)
         }
         for name, network in self.networks.items():
             self._write(self.conf_dir / f"10-{name}.conf", network)
@@ -119,8 +121,12 @@ class Node:
             "subnet": f"10.{200 + number}.0.0/16",
             "dataDir": str(self.root / "ipam"),
         }
-        common = {"cniVersion": "1.0.0", "name": name, "type": name, "ipMasq": True, "ipam": ipam}
-        return common | ({"bridge": "gbench0", "isGateway": True} if name == "bridge" else {})
+        own: dict[str, dict] = {
+            "bridge": {"ipMasq": True, "bridge": "gbench0", "isGateway": True},
+            "ptp": {"ipMasq": True},
+            "macvlan": {"master": PARENT},
+        }
+        return {"cniVersion": "1.0.0", "name": name, "type": name, "ipam": ipam, **own[name]}
 
     def _write(self, path: Path, document: object) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
 --quiet N    seconds for which the agent watches a hundred healthy pods (600)
+--parallel   a pod's networks are attached side by side (parallel_attachments)
 --only WHAT  steps, delegates, syncs, lanes, served, live or quiet
 """
 
@@ -38,13 +39,14 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--running", type=int, default=200)
     parser.add_argument("--quiet", type=float, default=600)
+    parser.add_argument("--parallel", action="store_true")
     parser.add_argument("--only", choices=CAMPAIGNS)
     options = parser.parse_args(argv)
     problems = []
     with tempfile.TemporaryDirectory(prefix="genie-torture-") as root:
         plugins = install_plugin(Path(root) / "installed")
         for name in CAMPAIGNS if options.only is None else (options.only,):
-            with a_node(Path(root) / name, plugins) as node:
+            with a_node(Path(root) / name, plugins, parallel=options.parallel) as node:
                 started = time.monotonic()
                 problems += globals()[name](node, options)
                 print(f"  {time.monotonic() - started:.0f} seconds\n", flush=True)
@@ -53,10 +55,11 @@ def main(argv=None):
 
 
 @contextmanager
-def a_node(root, plugins):
+def a_node(root, plugins, *, parallel=False):
     node = Node(root, plugins)
     try:
         node.configure_three()
+        node.settings["parallel_attachments"] = parallel
         node.settings["log_level"] = "error"
         yield node
     finally:
