@@ -1,4 +1,4 @@
-"""ADD, DEL, CHECK, GC and STATUS of a plan, as sequences of steps. No I/O here.
+"""ADD, DEL and CHECK of a plan, as sequences of steps. No I/O here; GC and STATUS are in `node_verbs`.
 
 Each verb is a generator: it yields a step, and is sent the answer (a delegate's output), or the error is thrown in. The
 driver owns the processes and the files; so "fails at step N" and "killed at step N" are loops in a test. Rules:
@@ -11,7 +11,6 @@ driver owns the processes and the files; so "fails at step N" and "killed at ste
 
 from genie_core.errors import DelegateFailed, GenieError, InvalidConfig, UnknownContainer
 from genie_core.gojson import view
-from genie_core.jsontext import encode
 from genie_core.plugin_types import plugin_type
 from genie_core.spec.conf import plugin_input
 from genie_core.spec.result import NO_RESULT, convert
@@ -374,40 +373,3 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
             continue
         for position in range(len(network.plugins)):
             yield _invoke("CHECK", plan, attachment, position, netns=netns, prev_result=attachment.result)
-
-
-def collect(
-    network_plans: "Sequence[tuple[Plan, Attachment]]", valid: "Sequence[tuple[str, str]]"
-) -> "Steps[list[GenieError]]":
-    """GC of the delegate networks: each once, with all its valid attachments (conformance A81, B73, B74).
-
-    `network_plans` holds one plan and attachment for each distinct network; `valid` the (container ID,
-    interface) pairs that are attached to any of them.
-    """
-    failures = []
-    pairs = encode([{"containerID": container, "ifname": ifname} for container, ifname in valid])
-    extra = {"cni.dev/valid-attachments": pairs, "cni.dev/attachments": pairs}
-    for plan, attachment in network_plans:
-        network = attachment.network
-        if network.disable_gc or not at_least(network.version, "1.1.0"):
-            continue
-        for plugin in network.plugins:
-            try:
-                stdin = plugin_input(network, plugin, extra=extra)
-                yield _node_call("GC", network.name, plugin, stdin, plan.path)
-            except GenieError as error:
-                failures.append(error)
-    return failures
-
-
-def status(plan_path: "Sequence[str]", networks: "Sequence[NetConf]") -> "Steps[None]":
-    """STATUS of the networks, stopping at the first error (conformance A77, B75)."""
-    for network in networks:
-        if not at_least(network.version, "1.1.0"):
-            continue
-        for plugin in network.plugins:
-            yield _node_call("STATUS", network.name, plugin, plugin_input(network, plugin), plan_path)
-
-
-def _node_call(verb: str, network: str, plugin: "PluginConf", stdin: str, path: "Sequence[str]") -> Invoke:
-    return Invoke(verb, plugin.type, stdin, network, path=path, entry=plugin.text)

@@ -6,10 +6,11 @@ alone: an ADD that is running is not in the runtime's list yet.
 
 from time import monotonic
 
-from genie_core.attach import collect, drive
+from genie_core.attach import drive
 from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig, TryAgain
 from genie_core.fields import counted, get_list, get_str, place
+from genie_core.node_verbs import collect
 from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
 from genie_core.verbs.networks import on_every_pod, with_gc_disabled
 

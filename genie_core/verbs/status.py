@@ -1,7 +1,8 @@
 """STATUS: could an ADD work now? Asked every five seconds: no API server, no waiting (conformance A76-A78, C40)."""
 
-from genie_core.attach import drive, status
+from genie_core.attach import drive
 from genie_core.errors import GenieError, NotAvailable
+from genie_core.node_verbs import status
 from genie_core.verbs.networks import on_every_pod, require_ready
 
 TYPE_CHECKING = False

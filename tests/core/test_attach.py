@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from genie_core import attach
+from genie_core import attach, node_verbs
 from genie_core.errors import DelegateFailed, Denied, InvalidNetns, IOFailure
 from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
@@ -408,10 +408,10 @@ def test_b73_b74_gc_asks_every_plugin_of_every_network_that_does_gc():
     pairs = [(plan, attachment) for attachment in plan.attachments]
     plan.attachments[0].network.disable_gc = True
     world = World(failing("GC", "b1"))
-    errors = world.drive(attach.collect(pairs, [("cid1", "eth0")]))
+    errors = world.drive(node_verbs.collect(pairs, [("cid1", "eth0")]))
     assert [error.code for error in errors] == [123]
     assert world.log == ["GC b1@", "GC b2@", "GC c1@", "GC c2@"]
-    for _, config in inputs(attach.collect(pairs, [("cid1", "eth0")])):
+    for _, config in inputs(node_verbs.collect(pairs, [("cid1", "eth0")])):
         assert config["cni.dev/valid-attachments"] == [{"containerID": "cid1", "ifname": "eth0"}]
         assert config["cni.dev/attachments"] == config["cni.dev/valid-attachments"]
 
@@ -420,7 +420,7 @@ def test_b75_status_stops_at_the_first_error():
     networks = [network("old", ["o"], "1.0.0"), network("x", ["p", "q"], "1.1.0")]
     world = World(failing("STATUS", "p", error=DelegateFailed("no", code=50)))
     with pytest.raises(DelegateFailed, match="no"):
-        world.drive(attach.status(["/bin"], networks))
+        world.drive(node_verbs.status(["/bin"], networks))
     assert world.log == ["STATUS p@"]
 
 

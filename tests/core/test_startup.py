@@ -205,13 +205,17 @@ def test_a_del_without_state_looks_at_the_interfaces_in_the_namespace(node, load
 def test_status(node, loaded):
     assert node.call("STATUS", kubernetes={"k8s_api_root": "https://127.0.0.1:1"}).is_silent_success
     assert node.said() == ["STATUS a@"]
-    demand(loaded(), ALL, CHOOSING | {"genie_core.verbs.status"})
+    demand(loaded(), ALL, CHOOSING | {"genie_core.node_verbs", "genie_core.verbs.status"})
 
 
 def test_gc(node, loaded):
     assert node.add("a,b").result
     assert node.gc().is_silent_success
-    demand(loaded(), ALL, CHOOSING | {"genie_core.edges.libcni_cache", "genie_core.verbs.gc"})
+    demand(
+        loaded(),
+        ALL,
+        CHOOSING | {f"genie_core.{name}" for name in ("edges.libcni_cache", "node_verbs", "verbs.gc")},
+    )
 
 
 def test_an_add_that_must_be_tried_again(node, loaded):
