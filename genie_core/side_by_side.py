@@ -1,6 +1,6 @@
 """Several sequences of steps at once: their plugins run side by side, all other steps one after the other. Pure.
 
-The driver gets one sequence of steps as ever: what "killed at step N" leaves is the same loop in a test. Every step but
+The driver gets one sequence of steps, so "killed at step N" is a loop in a test here, too. Every step but
 `Invoke` is passed on at once; so each result is in the journal before the next plugin of its chain runs.
 """
 
