@@ -36,9 +36,9 @@ hypothesis.settings.load_profile("genie")
 
 
 def pytest_configure(config):
-    """Enter a node of one's own; not the process that only hands tests to the others (pytest-xdist).
+    """Enter a private node, except in the process that only distributes tests (pytest-xdist).
 
-    That one says what its workers could not: they would all die of it, one by one.
+    That process prints what its workers could not: they would all die of it, one by one.
     """
     _listen_to_signals()
     gc.disable()  # until all tests are collected: they stay, and looking for garbage among them is a tenth of the time
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish(session):
-    """Say once what would otherwise fail a hundred times."""
+    """Print once the reason for which a hundred tests would fail."""
     gc.freeze()
     gc.enable()
     if not IS_ROOT and any(item.get_closest_marker("root") for item in session.items):

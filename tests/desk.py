@@ -1,4 +1,4 @@
-"""The chooser at a desk: real configuration files, real rules, and an API server in memory; nothing is attached."""
+"""The chooser alone: real configuration files, real rules, and an API server in memory; nothing is attached."""
 
 import json
 from pathlib import Path

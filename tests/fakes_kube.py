@@ -1,4 +1,4 @@
-"""The API server without a wire: the same answers, at once, under the same contract (contract/test_kube_api.py)."""
+"""The API server without a socket: the same answers, at once, under the same contract (contract/test_kube_api.py)."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from tests.apiserver import API, Request
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """A clock that advances by sleeping only."""
 
     def __init__(self) -> None:
         self.now = 1000.0

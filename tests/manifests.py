@@ -1,4 +1,4 @@
-"""API objects for tests, by the keys that matter."""
+"""API objects for tests, made from the few keys that differ."""
 
 import json
 from pathlib import Path

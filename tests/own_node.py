@@ -64,7 +64,7 @@ def outside(*argv):
 
 @contextmanager
 def on_the_machine():
-    """This thread, and what it starts, uses the machine's own network: a server that is no test's is reached there."""
+    """This thread, and what it starts, uses the machine's network, in which a real API server is reached."""
     if not _left:
         yield
         return
@@ -89,7 +89,7 @@ def _copy_plugins():
 
 
 def _unmount_below(folder):
-    """They are other processes' namespaces, and would vanish from here whenever those are deleted."""
+    """Unmount other processes' namespaces: they would vanish from here when their owners delete them."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
         if point.startswith(f"{folder}/"):

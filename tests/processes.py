@@ -31,7 +31,7 @@ def descendants(pid):
 
 
 def has_ended(pid):
-    """Whether the process is gone, or waits to be."""
+    """Whether the process has ended, reaped or not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
     except (FileNotFoundError, ProcessLookupError):

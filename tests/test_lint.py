@@ -22,7 +22,7 @@ MAX_FUNCTION_LINES = 60
 
 
 def tool_output(name, *arguments):
-    """What a tool of the virtual environment has to complain about; "" when it is content."""
+    """The complaints of a tool of the virtual environment; "" for none."""
     done = subprocess.run([TOOLS / name, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr or f"exit code {done.returncode}") if done.returncode else ""
 
@@ -46,7 +46,7 @@ def source_files():
 
 
 def long_parts(path):
-    """The module, and the functions in it, that have grown too long to be read at once."""
+    """The module where it is too long, and its functions that are."""
     text = path.read_text()
     if (lines := text.count("\n")) > MAX_MODULE_LINES:
         yield f"{path.relative_to(ROOT)}: {lines} lines"

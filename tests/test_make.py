@@ -1,4 +1,4 @@
-"""`make demo` and `make tour`, as a person calls them; the tour with its commands as standard input."""
+"""`make demo` and `make tour`, as users call them; the tour with its commands as standard input."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def commands(welcome):
 
 @pytest.fixture(scope="module")
 def toured():
-    """A person does what the tour proposes, the fix of the broken pod included: outputs and exit codes by command."""
+    """Run what the tour proposes, with the fix of the broken pod: outputs and exit codes by command."""
     proposed = commands((ROOT / "docs/tour.py").read_text())
     debug = "genie debug pod shop/web-0"
     fix = f"eval \"$({debug} 2>/dev/null | grep -o '^ *ip link set veth.*')\""

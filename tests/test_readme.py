@@ -50,7 +50,7 @@ for link in $(ip -o link show master cni0 | grep -o 'veth[0-9a-f]*'); do ip link
 
 
 def before(command: str) -> str:
-    """What happens before it, "" as a rule."""
+    """The commands that run before the tour, usually none."""
     return next((script for start, script in EVENTS.items() if command.startswith(start)), "")
 
 

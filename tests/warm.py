@@ -164,7 +164,7 @@ class Program:
         return self.returncode
 
     def communicate(self, timeout: float = 240) -> tuple[str, str]:
-        """Wait for its end: what it printed, and what it said on stderr."""
+        """Wait for its end; its stdout and stderr."""
         self.wait(timeout)
         return _text(self._out), _text(self._err)
 
@@ -183,7 +183,7 @@ class Program:
 
 
 def _number(reader: int) -> int:
-    """What the server says of a program: first its PID, then its exit code."""
+    """A number from the server: first the program's PID, then its exit code."""
     return int.from_bytes(os.read(reader, _NUMBER), signed=True)
 
 
@@ -253,7 +253,7 @@ def _take(source: socket.socket, running: dict[int, int]) -> bool:
 
 
 def _reap(running: dict[int, int]) -> None:
-    """Say of all children that have ended how they did."""
+    """Send the exit codes of all children that have ended."""
     for pid, writer in list(running.items()):
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
@@ -266,7 +266,7 @@ def _reap(running: dict[int, int]) -> None:
 
 
 def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
-    """Be the program: this process's end is its end."""
+    """Become the program: it ends with this process."""
     code = 70
     try:
         signal.set_wakeup_fd(-1)

@@ -280,7 +280,7 @@ class API:
 
 
 def discover(kinds: Sequence[Kind], path: str) -> dict[str, Any]:
-    """What is installed: the documents at /api, /apis, /api/v1 and /apis/GROUP/VERSION; {} for other paths."""
+    """The discovery documents at /api, /apis, /api/v1 and /apis/GROUP/VERSION; {} for other paths."""
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
@@ -317,7 +317,7 @@ def _group(kind: Kind) -> dict[str, Any]:
 
 
 def _metadata_of(held: dict[str, Any]) -> dict[str, Any]:
-    """The object as PartialObjectMetadata; a Status is what it is."""
+    """The object as PartialObjectMetadata; a Status stays as it is."""
     if held.get("kind") == "Status":
         return held
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": held["metadata"]}

@@ -1,4 +1,4 @@
-"""What can go wrong on the wire. A fault takes the wire and the answer, and says whether the connection goes on."""
+"""Faults of a connection. A fault gets the connection and the answer, and returns whether the connection stays."""
 
 import os
 import socket
@@ -147,7 +147,7 @@ def body(data: bytes, content_type: str = "application/json") -> Fault:
 
 
 def huge(megabytes: int) -> Fault:
-    """200 with a body that does not end soon, in chunks."""
+    """200 with a very long body, in chunks."""
 
     def fault(wire: Wire, answer: Answer) -> bool:
         wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -170,7 +170,7 @@ def raw(data: bytes) -> Fault:
 
 
 def redirect(location: str) -> Fault:
-    """To another place, where credentials have no business."""
+    """To another host, which must not get the credentials."""
 
     def fault(wire: Wire, answer: Answer) -> bool:
         return plainly(wire, Answer(302, b"", {"Location": location}))

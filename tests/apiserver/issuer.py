@@ -60,7 +60,7 @@ class Issuer:
 
 
 def jwt(expires: int) -> str:
-    """An ID token of no issuer that is known, with an end in seconds since 1970."""
+    """An ID token with a false signature that expires at this time (seconds since 1970)."""
     parts = ({"alg": "RS256"}, {"iss": "https://issuer", "exp": expires})
     return ".".join(
         [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]

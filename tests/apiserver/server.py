@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         wire.send(b"0\r\n\r\n")
 
     def _exec(self, answer: Answer, headers: dict[str, str]) -> None:
-        """Become a WebSocket, and carry the streams of a process; or refuse what is none."""
+        """Become a WebSocket that carries the streams of a process; refuse any other request."""
         assert answer.run is not None
         protocol = execs.protocol_of(headers)
         if "sec-websocket-key" not in headers or not protocol:
@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _notify_close(sock: Any) -> None:
-    """What ends a TLS connection in order; the answer to it is not waited for."""
+    """Send TLS's close_notify, and do not wait for the answer to it."""
     if isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0:
         try:
             sock.settimeout(0)

@@ -1,6 +1,6 @@
 """`python -m tests.bench`: medians, p90 and the ratio to the bare plugin, interleaved round by round.
 
-A ratio says what a machine's speed cannot change. Nothing here fails when it is slow: it is for reading.
+A ratio does not depend on the machine's speed. Nothing here fails when it is slow: it is for reading.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The tree of commands: its help, what it says to mistakes, and how little it imports."""
+"""The tree of commands: its help, its errors, and its few imports."""
 
 import json
 import os

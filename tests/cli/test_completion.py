@@ -132,7 +132,7 @@ def program(folder):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Of a person with an empty home, and genie on PATH."""
+    """The environment of a user with an empty home, and genie on PATH."""
     found = program(tmp_path / "bin")
     return {
         "PATH": f"{found}:{os.environ['PATH']}",
@@ -186,7 +186,7 @@ def test_kubectl_is_answered_in_its_own_form(environment):
 
 
 def test_bash_function(environment):
-    """The function itself, with readline's variables set by hand: what stands behind the last `=`, `:` or `@`."""
+    """The function itself, with readline's variables set by hand: it completes after the last `=`, `:` or `@`."""
     line = "genie dry-run --output=j"
     variables = f"COMP_LINE='{line}' COMP_POINT={len(line)}"
     code = f"{script('bash')}\n{variables}\n_genie 2>/dev/null\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
@@ -244,7 +244,7 @@ def at_terminal(start, prepare, typed, wanted, environment):
 
 
 def read_until(fd, wanted, seconds=60):
-    """What comes until `wanted` has come; without it where it does not come in time."""
+    """The output up to `wanted`; all of it where `wanted` does not come in time."""
     seen = b""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and wanted not in seen:

@@ -307,7 +307,7 @@ def test_what_the_person_names_counts_more_than_the_nodes_own(capsys, node, own_
 
 @pytest.mark.parametrize("named", [["--node", "node2"], []])
 def test_a_pod_of_another_node_is_not_explained_by_this_ones_files(capsys, node, own_server, named):
-    """Neither on the wrong node, nor on a machine that is none: an ADD here says nothing of the pod."""
+    """Neither on the wrong node, nor on a machine that is no node: an ADD here would choose other networks."""
     folder, _ = node
     own_server.api.objects.add(world.pod("far", "node1", "10.0.0.9", cni="red"))
     own_server.api.objects.add(world.node("node1", "192.0.2.77", "10.0.0.0/24"))

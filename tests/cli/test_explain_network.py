@@ -1,4 +1,4 @@
-"""`genie explain network`: who uses it, on this node and in the cluster, and what it overlaps."""
+"""`genie explain network`: the pods that use it, on this node and in the cluster, and its overlaps."""
 
 import json
 

@@ -55,7 +55,7 @@ def test_flags_arrive_as_the_dataclass():
 
 def lambda_of(seen):
     def run(flags: Flags) -> int:
-        """Keeps what it is called with."""
+        """Record the arguments."""
         seen.append(flags)
         return 0
 

@@ -1,4 +1,4 @@
-"""What people and scripts see of the commands, kept in tests/golden/cli: tables at 80 and 160 columns, documents.
+"""The commands' output, stored in tests/golden/cli: tables at 80 and 160 columns, documents.
 
 GOLDEN=1 rewrites the files, so that `git diff` shows the difference. What differs from run to run is a placeholder.
 """

@@ -206,7 +206,7 @@ def test_a_target_is_marked_with_the_finding_that_is_about_it():
 
 
 def last_of(track):
-    """The last hop that its packets come to."""
+    """The last hop that its packets reach."""
     return None if track.stop is None else track.hops[track.stop]
 
 

@@ -9,7 +9,7 @@ from genie_cli import progress, terminal
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """However slow the machine is, the time is up when a test says so."""
+    """Timers that expire when a test says so, on a machine of any speed."""
     monkeypatch.setattr(progress, "PATIENCE", 3600)
 
 

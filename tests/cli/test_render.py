@@ -1,4 +1,4 @@
-"""What people and machines get to see (ux: streams, colour)."""
+"""Output for people and for programs (ux: streams, colour)."""
 
 import io
 import json

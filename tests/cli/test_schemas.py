@@ -1,4 +1,4 @@
-"""Every document that a command prints has a schema, ships it, and keeps it."""
+"""Every document that a command prints has a schema, which is shipped, and conforms to it."""
 
 import io
 import json

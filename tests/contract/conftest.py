@@ -1,4 +1,4 @@
-"""What the contracts of the API edge share: a certificate authority, and servers that end with the test."""
+"""Fixtures for the contracts of the API edge: a certificate authority, and servers that end with the test."""
 
 import pytest
 

@@ -31,7 +31,7 @@ GOOD = {"token": "good-token"}
 
 
 def kubeconfig(directory, server):
-    """The least that a kubeconfig can be, in a file."""
+    """A minimal kubeconfig, in a file."""
     document = {
         "clusters": [{"name": "c", "cluster": {"server": server}}],
         "contexts": [{"context": {"cluster": "c"}}],
@@ -47,7 +47,7 @@ def api(https, connect, tmp_path):
 
 @pytest.fixture
 def hasty(https, connect, tmp_path):
-    """One that has no second for a server that does not answer."""
+    """An API whose deadline is below a second."""
     return connect(https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD), 0.5)
 
 
@@ -105,7 +105,7 @@ def test_retry_after_beyond_the_time_ends_at_once(objects):
 
 
 def test_all_requests_share_the_time(objects):
-    """What one request used up, the next does not have; what happens between them does not count."""
+    """The time of one request is missing in the next; the time between them does not count."""
     api = API(objects)
     clock = Clock()
     kube = memory_api(api, clock=clock, timeout_seconds=10)

@@ -64,7 +64,7 @@ def names(namespace):
 
 @pytest.fixture(params=["os.setns", "setns of the C library"])
 def way_in(request, monkeypatch):
-    """Both ways there are to enter, whatever Python this is."""
+    """Both ways to enter a namespace, on any Python."""
     if request.param == "os.setns":
         if not hasattr(posix, "setns"):
             monkeypatch.setattr(posix, "setns", netns._setns_of_libc(), raising=False)

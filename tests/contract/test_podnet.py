@@ -1,4 +1,4 @@
-"""What CHECK sees for itself, and what ADD must not find: conformance C19, A73, A74."""
+"""CHECK's own look at the namespace, and interfaces that ADD refuses: conformance C19, A73, A74."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_a74_what_is_missing(result, found, expected):
 
 
 def test_routes_that_a_plugin_keeps_in_a_table_of_its_own_are_there():
-    """sbr and vrf move the routes that bridge promised."""
+    """sbr and vrf move the routes of bridge's result."""
     found = snapshot()
     found.defaults = {v4: [default(2, table=100)] for v4 in (True, False)}
     assert list(missing(RESULT, found)) == []

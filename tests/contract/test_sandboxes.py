@@ -1,4 +1,4 @@
-"""What a container runtime says of its sandboxes, over gRPC and through crictl: the same, also on a bad day."""
+"""A container runtime's list of sandboxes, over gRPC and through crictl: the same, also with faults."""
 
 import json
 import os
@@ -167,7 +167,7 @@ def test_where_a_runtime_says_that_the_namespace_is(info, path):
 
 
 def find(socket: str, directories: Sequence[str] = (), timeout: float = SECONDS) -> Any:
-    """The answer, as what asserts take apart."""
+    """The sandboxes, as the survey finds them."""
     return find_sandboxes(Root(), socket, timeout=timeout, directories=directories)
 
 

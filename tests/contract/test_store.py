@@ -1,4 +1,4 @@
-"""What the state directory promises: what was written is there, whole, whatever happens in between."""
+"""The guarantees of the state directory: written plans are there, whole, whatever happens in between."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The engine without a world: what is done, failed and killed at every step (B53-B56, A60-A66).
+"""The engine without I/O: each step done, failed and killed (B53-B56, A60-A66).
 
 `World` is the driver: it holds what the delegates hold and, as text, what the disk holds, so that a kill at any
 step loses all that a real one would.

@@ -1,4 +1,4 @@
-"""What an error may say: one line that can be printed, of a length that can be passed on, whatever it quotes."""
+"""An error is one printable line of limited length, whatever it quotes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The kubelet path is a budget: what is loaded when a call ends, by the installed plugin.
+"""The budget of the kubelet path: the modules that are loaded when a call of the installed plugin ends.
 
 Each module here is worth its time. Another one is added with what it costs (`python -X importtime`), here and to the
 list in genie_core/plugin.py.

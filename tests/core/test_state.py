@@ -144,7 +144,7 @@ def changed(document, path, new):
 
 @pytest.mark.parametrize("wrong", [7, [7], {"x": 7}])
 def test_a_plan_with_any_value_of_another_kind_is_refused_or_harmless(text, wrong):
-    """Never anything but DecodingFailure: what was decoded can be encoded again."""
+    """Either DecodingFailure, or a plan that can be encoded again."""
     document = decode(text)
     for path in keys_of(document):
         try:

@@ -1,4 +1,4 @@
-"""What the API server evaluates of `deploy/` when an object is written: the CEL of CRDs and of admission policies.
+"""The CEL expressions of `deploy/`, in CRDs and admission policies, which the API server evaluates at each write.
 
 cel-python evaluates the expressions. Kubernetes' own functions that they call (isCIDR, cidr, containsCIDR, masked, and
 those of strings and lists) are written here, after k8s.io/apiserver/pkg/cel/library. test_admission.py asks a real API

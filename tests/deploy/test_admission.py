@@ -1,4 +1,4 @@
-"""What the API server refuses or warns of with deploy/crds and deploy/admission.yaml, and what it accepts.
+"""Objects that the API server refuses, warns of or accepts with deploy/crds and deploy/admission.yaml.
 
 Every question is asked of the expressions themselves (cel.py). It is asked of a real API server too when
 GENIE_TEST_KUBECONFIG names its kubeconfig (an administrator's): the test applies both files there.

@@ -236,7 +236,7 @@ def test_a_directory_that_is_not_mounted_is_said_and_nothing_is_installed(keeper
 
 
 def test_where_the_daemonset_installs(tmp_path):
-    """What its pod sees of a node: two directories with the runtimes' configuration, and what is mounted."""
+    """Its pod's view of a node: two directories with the runtimes' configuration, and the mounts."""
     script = """
 import sys
 from pathlib import Path

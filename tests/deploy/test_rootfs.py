@@ -30,7 +30,7 @@ elif os.environ["CNI_COMMAND"] == "ADD":
 
 
 class Root:
-    """A root directory that commands see as all there is, besides /proc and /dev/null."""
+    """A root directory for commands, which see only /proc and /dev/null besides."""
 
     def __init__(self, path):
         self.path = path
@@ -134,7 +134,7 @@ def test_installing_again_changes_nothing(image):
 
 
 def test_the_nodes_own_copy_takes_everything_away(node):
-    """Itself at last, with the Python that runs it."""
+    """`genie uninstall` removes the copy that runs it, with its Python."""
     report = json.loads(node.run(f"{ON_NODE}/genie", "uninstall", "-o", "json"))
     assert report["complete"]
     assert [path.name for path in (node.path / "opt/cni/bin").iterdir()] == ["delegate"]

@@ -52,7 +52,7 @@ class Score:
 
 
 def text_of(finding: dict[str, Any]) -> str:
-    """All that a finding says."""
+    """All texts of a finding."""
     return json.dumps(finding, ensure_ascii=False)
 
 
@@ -89,7 +89,7 @@ def score(fault: Fault, report: dict[str, Any], expected: tuple[str, ...] = ()) 
 
 
 def lax(fault: Fault, findings: list[dict[str, Any]]) -> list[str]:
-    """What is said too mildly of a failure, or said twice."""
+    """Findings with too low a severity, and repeated ones."""
     first, others = findings[:1], findings[1:]
     notes = [f"only {f['severity']}" for f in first if fault.firm and f["severity"] not in BAD]
     causes = [f["code"] for f in others if not f.get("consequenceOf") and f["severity"] != "info"]

@@ -182,14 +182,14 @@ WAYS = (
 
 
 def run_attached(name: str, *modes: tuple[str, ...]) -> list[str]:
-    """What was wrongly said about a pod that the real plugins attached."""
+    """The false findings about a pod that the real plugins attached."""
     with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
         attached.add(lab, "px", name)
         return [wrong for mode in modes for wrong in _wrong(lab, "px", 0, mode)]
 
 
 def run_control(control: Control, *modes: tuple[str, ...]) -> list[str]:
-    """What was wrongly said about a healthy pod, or changed on its node."""
+    """The false findings about a healthy pod, and changes on its node."""
     with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
         control.change(lab)
         lab.sh(control.inject)

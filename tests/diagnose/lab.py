@@ -129,7 +129,7 @@ PODS = {
 
 
 def objects() -> list[dict[str, Any]]:
-    """Everything that the API server would say about the lab."""
+    """The API objects of the lab."""
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
     dns = [{"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"}]
     slices = [{"name": p["name"], "port": p["targetPort"], "protocol": p["protocol"]} for p in (*ports, *dns)]

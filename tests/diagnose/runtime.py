@@ -1,4 +1,4 @@
-"""What a container runtime makes of the lab's files: does a new pod still get its network?
+"""A container runtime with the lab's files: does a new pod still get its network?
 
 As containerd does: the first file of the configuration directory, by name, is the network; its plugins are looked
 for in the binary directory; `config.toml` may name other directories.

@@ -61,7 +61,7 @@ def read(kubeconfig):
 
 
 def the_cluster(access):
-    """The API server that is meant, which there must be, with its credentials."""
+    """The API server that the flags name, with its credentials."""
     found = find_cluster(access)
     assert found is not None
     return found.login()

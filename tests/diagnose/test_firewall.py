@@ -1,4 +1,4 @@
-"""Rules of both tools, evaluated for given packets: against what the kernel's own documentation says of them."""
+"""Rules of both tools, evaluated for given packets, and compared with the kernel's documentation."""
 
 import pytest
 

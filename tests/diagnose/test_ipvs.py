@@ -1,4 +1,4 @@
-"""kube-proxy with IPVS, which needs a kernel module that a test machine may lack: on what the kernel would say."""
+"""kube-proxy with IPVS, on stored output of the kernel: a test machine may lack the module."""
 
 import pytest
 

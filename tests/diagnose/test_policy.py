@@ -1,4 +1,4 @@
-"""NetworkPolicies by the words of the API (networking.k8s.io/v1), and what the diagnosis says of them."""
+"""NetworkPolicies as the API defines them (networking.k8s.io/v1), and their findings."""
 
 import pytest
 

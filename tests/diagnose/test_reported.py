@@ -1,4 +1,4 @@
-"""What Kubernetes reports, as findings: messages of containerd, CRI-O and kubelet, outdated ones, conditions."""
+"""Kubernetes' reports as findings: messages of containerd, CRI-O and kubelet, outdated ones, conditions."""
 
 import pytest
 

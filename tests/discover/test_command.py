@@ -63,7 +63,7 @@ def broken(tmp_path):
 
 
 def scrubbed(text):
-    """Without what differs from run to run: times, how long things took, and the machine's own leftovers."""
+    """The text without times, durations and the machine's own leftovers."""
     text = re.sub(r'"(time|version)": "[^"]*"', r'"\1": "T"', text)
     text = re.sub(r'"(ms|durationMs|size)": [\d.]+', r'"\1": 0', text)
     return re.sub(r'"(sha256)": "[0-9a-f]+"', r'"\1": "S"', text)

@@ -1,4 +1,4 @@
-"""What `genie discover` says of a CRI-O that does not use Genie, or that collects networks' garbage; and the cure."""
+"""`genie discover` on a CRI-O that does not use Genie, or that collects networks' garbage; and the remedy."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_another_network_by_name_is_changed_by_name(node):
 
 
 def test_the_missing_plugin_is_the_cause(node):
-    """CRI-O skips Genie's file for it, and takes another network: one finding, with the cure."""
+    """CRI-O skips Genie's file for it, and takes another network: one finding, with the remedy."""
     report = look(node(plugins=("bridge", "host-local")))
     assert "GN1006" not in codes(report)
     found = [one for one in report.findings if one.code == "GN1101" and "genie" in one.title]

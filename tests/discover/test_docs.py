@@ -1,4 +1,4 @@
-"""docs/discover.md and docs/generate-config.md say what there is."""
+"""docs/discover.md and docs/generate-config.md agree with the code."""
 
 import re
 import shlex

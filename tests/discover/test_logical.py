@@ -1,4 +1,4 @@
-"""What `genie discover` says of the cluster's logical networks on this node."""
+"""`genie discover` and the cluster's logical networks on this node."""
 
 import pytest
 

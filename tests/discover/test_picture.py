@@ -1,4 +1,4 @@
-"""`genie discover -o svg|html`: a node drawn; and what every picture and page keeps: names whole, nothing asked for."""
+"""`genie discover -o svg|html`: the picture of a node. Every picture has whole names, and loads nothing."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Policies between networks that are switched on, and that nothing enforces."""
+"""Policies between networks are switched on, and no agent enforces them."""
 
 import json
 import shutil

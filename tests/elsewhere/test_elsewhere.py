@@ -88,7 +88,7 @@ def test_the_exit_code_and_the_failures_document_are_those_from_there(cluster, g
 
 
 def test_debug_node_runs_there_and_says_what_it_examines_otherwise(cluster, genie):
-    """As `genie status` advises. Without a pod of Genie in the cluster it is this machine, and that is said."""
+    """As `genie status` advises. Without a pod of Genie in the cluster it reads this machine, and says so."""
     words = ("debug", "node", "--node", NODE, "--only", "conf", "-o", "json", "--fail-on", "never")
     _, err = genie(*words)
     assert f"this machine is examined as node {NODE}" in err
@@ -113,7 +113,7 @@ def test_debug_pod_finds_the_pods_node(cluster, genie):
 
 
 def test_explain_pod_reads_the_files_of_the_pods_node(cluster, genie, node, tmp_path):
-    """There is no API server for the container here: the node's state is what counts."""
+    """The container here reaches no API server: the node's state is read."""
     cluster.add(agent(), tenant_pod(cni="of-the-node"))
     _, err = genie("explain", "pod", "shop/web-0", code=3)
     assert "pod shop/web-0 is not in this node's state" in err
@@ -434,7 +434,7 @@ def rights(cluster):
 
 @contextmanager
 def terminal(*words):
-    """The command line at a pseudo-terminal: a function that types, one with all that was shown, one that waits."""
+    """The command line at a pseudo-terminal: functions that type, show the output, and wait."""
     leader, follower = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "genie_cli", *words], stdin=follower, stdout=follower, stderr=follower,

@@ -63,7 +63,7 @@ def _request(connection):
 
 
 def _answer(request, folder):
-    """What the files say to `GET /api/v1/namespaces/ns/pods/p`; writing always works unless `PATCH` says otherwise."""
+    """The files' answer to `GET /api/v1/namespaces/ns/pods/p`; writing works unless there is a file `PATCH`."""
     method, _, rest = request.partition(b" ")
     parts = rest.partition(b" ")[0].partition(b"?")[0].decode("ascii", "replace").split("/")
     names = ["PATCH"] if method == b"PATCH" else [part for part in reversed(parts) if part]

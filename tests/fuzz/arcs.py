@@ -1,4 +1,4 @@
-"""Which code a call reached for the first time: lines, and both ways out of every branch, of `genie_core`.
+"""The code that a call reached for the first time: lines, and both ways out of every branch, of `genie_core`.
 
 `sys.monitoring` (PEP 669) forgets each place once it was seen, so code that has been reached costs nothing
 any more. Python 3.11 has none: there nothing is ever new, and cases are made from the real inputs alone.

@@ -54,7 +54,7 @@ def _replay(scratch, known, entries):
 
 
 def _in_child(scratch, target, count, job):
-    """A target of its own process: its memory is its own, and so is its death."""
+    """Run a target in a process of its own: its memory is measured alone, and its end ends no other."""
     pid = os.fork()
     if pid == 0:
         try:

@@ -125,7 +125,7 @@ class Mutator:
         )
 
     def _changed(self, value, others):
-        """What takes the value's place: nothing, one or two values."""
+        """The values in place of one value: none, one or two."""
         way = self.rng.randrange(12)
         if way == 0:
             return []
@@ -150,7 +150,7 @@ class Mutator:
         return changed.decode("utf-8", "replace" if self.rng.random() < 0.8 else "surrogateescape")
 
     def value(self, others=()):
-        """Any value: a nasty one, one of the program's words, or a piece of another document."""
+        """Any value: a difficult one, one of the program's words, or a part of another document."""
         way = self.rng.randrange(50)
         if way == 0:
             return self._large()

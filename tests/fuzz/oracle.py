@@ -1,4 +1,4 @@
-"""What is wrong with an answer, whatever the question was (conformance A52-A60; SPEC, sections 2 and 5)."""
+"""The rules for every answer, whatever the input (conformance A52-A60; SPEC, sections 2 and 5)."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""A place where the plugin can do no harm: its own mounts, all read-only but a scratch directory, and no network."""
+"""A sandbox for the plugin: its own mounts, all read-only but a scratch directory, and no network."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a case's parts become, and one call of the plugin among them.
+"""The files and variables of a case's parts, and one call of the plugin with them.
 
     stdin, CNI_*            what the runtime passes; a variable without a part is not set
     net.d/FILE              a configuration file; other files below the root likewise (kubeconfig, token)
@@ -60,7 +60,7 @@ _OLD = (1e9, 1e9)  # a file that changed just now is read twice
 
 
 class Answer(NamedTuple):
-    """What a call answered, and what it cost: `seconds` are without those in which the processor was another's."""
+    """A call's answer and cost: `seconds` do not count those in which another process had the processor."""
 
     verb: str
     status: int
@@ -111,7 +111,7 @@ class World:
         return answers
 
     def held(self):
-        """What the state directory says is attached, or half done."""
+        """The attachments of the state directory, unfinished ones too."""
         folders = (self.root / "state" / name for name in ("containers", "locks", "tmp"))
         return [
             str(path.relative_to(self.root))
@@ -235,7 +235,7 @@ def _delay():
 
 
 def _hurried(data, most):
-    """The configuration without the long waits for an API server that it may rightly ask for."""
+    """The configuration with a short limit for the API server, where it has a long one."""
     try:
         config = json.loads(data.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A private node with Genie on it, to leave things behind in, and `genie gc` to find them."""
+"""A private node with Genie on it, with leftovers for `genie gc` to find."""
 
 import json
 import os
@@ -26,7 +26,7 @@ print(json.dumps(collect(report, options).as_json()))
 
 
 class LeakyNode:
-    """Attach pods as a runtime does, and forget them as a runtime must not."""
+    """Attach pods as a runtime does, and remove them without DEL, as a runtime must not."""
 
     def __init__(self, node):
         self.node = node

@@ -1,1 +1,1 @@
-"""Go's encoding/json, as far as plugins use it: what a Go program reads out of a text, and proof that it does."""
+"""Go's encoding/json, as far as plugins use it, and a test that it equals a real Go program."""

@@ -1,4 +1,4 @@
-"""What the reference plugins read of their configuration, as one struct (plugins of 2026, spec 1.1.0)."""
+"""The configuration keys of the reference plugins, as one struct (plugins of 2026, spec 1.1.0)."""
 
 from tests.golang.decoder import Any, Flag, Map, Number, Pointer, Slice, Struct, Text
 

@@ -111,7 +111,7 @@ def is_called_genie(value):
 
 
 def judge_definition(desk, seed):
-    """Whether the definition was taken, and by what it was judged."""
+    """Judge one definition; whether it was accepted."""
     rng = random.Random(seed)
     desk.nad("net", definition(rng))
     given = given_to_plugins(desk, {NPWG: '[{"name": "net"}]'})
@@ -135,7 +135,7 @@ def test_a_plugin_reads_of_a_definition_what_genie_reads(desk, seed):
 
 
 def test_many_definitions_are_taken(desk):
-    """The property is not true for want of cases."""
+    """The property is tested with enough accepted definitions."""
     assert sum(judge_definition(desk, seed) for seed in range(200)) > 40
 
 

@@ -36,7 +36,7 @@ def node(tmp_path_factory, plugins):
 
 @pytest.fixture
 def ward(node):
-    """The test leaves its pod well."""
+    """The ward, whose pod each test must leave healthy."""
     node.forget_repairs()
     yield node
     left = node.repair("fix")

@@ -39,7 +39,7 @@ class Live:
         return outcome.reply
 
     def annotate(self, name="c1", **annotations):
-        """What the pod's author does: these are its annotations for networks now."""
+        """Set the pod's annotations for networks, as its author does."""
         held = self.pod(name)
         kept = {
             key: value

@@ -1,4 +1,4 @@
-"""What broke other programs that change the networks of running pods: each is a test here."""
+"""Known failures of other programs that change the networks of running pods, a test for each."""
 
 import json
 import signal
@@ -246,7 +246,7 @@ def test_gc_leaves_what_was_plugged(attached):
 
 
 def begin(live, *words):
-    """A sync that runs meanwhile."""
+    """Start a sync in the background."""
     argv = ["sync", "pod", "ns/c1", "--yes", "-o", "json", *words, "--conf-dir", live.node.conf]
     return warm.start("genie_cli", *argv, netns=live.node.host.path, env=environment())
 

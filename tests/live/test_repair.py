@@ -266,7 +266,7 @@ def test_a_fault_is_reported_once_the_server_is_back(ward):
 
 @pytest.fixture
 def second(ward):
-    """Another pod: what it does with it is undone."""
+    """A second pod, for tests that change its addresses or files; its end restores them."""
     namespace = ward.node.add_pod()
     before = ward.node.held()
     ward.start("c2", netns=namespace.path, cni="blue,green@net2")

@@ -1,4 +1,4 @@
-"""Pods that are well are left alone, whatever their plugins; and what else there is to be repaired than the usual."""
+"""Healthy pods are not changed, whatever their plugins; and repairs of rarer kinds."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Faults of running pods are seen as soon as they come."""
+"""Faults of running pods are seen as soon as they happen."""
 
 import json
 import queue

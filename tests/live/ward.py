@@ -44,7 +44,7 @@ class Ward(Live):
         self.host.run("ip", "link", "set", "up1", "up")
 
     def begin(self, mode, *words):
-        """One look that runs meanwhile."""
+        """Start one look in the background."""
         flags = ["--mode", mode, "--conf-dir", self.node.conf, *words]
         return warm.start("genie_core.tasks.repair", *flags, netns=self.host.path, env=environment())
 

@@ -137,7 +137,7 @@ class Node:
         return path
 
     def answer(self, verb, type_=None, *, shell="", stdout="", stderr="", sleep=0, kill="", status=0):
-        """What a delegate does: for `type_` ("a" or "a.eth1"), or for all. `stdout` may be an object."""
+        """Set a delegate's behaviour: that of `type_` ("a" or "a.eth1"), or of all. `stdout` may be an object."""
         text = stdout if isinstance(stdout, str) else json.dumps(stdout)
         lines = [shell]
         if stderr:
@@ -156,7 +156,7 @@ class Node:
         self.answer(verb, type_, stdout={"code": code, "msg": msg, **fields}, status=1)
 
     def release(self):
-        """Let the delegates go on that HOLD holds, and those that come."""
+        """Let the delegates continue that HOLD holds, and later ones."""
         (self.root / "released").touch()
 
     def heal(self):

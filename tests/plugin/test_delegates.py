@@ -1,4 +1,4 @@
-"""Finding and running delegates, whatever they do (conformance B15-B35, A56, X20, X34)."""
+"""Finding and running delegates of every behaviour (conformance B15-B35, A56, X20, X34)."""
 
 import os
 import threading

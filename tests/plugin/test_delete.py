@@ -226,7 +226,7 @@ def test_a68_a_damaged_state_of_a_network_that_no_file_describes(node, cluster, 
 
 
 def test_a68_two_damaged_states_of_one_name(attached):
-    """What was kept for people the first time does not stand in the way the second time."""
+    """The file that was kept the first time does not prevent the second time."""
     for _ in range(2):
         name = attached.state / "containers" / "cid1@eth0"
         name.unlink(missing_ok=True)
@@ -378,7 +378,7 @@ def test_what_a_wrong_definition_left_is_collected_when_nothing_of_it_can_exist(
 
 @pytest.mark.parametrize("words", ["dial tcp: connection refused", "something else"])
 def test_a_network_that_may_hold_something_is_kept_for_each_container(node, words):
-    """A DEL that fails for what passes, or for what ADD did not say, proves nothing."""
+    """A DEL that fails for a temporary reason, or for another one than ADD, does not show that nothing is held."""
     wrong_network(node, words)
     node.fail("ADD", "b", code=999, msg="dial tcp: connection refused")
     for number in range(3):

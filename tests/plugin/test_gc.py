@@ -147,7 +147,7 @@ def test_b73_nor_does_a_damaged_state_release_it(node):
 
 
 def test_a81_each_network_hears_of_its_own_attachments_alone(node):
-    """Those of one name keep their books together, wherever each was read."""
+    """Networks of one name share their records, whichever files they are in."""
     for name in ("a", "b"):
         node.network(name, version="1.1.0")
     node.network("a", "other", file="20-a-too.conflist", version="1.1.0")

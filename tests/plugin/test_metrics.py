@@ -1,4 +1,4 @@
-"""`metrics_file`: calls and delegates' runs are counted, and counting never gets in a call's way."""
+"""`metrics_file`: calls and delegates' runs are counted, and counting never fails a call."""
 
 import os
 

@@ -91,7 +91,7 @@ def test_a51_what_the_plugins_before_genie_did_is_passed_on(node, version):
 
 
 def before_genie(node):
-    """What a plugin before Genie in the same chain answered."""
+    """The result of a plugin before Genie in the same chain."""
     link = {"name": "eth0", "sandbox": node.netns, "mac": "0a:00:00:00:00:01"}
     return {
         "cniVersion": "1.1.0",

@@ -1,4 +1,4 @@
-"""The long form: `python -m tests.policy [--clusters N] [--seed N]`, as root. Prints what differed; exits 1 then."""
+"""The long form: `python -m tests.policy [--clusters N] [--seed N]`, as root. Exit code 1 for differences."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Live: what changes on the API server or on the node is in the kernel soon, whatever is killed meanwhile."""
+"""The engine: changes on the API server or on the node reach the kernel soon, whatever is killed meanwhile."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The compiled rules say what the policies mean: generated clusters, every pair of addresses, several ports."""
+"""The compiled rules equal the policies' semantics: generated clusters, every pair of addresses, several ports."""
 
 from random import Random
 

@@ -31,7 +31,7 @@ def node(tmp_path, plugins):
 
 @contextmanager
 def full(folder):
-    """What the folder holds, on a small disk that is full."""
+    """The folder's content, on a small disk that is full."""
     kept = folder.with_name(folder.name + ".kept")
     shutil.copytree(folder, kept)
     syscalls.mount("tmpfs", str(folder), "tmpfs", options="size=256k,mode=700")
@@ -167,7 +167,7 @@ def test_a_full_run_directory(node):
 
 
 def reboot(node):
-    """What is left of a node after it: its disk. Namespaces, rules and /run are gone, and the boot is another one."""
+    """Reboot the node: only its disk stays. Namespaces, rules and /run are gone, and the boot is another one."""
     node.kill()
     shutil.rmtree(policy_dir.DIRECTORY)
     for pod in node.node.pods:

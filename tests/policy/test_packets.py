@@ -1,4 +1,4 @@
-"""What the policies mean is what packets do: on bridges, over macvlan and ptp, and routed between them."""
+"""Real packets follow the policies' semantics: on bridges, over macvlan and ptp, and routed between them."""
 
 from random import Random
 

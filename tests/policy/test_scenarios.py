@@ -1,4 +1,4 @@
-"""CNI-Genie's scenarios, and what the suites of other policy engines cover, each by its name."""
+"""CNI-Genie's scenarios, and those of other policy engines' suites, each by its name."""
 
 import json
 

@@ -59,7 +59,7 @@ DIRECTORY = st.dictionaries(st.builds("/net.d/{}{}".format, WORDS, EXTENSIONS), 
 
 
 def expected(files, name):
-    """D07, said plainly: the path that the name means."""
+    """D07 in simple form: the path of a name."""
     readable = {path for path, content in files.items() if content and content[1] != "genie"}
     lists_first = sorted(readable, key=lambda path: (not path.endswith(".conflist"), path))
     for group in (

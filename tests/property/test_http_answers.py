@@ -1,4 +1,4 @@
-"""What the lean client makes of an answer, held to http.client: the same bytes, however they arrive, mean the same."""
+"""The plugin's HTTP client compared with http.client: the same bytes, in any parts, give the same answer."""
 
 import http.client
 import io

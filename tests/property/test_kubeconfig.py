@@ -110,7 +110,7 @@ def test_any_kubeconfig(tmp_path_factory, document, settings, write):
 
 @given(st.text(st.sampled_from("ab.:/[]@?#%-_ 0169\n\0"), max_size=20) | st.text(max_size=12), st.booleans())
 def test_any_server(text, secured):
-    """What is taken means to urllib what it means to us, and fits a header."""
+    """An accepted URL has the same parts for urllib, and fits a header."""
     try:
         tls, host, port, base = parse_server(text, secured=secured)
     except InvalidConfig as error:

@@ -57,7 +57,7 @@ def find(selection):
 
 
 def claim_of(item):
-    """What the ADD of a pod would claim; None where the network cannot be attached on this node."""
+    """The claim of a pod's ADD; None where the network cannot be attached on this node."""
     metadata = item["metadata"]
     network = read_logical(item, metadata["namespace"], metadata["name"])
     on = KNOWN.get((network.namespace, network.physical))

@@ -1,4 +1,4 @@
-"""What must hold for every result, whatever a plugin returns."""
+"""Properties of every result, whatever a plugin returns."""
 
 import ipaddress
 import json

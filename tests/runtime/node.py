@@ -108,7 +108,7 @@ class InstalledNode:
         return self.objects.get(_PODS, "default", name)["metadata"]["annotations"]
 
     def recorded(self):
-        """How many containers Genie knows of."""
+        """The number of recorded containers."""
         return len(list(self.state.glob("containers/*")))
 
     def qdiscs(self):

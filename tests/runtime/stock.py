@@ -75,10 +75,10 @@ class StockNode(Containerd):
         self.host.remove()
 
     def genie(self, *words, status=0):
-        """The command line on this node: its stdout; what it says on stderr is in `told`."""
+        """The command line on this node: its stdout; its stderr is in `stderr`."""
         done = self.run(*CLI, *words, check=False)
         assert done.returncode == status, done.stdout + done.stderr
-        self.told = done.stderr
+        self.stderr = done.stderr
         return done.stdout
 
     def file(self, path):

@@ -51,8 +51,8 @@ def test_a_pod_starts_before_right_after_and_after_the_removal(node):
 
 def test_a_directory_that_the_runtime_does_not_search_is_refused_before_anything_is_written(node):
     node.genie("install", "--bin-dir", "/opt/cni/bin", status=1)
-    assert 'plugin "genie" of network "genie"' in node.told
-    assert f"genie install --bin-dir {PLUGINS}" in node.told
+    assert 'plugin "genie" of network "genie"' in node.stderr
+    assert f"genie install --bin-dir {PLUGINS}" in node.stderr
     assert not list(node.file("/opt").iterdir())
     assert sorted(path.name for path in node.file("/etc/cni/net.d").iterdir()) == [
         "90-bridge.conflist",

@@ -1,4 +1,4 @@
-"""The attacker's desk: the installed plugin with scripted delegates, and an API server with TLS."""
+"""Fixtures for attacks: the installed plugin with scripted delegates, and an API server with TLS."""
 
 from tests.contract.conftest import authority, serve
 from tests.plugin.conftest import cluster, installed, node

@@ -26,7 +26,7 @@ SOON = 60.0  # seconds; a call that waits for a pipe never ends
 
 @pytest.fixture
 def victim(tmp_path):
-    """What the attacker would have root spoil: a file, and a directory with it."""
+    """The target of the attack: a file of root's, in its directory."""
     folder = tmp_path / "victim"
     folder.mkdir(mode=0o755)
     (folder / "file").write_text(PRECIOUS)

@@ -1,4 +1,4 @@
-"""What others wrote, on an operator's terminal: names, annotations, plugins' words and saved facts steer nothing.
+"""Other people's texts on an operator's terminal: names, annotations, plugins' words and saved facts control nothing.
 
 Escape sequences could hide a line, forge one, or write into a window's title what a shell takes for typed; marks
 that turn the direction of writing could show another name than the one that is there.

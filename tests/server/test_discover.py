@@ -1,4 +1,4 @@
-"""What `genie discover` says of the server."""
+"""`genie discover` and the server."""
 
 import json
 import signal

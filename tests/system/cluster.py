@@ -1,4 +1,4 @@
-"""A node's cluster: an API server in the node's own namespace, pods that ask, and what they get."""
+"""A node's cluster: an API server in the node's own namespace, and pods with annotations."""
 
 import json
 

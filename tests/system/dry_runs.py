@@ -1,4 +1,4 @@
-"""Dry runs of the real command, and what they leave on this machine."""
+"""Dry runs of the real command, and a check for leftovers on this machine."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What `genie generate-config` writes, the real plugins carry out: ADD, CHECK, DEL, DEL, in a private node."""
+"""The files of `genie generate-config` with the real plugins: ADD, CHECK, DEL, DEL, in a private node."""
 
 import json
 import shutil

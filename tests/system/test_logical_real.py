@@ -88,7 +88,7 @@ COMERS = {"tenant-a": ("a", "net"), "tenant-b": ("b", "net"), "default": ("d", "
 
 
 def test_every_order_of_coming_and_going(pods):
-    """None of the three fails for another's sake, and each reaches its own gateway while the others are there."""
+    """None of the three fails because of another, and each reaches its own gateway while the others are there."""
     gateways = {"tenant-a": "10.66.0.1", "tenant-b": "10.67.0.1", "default": "10.1.0.1"}
     orders = list(permutations(COMERS))
     for coming, going in zip(orders, reversed(orders), strict=True):

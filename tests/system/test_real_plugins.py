@@ -75,7 +75,7 @@ def chained(node):
 
 
 def wrong(node):
-    """What authors of definitions get wrong, each with the words of the ADD."""
+    """Mistakes in definitions, each with the message of the ADD."""
     right = node.ipam("10.6.0.0/24")
     misspelt = {**right, "type": "host-locl"}
     bad = {"type": "host-local", "dataDir": str(node.leases), "subnet": "10.6.0.0.0/24"}

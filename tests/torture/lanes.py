@@ -210,7 +210,7 @@ class Lane:
         return outcome
 
     def _kill(self, process, victim):
-        """Whether a delegate was killed: then the namespace may hold half of what it made."""
+        """Whether a delegate was killed: then the namespace may hold a part of its work."""
         children = descendants(process.pid) if victim != "plugin" else []
         if victim != "delegate":
             process.kill()

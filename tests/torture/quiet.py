@@ -18,7 +18,7 @@ INTERVAL = 60.0  # `repair_interval_seconds`
 
 
 class Ward:
-    """A node's pods under the eyes of a watcher, and of a look each minute."""
+    """A node's pods, with a watcher, and a look each minute."""
 
     def __init__(self, node, count):
         self.node = node
@@ -31,7 +31,7 @@ class Ward:
         self.ended = threading.Event()
 
     def watch(self):
-        """What a watcher sees until the end."""
+        """The events of a watcher until the end."""
         with Watcher(open_context(json.loads(self.node.stdin()))) as watcher:
             began = time.thread_time()
             while not self.ended.is_set():
@@ -63,7 +63,7 @@ class Ward:
         return [line for line in (done.stdout + done.stderr).splitlines() if line]
 
     def keep(self, seconds):
-        """Look after the pods for so long; what was wrong."""
+        """Watch the pods for that many seconds; the problems."""
         thread = threading.Thread(target=inside, args=(str(self.node.host.path), self.watch))
         thread.start()
         problems = []
@@ -82,7 +82,7 @@ class Ward:
         return problems
 
     def is_awake(self):
-        """Whether they would have seen anything."""
+        """Whether the watcher and the look find a real fault."""
         self.node.pods[-1].run("ip", "link", "set", "net1", "down")
         time.sleep(2)
         asleep = [] if self.seen else ["the watcher has not seen an interface that is down"]

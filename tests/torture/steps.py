@@ -75,7 +75,7 @@ class Delegates:
             node.wrap(plugin, WRAPPER.format(folder=node.root / "wrapped"))
 
     def kill(self, verb, plugin, call, number):
-        """What is wrong after a plugin was killed before its `number`-th `call`; None if none was killed."""
+        """The problem after a plugin was killed before its `number`-th `call`; None if none was killed."""
         env = {
             "KILL_VERB": verb,
             "KILL_PLUGIN": plugin,

@@ -153,7 +153,7 @@ class SyncSteps:
         return self._claims()
 
     def _claims(self):
-        """What the status says of the present request that is not so."""
+        """The false statements of the status about the present request."""
         if not self.running.is_answered():
             return ""
         links = {name: ips[0].partition("/")[0] for name, ips in self.running.links().items() if ips}

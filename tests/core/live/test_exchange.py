@@ -46,7 +46,7 @@ def coming(name, ifname):
 
 
 def change(plan):
-    """c goes, d takes b's interface, e comes."""
+    """c is removed, d takes b's interface, e is added."""
     going = [item for item in plan.attachments if item.label in ("b", "c")]
     return exchange(plan, going, [coming("d", "eth1"), coming("e", "eth3")], ["eth0", "eth1", "eth3"])
 
@@ -166,7 +166,7 @@ def again(pod, wanted):
 
 @pytest.mark.parametrize("step", steps_of(change))
 def test_a_step_that_fails_loses_nothing(step):
-    """Whatever fails, once: the pod has what it had or what it should get, or the journal has all that is held."""
+    """Each step fails once: the pod has its old or its new networks, or the journal has all that is held."""
     count = itertools.count()
 
     def broken(_step):

@@ -1,4 +1,4 @@
-"""What a kernel's state means for recorded attachments: what is at fault, and how it is put back."""
+"""From the kernel's state and recorded attachments to faults and their repair."""
 
 import json
 import re

@@ -107,7 +107,7 @@ def test_a40_reading_legacy_versions_gives_v4_then_v6_and_no_interfaces(version)
 @pytest.mark.parametrize("source", SUPPORTED)
 @pytest.mark.parametrize("target", SUPPORTED)
 def test_every_conversion_between_versions_is_the_golden_one_or_less(source, target):
-    """Going down and staying down say the same: what `target` says of `source`'s result, it says of all."""
+    """A conversion loses nothing that the older of the two versions has."""
     lowest = min(source, target, key=SUPPORTED.index)
     through = json.loads(results.convert(json.dumps(golden(source)), target, "", WHERE).text)
     direct = results.encode(parse(golden(lowest)), target)

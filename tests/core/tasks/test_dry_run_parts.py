@@ -1,4 +1,4 @@
-"""The pure parts of a dry run: reading a ruleset, comparing two moments, understanding the plugin's answer."""
+"""The pure parts of a dry run: reading a ruleset, comparing two states, reading the plugin's answer."""
 
 import json
 from types import SimpleNamespace

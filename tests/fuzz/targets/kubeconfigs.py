@@ -1,4 +1,4 @@
-"""The kubeconfig, in JSON and in YAML, and what genie.conf says beside it."""
+"""The kubeconfig, in JSON and in YAML, and the keys of genie.conf beside it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the API server and cAdvisor answer: objects of every shape, status codes, HTTP that is none."""
+"""Answers of the API server and cAdvisor: objects of every shape, status codes, bytes that are not HTTP."""
 
 from tests import manifests
 from tests.fuzz.answers import answer, body_of

@@ -1,4 +1,4 @@
-"""What delegates print, on both streams, and how they end."""
+"""The delegates' output, on both streams, and their exit codes."""
 
 from tests.fuzz.targets import Target
 from tests.fuzz.targets.annotations import NPWG

@@ -190,7 +190,7 @@ def test_an_annotation_that_flaps(node):
 
 
 def test_the_status_may_not_be_written(node):
-    """One pod is tried for all, more and more seldom, and it is said once; when it may be written, all are."""
+    """One pod is tried for all, at growing intervals, with one message; once it may be written, all are."""
     node.cluster.server.api.forbidden = {("patch", "pods/status"), ("create", "events")}
     node.start(cni="blue")
     others = ("c2", "c3")

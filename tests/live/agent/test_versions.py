@@ -1,4 +1,4 @@
-"""An agent of another version than the plugin: neither needs the other to be its own."""
+"""An agent and a plugin of different versions work together."""
 
 import json
 import subprocess
