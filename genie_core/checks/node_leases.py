@@ -1,7 +1,8 @@
 """GN13xx: leases of addresses: leaked, used up, or left over from a changed configuration.
 
 The containers that exist are known from the runtimes' sandboxes, Genie's state and the cached results whose network
-namespace exists. A lease of any other container is leaked, unless it is so young that its pod may be starting.
+namespace exists. A lease of any other container is leaked where no interface has its address. Where the interfaces of
+the pods were not read, its age decides: the pod of a young lease may be starting.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
-from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.subnets import host_local_spans, used_subnets
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Finding, Severity, Subject
@@ -104,7 +104,7 @@ def pools(facts: Facts) -> list[Pool]:
     leases: dict[str, list[Lease]] = {}
     for lease in facts.files.leases:
         leases.setdefault(lease.network, []).append(lease)
-    known = known_containers(facts)
+    known, held = known_containers(facts), held_addresses(facts)
     return [
         Pool(
             network=name,
@@ -113,14 +113,26 @@ def pools(facts: Facts) -> list[Pool]:
             leases=tuple(leases.get(name, ())),
             leaked=None
             if known is None
-            else tuple(lease for lease in leases.get(name, ()) if _is_leak(lease, known)),
+            else tuple(lease for lease in leases.get(name, ()) if _is_leak(lease, known, held)),
         )
         for name in sorted({*spans, *leases})
     ]
 
 
-def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
-    return bool(lease.container) and lease.container not in known and lease.age > YOUNG_SECONDS
+def held_addresses(facts: Facts) -> set[str]:
+    """The addresses of the interfaces in pods' namespaces; none where these were not read."""
+    return {address.ip for tenant in facts.tenants for address in tenant.addresses}
+
+
+def _is_leak(lease: Lease, known: Mapping[str, str], held: set[str]) -> bool:
+    if not lease.container or lease.container in known:
+        return False
+    return lease.ip not in held if held else lease.age > YOUNG_SECONDS
+
+
+GN1301 = Code("GN1301", "leaked leases",
+    cause="containers that do not exist hold addresses",
+    confirm="genie discover --only leases", fix="genie gc, which checks twice")  # fmt: skip
 
 
 @check("leases-leaked", GN1301, title="leases belong to sandboxes", needs=("leases", "sandboxes"))
@@ -159,7 +171,7 @@ GN1306 = Code("GN1306", "an empty lease file",
 
 @check("leases-written", GN1306, title="lease files name their container", needs=("leases",))
 def empty(facts: Facts) -> Iterator[Finding]:
-    held = {a.ip for tenant in facts.tenants for a in tenant.addresses}
+    held = held_addresses(facts)
     for lease in facts.files.leases:
         if lease.container or lease.age < YOUNG_SECONDS / 10 or lease.ip in held:
             continue

@@ -1,4 +1,4 @@
-"""Leases of the pod's addresses; leaked leases as the network shows them: addresses that no interface has."""
+"""Leases of the pod's own addresses."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, the_pod
-from genie_core.findings import Code, Command, Confidence, Finding, Subject
+from genie_core.findings import Code, Finding
 from genie_core.net.case import Case
-from genie_core.net.stack import within
-from genie_core.survey.cluster import subnets
 from genie_core.survey.facts import Cached, ConfFile, Lease
 
 SHOWN = 5
@@ -104,51 +102,3 @@ def _unheld(case: Case, cached: Cached, ip: str, lease: Lease | None) -> Finding
         seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
         remedy=fix("recreate the pod, which leases an address again; find what changed the lease's file"),
     )
-
-
-GN1301 = Code("GN1301", "leaked leases",
-    cause="containers that do not exist hold addresses",
-    confirm="genie discover --only leases", fix="genie gc, which checks twice")  # fmt: skip
-
-
-@check("leases-known", GN1301, title="every lease belongs to a container of this node", needs=("node",))
-def leaked(case: Case) -> Iterator[Finding]:
-    facts = case.facts
-    containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
-    held = {a.ip for t in facts.tenants for a in t.addresses} | {
-        a.ip for a in (facts.pod.addresses if facts.pod else ())
-    }
-    if not held:
-        return
-    networks: dict[str, list[Lease]] = {}
-    for lease in facts.files.leases:
-        if lease.container and lease.container not in containers and lease.ip not in held:
-            networks.setdefault(lease.network, []).append(lease)
-    for network, lost in sorted(networks.items()):
-        yield _finding(case, network, lost)
-
-
-def _finding(case: Case, network: str, lost: list[Lease]) -> Finding:
-    return GN1301.warning(
-        f'network "{network}": {len(lost)} of {_size(case, network, lost)} leases belong to '
-        "container IDs that nothing on this node knows, their addresses are on no interface",
-        Subject(kind="network", name=network),
-        *(seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]),
-        remedy=fix(
-            "check again in a minute; if they are still there, `genie gc` frees them",
-            Command(argv=("genie", "gc", "--dry-run")),
-            risk="an address that a running pod uses must not be freed: gc checks twice",
-        ),
-        confidence=Confidence.MEDIUM,
-    )
-
-
-def _size(case: Case, network: str, lost: list[Lease]) -> int:
-    """The number of addresses of the network's range, else the number of leases."""
-    import ipaddress
-
-    for conf in case.facts.files.confs:
-        for subnet in subnets(conf.plugins):
-            if conf.name == network and within(lost[0].ip, subnet):
-                return ipaddress.ip_network(subnet, strict=False).num_addresses - 2
-    return sum(lease.network == network for lease in case.facts.files.leases)

@@ -9,7 +9,6 @@ from math import inf
 
 from genie_core.checks import rank, runner, services
 from genie_core.checks.check import Check
-from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding
@@ -77,7 +76,7 @@ def judge(
     results = (*outcomes, *of_files.checks)
     return DiagnosisReport(
         facts=facts,
-        findings=tuple(merged(findings, of_files.findings)),
+        findings=tuple(rank.ranked([*findings, *of_files.findings])),
         checks=results,
         of_files=of_files.findings,
         file_checks=of_files.checks,
@@ -135,15 +134,6 @@ def _dead_services(findings: Sequence[Finding]) -> set[str]:
 def _unreached(facts: Facts) -> set[str]:
     """The targets that the kernel or a router called unreachable when the pod's own probes were sent to them."""
     return {p.target for p in facts.probes if p.result in ("unreachable", "no route") and p.role in FROM_POD}
-
-
-def merged(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding]:
-    """All findings, causes first.
-
-    Leaked leases are named once: by the check of the files, which knows the runtime's records, where both found them.
-    """
-    leaked = any(f.code == GN1301 for f in files)
-    return rank.ranked([*(f for f in network if not leaked or f.code != GN1301), *files])
 
 
 def since(started: float) -> float:
