@@ -12,6 +12,11 @@ from typing import Any
 from tests.diagnose.lab import PLUGINS, Lab
 
 Conf = dict[str, Any]
+# The node's state must not change while it is diagnosed: duplicate address detection has ended.
+SETTLED = """for s in node {pod}; do
+ for k in $(seq 100); do tentative=$(ip -n $F-$s -6 -o addr show scope global tentative); [ "$tentative" ] || break; sleep 0.1; done
+ [ -z "$tentative" ] || {{ echo "$tentative" >&2; exit 1; }}
+done"""
 
 
 def host_local(lab: Lab, *subnets: str, routes: bool = True) -> Conf:
@@ -90,6 +95,7 @@ def add(lab: Lab, pod: str, name: str) -> None:
         }  # fmt: skip
         (lab.results / f"{network}-cid{pod}-{ifname}").write_text(json.dumps(cached))
     _run(lab, pod, "loopback", {"cniVersion": "1.0.0", "name": "lo", "type": "loopback"}, "lo")
+    lab.sh(SETTLED.format(pod=pod))
     lab.objects.append(
         {
             "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": pod},

@@ -146,6 +146,12 @@ def _bridge(lab: Lab) -> dict[str, Any]:
     return {"type": "bridge", "bridge": "cni0", "ipMasq": True, "mtu": 1450, "ipam": ipam}
 
 
+# The kernel removes a namespace's veths after `ip netns del` has returned.
+VANISHED = """ip netns del $F-dead
+for k in $(seq 100); do ip -n $F-node link show {link} >/dev/null 2>&1 || exit 0; sleep 0.1; done
+echo "{link} is still there" >&2; exit 1"""
+
+
 def _gone(*plugins: str, keep_lease: bool = False) -> Any:
     """An edit: a pod was attached by real plugins, and its sandbox vanished without a DEL."""
 
@@ -160,7 +166,8 @@ def _gone(*plugins: str, keep_lease: bool = False) -> Any:
                     "portMappings": [{"hostPort": 8099, "containerPort": 80, "protocol": "tcp"}]
                 }
             _call(lab, plugin, "ADD", "dead0001", netns, more)
-        lab.sh("ip netns del $F-dead")
+        host_end = next(one["name"] for one in result["interfaces"] if one["name"].startswith("veth"))
+        lab.sh(VANISHED.format(link=host_end))
         if not keep_lease:
             for lease in lab.leases.glob("10.244.1.6*"):
                 lease.unlink()
