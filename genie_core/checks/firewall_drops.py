@@ -10,7 +10,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_chain
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.flows import Flow
+from genie_core.net.flows import Flow, served_ports
 from genie_core.net.path import ANY_PORT
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -85,7 +85,8 @@ def _one(case: Case, found: list[Block]) -> Iterator[Finding]:
     assert outcome.chain is not None
     chain, rule = outcome.chain, outcome.rule
     if rule is None:
-        yield _policy(case, found, chain)
+        known = [b for b in found if not b.flow.hinted]
+        yield from [_policy(case, known, chain)] if known else ()
         return
     chance = max(b.chance for b in found)
     if any(m.name == "chance" for m in rule.matches) and chance < 1:
@@ -290,21 +291,35 @@ def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severi
         return Severity.ERROR if hit else Severity.INFO
     if all(b.packet.protocol.endswith("icmp") for b in found):
         return Severity.INFO
+    if all(b.flow.hinted for b in found):
+        return Severity.WARNING  # nothing else shows that the pods need it
     wide = any(b.flow.general for b in found)
     if wide:
         broad = {b.flow.role for b in found if b.flow.general}
         return Severity.FATAL if {"remote", "outside"} <= broad else Severity.ERROR
-    if any(is_needed(case, b.flow) for b in found):
+    if any(_is_served(case, b.flow) for b in found):
         return Severity.ERROR
+    if any(is_needed(case, b.flow) for b in found):
+        return Severity.WARNING if rule.packets == 0 else Severity.ERROR  # that pods use it is an assumption
     return Severity.WARNING if hit else Severity.INFO
 
 
 def is_needed(case: Case, flow: Flow) -> bool:
-    """Whether something is known to need it: a service, an endpoint, a container's port; DNS and TLS to no pod."""
-    wanted = (flow.protocol, flow.port)
+    """Whether something is known to need it, or it is DNS or TLS to no pod."""
+    assumed = {("udp", 53), ("tcp", 53), ("tcp", 443)} if flow.role in ("service", "outside") else set()
+    return (flow.protocol, flow.port) in assumed or _is_served(case, flow)
+
+
+def _is_served(case: Case, flow: Flow) -> bool:
+    """Whether it is the port of a service, an endpoint, or a pod's container; into this pod, one that it serves itself.
+
+    What a node serves is not known.
+    """
+    if flow.inbound:
+        return (flow.protocol, flow.port) in served_ports(case)
+    if flow.role == "node" and not case.narrowed:
+        return False
     ports = {(f.protocol, f.port) for f in case.frontends}
     ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}
     ports |= {port for pod in case.pods for port in pod.ports} | set(case.pod_object.ports)
-    if flow.role in ("service", "outside"):
-        ports |= {("udp", 53), ("tcp", 53), ("tcp", 443)}
-    return wanted in ports
+    return (flow.protocol, flow.port) in ports

@@ -9,6 +9,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, t
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import RUNTIME, STATUS, Attachment
+from genie_core.net.stack import version
 from genie_core.survey.kernel import Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"
@@ -135,7 +136,7 @@ def arp_enabled(case: Case) -> Iterator[Finding]:
             seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),
             remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
-    ignoring = [a for a in case.attachments if case.pod and _ignores(case, a)]
+    ignoring = [a for a in case.attachments if case.pod and case.pod.ignores_arp(a.link.name)]
     for attachment in ignoring:
         name = attachment.link.name
         yield GN0105.error(
@@ -144,9 +145,7 @@ def arp_enabled(case: Case) -> Iterator[Finding]:
             seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),
             remedy=fix(
                 "set arp_ignore to 0",
-                in_pod(
-                    "sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"
-                ),
+                in_pod(*answering(name)),
             ),
         )
 
@@ -158,13 +157,12 @@ def node_answers(case: Case) -> Iterator[Finding]:
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
         name = f"net.ipv4.conf.{entry.name.replace('.', '/')}.arp_ignore"
-        ignoring = (
-            max(case.node.setting("all", "arp_ignore"), case.node.setting(entry.name, "arp_ignore")) == 8
-        )
-        if entry.arp and not ignoring:
+        # Proxy ARP answers for other hosts' addresses whatever arp_ignore says.
+        own = [a.ip for a in case.facts.node.addresses if a.index == entry.index and version(a.ip) == 4]
+        if entry.arp and not (case.node.ignores_arp(entry.name) and (own or attachment.bridge)):
             continue
         state, command = (
-            (f"{name}=8", on_node("sysctl", "-w", f"{name}=0", "net.ipv4.conf.all.arp_ignore=0"))
+            (f"{name}=8", on_node(*answering(entry.name)))
             if entry.arp
             else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
         )
@@ -178,10 +176,10 @@ def node_answers(case: Case) -> Iterator[Finding]:
         )
 
 
-def _ignores(case: Case, attachment: Attachment) -> bool:
-    pod = case.pod
-    assert pod is not None
-    return max(pod.setting("all", "arp_ignore"), pod.setting(attachment.link.name, "arp_ignore")) == 8
+def answering(link: str) -> tuple[str, ...]:
+    """The command after which a link's ARP requests are answered again."""
+    key = f"net.ipv4.conf.{link.replace('.', '/')}.arp_ignore"
+    return ("sysctl", "-w", f"{key}=0", "net.ipv4.conf.all.arp_ignore=0")
 
 
 GN0106 = Code("GN0106", "duplicate MAC",

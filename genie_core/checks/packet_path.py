@@ -67,7 +67,11 @@ def forwarding(case: Case) -> Iterator[Finding]:
             yield GN0501.fatal(
                 f"{name}=0: the node forwards nothing for its pods",
                 subject("sysctl", name),
-                seen("sysctl", f"{name}=0", f"sysctl {name}"),
+                seen(
+                    "sysctl",
+                    f"{name}=0, which net.ipv{family}.conf.all.forwarding=0 sets too",
+                    f"sysctl {name}",
+                ),
                 remedy=fix(
                     "set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
                     "docker, a network service)",

@@ -11,7 +11,6 @@ from genie_core.checks.parts import fix, in_pod, seen, the_pod
 from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.fib import MAIN
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
@@ -293,12 +292,11 @@ def refused(case: Case) -> Iterator[Finding]:
 
 def _refuses(case: Case, route: Route, target: str) -> bool:
     """Whether the route is what stops packets to the target. Behind a throw route, no other table has one."""
-    if case.pod is None or version(target) != version(route.dst):
-        return False
-    way = case.pod.fib.lookup(target)
-    if route.type == "throw":
-        return way.type == "none" and route.table == MAIN and within(target, route.dst)
-    return way.route == route
+    return (
+        case.pod is not None
+        and version(target) == version(route.dst)
+        and case.pod.fib.lookup(target).route == route
+    )
 
 
 def needed_targets(case: Case) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.links import answering
 from genie_core.checks.overlay import Remote, carries, port_of, remotes
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
@@ -117,9 +118,11 @@ def carriers(case: Case) -> Iterator[Finding]:
             for n in case.other_nodes
             if any(case.node.fib.lookup(ip).hop.index == link.index for ip in n.addresses)
         ]
+        mine = any(a.kind == "parent" and a.peer == link for a in case.attachments)
         used = [f"tunnel {name}" for name in tunnels] + ["the default route"] * default + nodes
+        used += ["this pod's packets"] * mine
         yield GN0414.found(
-            Severity.FATAL if tunnels or default else Severity.ERROR if nodes else Severity.WARNING,
+            Severity.FATAL if tunnels or default or mine else Severity.ERROR if nodes else Severity.WARNING,
             f"{link.name} is up and has no carrier: nothing leaves by it"
             + (f", as {', '.join(dict.fromkeys(used))} should" if used else ""),
             the_interface(link.name),
@@ -210,13 +213,20 @@ GN0714 = Code("GN0714", "an interface of the node to the world is down or does n
 def uplinks(case: Case) -> Iterator[Finding]:
     devices = {device.index for tunnel in case.tunnels if (device := _device(case, tunnel)) is not None}
     for link in case.uplinks:
+        link_set = ("ip", "link", "set", link.name)
         if not link.up and link.index not in devices:  # GN0707 has a tunnel's device that is down
-            yield _uplink(case, link, "is DOWN: its routes are gone", "up")
-        elif link.up and not link.arp and link.mac and link.kind not in ("ipvlan", "dummy", *TUNNELS):
-            yield _uplink(case, link, "does no ARP (NOARP): it resolves no neighbour", "arp on")
+            yield _uplink(case, link, "is DOWN: its routes are gone", "flags without UP", *link_set, "up")
+        elif not (link.up and link.mac) or link.kind in ("ipvlan", "dummy", *TUNNELS):
+            continue
+        elif not link.arp:
+            what = "does no ARP (NOARP): it resolves no neighbour"
+            yield _uplink(case, link, what, "flags with NOARP", *link_set, "arp", "on")
+        elif case.node.ignores_arp(link.name):
+            what = "answers no ARP (arp_ignore=8): no host on the link finds it"
+            yield _uplink(case, link, what, "arp_ignore=8 (with all)", *answering(link.name))
 
 
-def _uplink(case: Case, link: Link, what: str, mend: str) -> Finding:
+def _uplink(case: Case, link: Link, what: str, state: str, *mend: str) -> Finding:
     """An error where another node is on its subnet or the default route leaves by it, else a warning."""
     near = [subnet(own) for own in case.node.addresses(link)]
     nodes = [ip for node in case.other_nodes for ip in node.addresses]
@@ -228,8 +238,8 @@ def _uplink(case: Case, link: Link, what: str, mend: str) -> Finding:
         the_interface(link.name),
         seen(
             "netlink",
-            f"{link.name}: flags {'without UP' if not link.up else 'with NOARP'}",
-            f"ip link show {link.name}",
+            f"{link.name}: {state}",
+            f"ip link show {link.name}; sysctl -a -r {link.name}.arp_ignore",
         ),
-        remedy=fix(f"set {link.name} {mend}", on_node("ip", "link", "set", link.name, *mend.split())),
+        remedy=fix("set it back, and find out what changed it", on_node(*mend)),
     )

@@ -13,7 +13,10 @@ REFUSALS = {"blackhole", "unreachable", "prohibit"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A lookup's answer: `type` unicast, local, broadcast, a refusal, or "none" where nothing matched."""
+    """A lookup's answer: `type` unicast, local, broadcast, a refusal, or "none" where nothing matched.
+
+    It is "throw" where nothing matched but a throw route of table main.
+    """
 
     type: str
     route: Route | None = None
@@ -23,7 +26,7 @@ class Way:
     @property
     def refused(self) -> bool:
         """True where the kernel answers the sender with an error, or drops silently."""
-        return self.type in REFUSALS or self.type == "none"
+        return self.type in REFUSALS or self.type in ("none", "throw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,18 @@ class Fib:
         and of the target; rules about ports and protocols apply to no packet of which they are not known.
         """
         address = ipaddress.ip_address(target)
-        family = address.version
+        family, thrown = address.version, Way(type="none")
         for rule in self.rules[family]:
             if not _selects(rule, target, source, iif, mark) or not _carries(rule, protocol, ports):
                 continue
             if rule.action in REFUSALS:
                 return Way(type=rule.action, rule=rule)
             way = self._in_table(family, rule, int(address), oif) if rule.action == "lookup" else None
-            if way is not None:
+            if way is not None and way.type != "throw":
                 return way
-        return Way(type="none")
+            if way is not None and rule.table == MAIN:
+                thrown = way
+        return thrown
 
     def _in_table(self, family: int, rule: Rule, number: int, oif: int) -> Way | None:
         for entry in self.tables.get((family, rule.table), ()):
@@ -96,8 +101,6 @@ class Fib:
             hops = [hop for hop in route.hops if not oif or hop.index == oif]
             if oif and route.hops and not hops:
                 continue
-            if route.type == "throw":
-                return None
             return Way(type=route.type, route=route, hop=hops[0] if hops else Hop(), rule=rule)
         return None
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from genie_core.net.firewall.rules import Rule
+from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
 from genie_core.survey.kernel import Link, Tenant
 
 Kinds = list[tuple[str, int]]  # (protocol, port)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; no packet is sent there
 MAX_PORTS = 8
 MAX_TARGETS = 4
@@ -28,7 +29,7 @@ class Flow:
 
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
     `icmp` makes it a single message about another conversation: the words for its type and code.
-    `hinted`: a route or rule names the target's prefix; nothing else is known to need it.
+    `hinted`: a refusing route or rule names the target's prefix; nothing else is known to need it.
     """
 
     role: str
@@ -66,7 +67,7 @@ def served_ports(model: Model) -> list[tuple[str, int]]:
     mine = list(model.pod_object.ports)
     ips = set(model.pod_object.ips) | {model.address(4), model.address(6)}
     mine += [(f.protocol, port) for f in model.frontends for ip, port in f.endpoints if ip in ips]
-    return list(dict.fromkeys(mine))[:MAX_PORTS]
+    return list(dict.fromkeys(mine))
 
 
 def _kinds(ports: Kinds, family: int) -> Kinds:
@@ -159,18 +160,71 @@ def refusing_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
     prefixes += [
         r.dst for stack in (model.node, model.pod) if stack for r in stack.facts.rules if r.action in REFUSING
     ]
-    pods = [n for c in model.pod_cidrs if (n := ipaddress.ip_network(c, strict=False)).version == family]
-    services = {ipaddress.ip_address(f.ip) for f in model.frontends if version(f.ip) == family}
-    for prefix in dict.fromkeys(p for p in prefixes if p and not p.endswith("/0") and version(p) == family):
-        network = ipaddress.ip_network(prefix, strict=False)
+    wanted = dict.fromkeys(p for p in prefixes if p and version(p) == family)
+    networks = ((ipaddress.ip_network(prefix, strict=False), prefix) for prefix in wanted)
+    is_beyond = _beyond(model)
+    yield from ((_host(network), prefix) for network, prefix in networks if is_beyond(network))
+
+
+def filtered_targets(model: Model, family: int) -> Iterator[tuple[str, str, str, int]]:
+    """(address, prefix, protocol, port) of the traffic with one prefix of which a rule has dropped packets.
+
+    A rule without hits may be a precaution, and a chain of many such rules is a block list. Without prefixes of the
+    cluster, as `refusing_targets`.
+    """
+    is_beyond = _beyond(model)
+    for chain in _chains(model):
+        named = [(rule, network) for rule in _hit(chain) for network in _named(rule)]
+        for rule, network in named if len(named) <= MAX_TARGETS else ():
+            if network.version == family and is_beyond(network):
+                prefix = str(network) if network.num_addresses > 1 else str(network.network_address)
+                yield from ((_host(network), prefix, *kind) for kind in _kinds_of(rule, family))
+
+
+def _chains(model: Model) -> list[Chain]:
+    """Those of the node, then those of the pod."""
+    return [chain for stack in (model.node, model.pod) if stack for chain in stack.rules.chains]
+
+
+def _hit(chain: Chain) -> list[Rule]:
+    """The rules that have dropped packets."""
+    return [rule for rule in chain.rules if rule.packets and rule.action.kind in ("drop", "reject")]
+
+
+def _named(rule: Rule) -> Iterator[Network]:
+    """The prefixes of a rule that is for one source or target."""
+    for match in rule.matches:
+        span = match.values[0] if match.name in ("source", "target") and len(match.values) == 1 else ""
+        if not isinstance(span, str) and not match.invert:
+            low, bits = span[0], (span[1] - span[0]).bit_length()
+            six = span[1] >> 32
+            yield (
+                ipaddress.IPv6Network((low, 128 - bits), strict=False)
+                if six
+                else ipaddress.IPv4Network((low, 32 - bits), strict=False)
+            )
+
+
+def _beyond(model: Model) -> Callable[[Network], bool]:
+    """A test whether a prefix is for hosts outside the cluster, and not for all of them."""
+    pods = [ipaddress.ip_network(cidr, strict=False) for cidr in model.pod_cidrs]
+    services = [ipaddress.ip_address(f.ip) for f in model.frontends]
+
+    def is_beyond(network: Network) -> bool:
         base = network.network_address
-        if base.is_loopback or base.is_multicast or base.is_link_local or base.is_reserved:
-            continue
-        if not any(network.overlaps(p) for p in pods) and not any(ip in network for ip in services):
-            yield str(base + (network.num_addresses > 2)), prefix
+        special = base.is_loopback or base.is_multicast or base.is_link_local or base.is_reserved
+        if special or not network.prefixlen or any(ip in network for ip in services):
+            return False
+        return not any(p.version == network.version and p.overlaps(network) for p in pods)
+
+    return is_beyond
 
 
-def _some(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Iterator[object]:
+def _host(network: Network) -> str:
+    return str(network.network_address + (network.num_addresses > 2))
+
+
+def _some(network: Network) -> Iterator[object]:
     for number, host in enumerate(network.hosts()):
         if number == MAX_TARGETS:
             return
@@ -184,13 +238,13 @@ def _both_ways(out: Kinds, into: Kinds, **members: Any) -> Iterator[Flow]:
             yield Flow(protocol=protocol, port=port, inbound=inbound, **members)
 
 
-def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
+def standard(model: Model, ports: Kinds) -> list[Flow]:
     """The standard set of conversations, for each family of the primary interface; `ports` adds rules' own."""
     found: list[Flow] = []
     primary = model.primary
     if primary is None:
         return found
-    wanted, served = needed_ports(model), served_ports(model)
+    wanted, served = needed_ports(model), served_ports(model)[:MAX_PORTS]
     for family in model.families:
         out = _kinds(list(dict.fromkeys([*wanted, *ports])), family)
         into = _kinds(list(dict.fromkeys([*served, *ports])), family)
@@ -219,20 +273,25 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
             Flow(role="outside", target=address, protocol="tcp", name=prefix, family=family, hinted=True)
             for address, prefix in islice(refusing_targets(model, family), MAX_REFUSED)
         ]
+        found += [
+            Flow(role="outside", target=address, protocol=p, port=n, name=prefix, family=family, hinted=True)
+            for address, prefix, p, n in islice(filtered_targets(model, family), MAX_REFUSED)
+        ]
     return found
 
 
-def _with_node(model: Model, family: int, into: list[tuple[str, int]]) -> list[Flow]:
-    """The pod to its node, and kubelet's probes to the pod."""
+def _with_node(model: Model, family: int, into: Kinds) -> list[Flow]:
+    """The pod to its node, also to ports of which a rule has dropped packets, and kubelet's probes to the pod."""
     primary = model.primary
     own = [a.ip for link in model.uplinks for a in model.node.addresses(link, family)]
     entry = primary.entry if primary else None
     gateway = [a.ip for a in model.node.addresses(entry, family)] if entry else []
     icmp = "icmp" if family == 4 else "ipv6-icmp"
+    refused = [kind for chain in _chains(model) for rule in _hit(chain) for kind in _ports_of(rule)]
     found = [
-        Flow(role="node", target=ip, protocol=p, name="the node", family=family)
+        Flow(role="node", target=ip, protocol=p, port=n, name="the node", family=family)
         for ip in dict.fromkeys([*gateway[:1], *own[:1]])
-        for p in ("tcp", icmp)
+        for p, n in (("tcp", 0), *dict.fromkeys(refused[:MAX_PORTS]), (icmp, 0))
     ]
     source = (gateway or own or [""])[0]
     if source:
@@ -258,8 +317,16 @@ def mentioned_ports(model: Model) -> list[tuple[str, int]]:
 
 
 def _ports_of(rule: Rule) -> list[tuple[str, int]]:
-    protocols = [
-        v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")
-    ] or ["tcp", "udp"]
+    protocols = [p for p in _protocols(rule) if p in ("tcp", "udp")] or ["tcp", "udp"]
     spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
-    return [(str(p), s[0]) for p in protocols for s in spans if not isinstance(s, str)]
+    return [(p, s[0]) for p in protocols for s in spans if not isinstance(s, str)]
+
+
+def _kinds_of(rule: Rule, family: int) -> Kinds:
+    """The traffic that a rule is for."""
+    named = _protocols(rule)
+    return _ports_of(rule) or [kind for kind in _kinds([], family) if not named or kind[0] in named]
+
+
+def _protocols(rule: Rule) -> list[str]:
+    return [str(v) for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]

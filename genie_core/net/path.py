@@ -91,6 +91,7 @@ class _Walker(Passing):
 
     def enter_node(self, attachment: Attachment, packet: Packet) -> None:
         if attachment.kind not in ("bridge", "routed") or attachment.entry is None or attachment.peer is None:
+            self.into_pod(_answer_to(packet), attachment)  # request and answer go past the node
             return
         if self.flow.peer is not None:
             self.across_bridge(attachment, packet)
@@ -192,8 +193,10 @@ class _Walker(Passing):
     # Reply
 
     def answer_from_node(self, request: Packet) -> None:
-        reply = self.packet(request.target, request.source, state="established", source_local=True)
-        self.to_pod(reply, None)
+        reply = self.packet(
+            request.target, request.source, state="established", source_local=True, dport=40000
+        )
+        self.to_pod(reply.with_(sport=request.dport), None)
 
     def answer(self, request: Packet, egress: Link | None) -> None:
         """The reply, as it arrives on the interface of the request."""
@@ -252,6 +255,9 @@ class _Walker(Passing):
         self.into_pod(packet, attachment)
 
     def into_pod(self, packet: Packet, attachment: Attachment) -> None:
+        """To the pod's socket. An answer comes from the address that the pod asked, whatever the node translated."""
+        if packet.state == "established" and not self.flow.inbound:
+            packet = packet.with_(source=self.flow.target)
         packet = packet.with_(
             iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
             physical_in="", physical_out="", translated=False,
@@ -302,11 +308,9 @@ class _Walker(Passing):
             title = self.flow.name or self.flow.target
             self.walk.steps += [attachment.peer.name, attachment.bridge.name, other.name, title]
         self.bridged(attachment, packet, attachment.peer, other)
-        reply = packet.with_(
-            source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000,
-            smac="", dmac=attachment.link.mac,
-        )  # fmt: skip
-        reply = self.bridged(attachment, reply, other, attachment.peer)
+        reply = self.bridged(
+            attachment, _answer_to(packet).with_(dmac=attachment.link.mac), other, attachment.peer
+        )
         self.into_pod(reply, attachment)
 
     def from_peer(self, attachment: Attachment, packet: Packet) -> None:
@@ -332,6 +336,13 @@ class _Walker(Passing):
         packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
         packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))
         return self.hook(self.node, "node", "postrouting", packet)
+
+
+def _answer_to(request: Packet) -> Packet:
+    return request.with_(
+        source=request.target, target=request.source, state="established", sport=request.dport,
+        dport=40000, smac="",
+    )  # fmt: skip
 
 
 def walk(model: Model, flow: Flow) -> Walk:

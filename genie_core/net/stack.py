@@ -12,6 +12,7 @@ from genie_core.net.firewall.rules import Ruleset
 from genie_core.survey.kernel import Address, Link, Neighbour, Netns, Port, Route
 
 FORWARDING = 3
+NO_REPLY = 8  # of arp_ignore
 
 
 def version(address: str) -> int:
@@ -100,6 +101,10 @@ class Stack:
     def rp_filter(self, link: str) -> int:
         """The effective reverse path filter: the larger of `all` and the interface's (ip-sysctl.rst)."""
         return max(self.setting("all", "rp_filter"), self.setting(link, "rp_filter"))
+
+    def ignores_arp(self, link: str) -> bool:
+        """Whether the stack answers no ARP for its own addresses on a link (arp_ignore=8)."""
+        return max(self.setting("all", "arp_ignore"), self.setting(link, "arp_ignore")) == NO_REPLY
 
     def ports(self, bridge: Link) -> list[Link]:
         """The ports of a bridge."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from genie_core.net.fib import MAIN, REFUSALS, Way
+from genie_core.net.fib import MAIN, Way
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.stack import Stack, is_served
@@ -56,7 +56,7 @@ def _way(way: Way, stack: Stack, packet: Packet) -> str:
     if way.type == "local":
         return f"{by}{packet.target} is an address of the {'node' if packet.iif else 'namespace'} itself"
     found = way.route
-    if way.type in REFUSALS:
+    if way.refused:
         return f"{by}{way.type} {found.dst if found else ''}".rstrip()
     gateway = f" via {way.hop.gateway}" if way.hop.gateway else ""
     table = f" table {rule.table}" if rule and rule.table != MAIN else ""

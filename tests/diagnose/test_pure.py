@@ -69,6 +69,12 @@ def test_rules_choose_tables_and_throw_goes_on():
     assert Fib(Netns()).lookup("192.0.2.1").type == "none"
 
 
+def test_a_throw_route_of_table_main_refuses_where_no_other_table_has_a_route():
+    fib = Fib(Netns(routes=routes("0.0.0.0/0 1", "10.9.0.0/16 throw", "10.9.1.0/24 2 table 253")))
+    assert (fib.lookup("10.9.0.1").type, fib.lookup("10.9.0.1").refused) == ("throw", True)
+    assert fib.lookup("10.9.1.1").hop.index == 2
+
+
 @given(st.ip_addresses(v=4), st.integers(0, 32))
 def test_a_default_route_catches_what_nothing_else_does(address, length):
     prefix = f"203.0.113.0/{max(length, 24)}"

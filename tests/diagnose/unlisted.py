@@ -183,5 +183,7 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U160 second interface of the node is down", inject="n link set eth1 down", codes=("GN0714",), says=("eth1", "203.0.113.0/24"), breaks=("inet",), severity="warning"),
     Fault(id="U161 the uplink does no ARP", inject="n link set eth0 arp off; n neigh flush all", codes=("GN0714",), says=("eth0", "NOARP"), breaks=("remote",)),
     Fault(id="U162 the pod refuses its node's address", inject="p route add unreachable 10.244.1.1", codes=("GN0304",), says=("10.244.1.1", "unreachable"), breaks=("gateway",)),
+    Fault(id="U163 the uplink answers no ARP", inject="N sysctl -qw net.ipv4.conf.eth0.arp_ignore=8; x neigh flush all", codes=("GN0714",), says=("eth0", "arp_ignore=8"), breaks=("remote",)),
+    Fault(id="U164 the pod drops what a service answers", inject="P iptables -I INPUT -s 10.96.0.10 -j DROP", codes=("GN0510",), says=("10.96.0.10", "INPUT", "rule 1"), breaks=("vip",)),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

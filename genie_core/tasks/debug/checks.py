@@ -9,9 +9,9 @@ from math import inf
 
 from genie_core.checks import rank, runner, services
 from genie_core.checks.check import Check
-from genie_core.checks.registry import FILES, NETWORK
+from genie_core.checks.registry import FILES, NETWORK, OF_ROUTING
 from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
-from genie_core.findings import CheckResult, Finding
+from genie_core.findings import CheckResult, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.net.traces import Walk
@@ -76,7 +76,7 @@ def judge(
     results = (*outcomes, *of_files.checks)
     return DiagnosisReport(
         facts=facts,
-        findings=tuple(rank.ranked([*findings, *of_files.findings])),
+        findings=tuple(rank.ranked([*_for_pod(case, findings), *of_files.findings])),
         checks=results,
         of_files=of_files.findings,
         file_checks=of_files.checks,
@@ -85,6 +85,24 @@ def judge(
         late=time.monotonic() > until,
         chosen=chosen != EVERYTHING,
     )
+
+
+def _for_pod(case: Case, findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, of which those about the node's routing are warnings for a pod whose frames go past the node.
+
+    What is wrong with the parent interface concerns this pod too.
+    """
+    past = bool(case.attachments) and all(a.kind == "parent" for a in case.attachments)
+    parents = {a.peer.name for a in case.attachments if a.peer}
+    return [
+        replace(f, severity=Severity.WARNING)
+        if past
+        and f.code in OF_ROUTING
+        and f.object.iface not in parents
+        and f.severity.rank < Severity.WARNING.rank
+        else f
+        for f in findings
+    ]
 
 
 def _of_files(facts: Facts, chosen: Selection, until: float) -> OfFiles:

@@ -11,6 +11,7 @@ from tests.diagnose.healthy import Control
 from tests.diagnose.lab import Lab
 
 FAR = "for k in 1 2 3 4 5 6 7 8; do x addr add 198.51.100.$k/32 dev lo; done"
+EDITS |= {"macvlan-alone": nodes.known_by_ip("203.0.113.60")}
 FAR6 = IPV6_WIDE + "; x addr add 2001:db8:77::1/128 dev lo"
 MANY = tuple(f"198.51.100.{k}" for k in range(1, 9))
 PROBES |= {
@@ -29,8 +30,15 @@ REFUSING = Kind(
         Fault(id="K304 a rule refuses a destination", setup=FAR, inject="n rule add pref 900 from 10.244.1.10 to 198.51.100.0/24 unreachable", codes=("GN0504",), says=("198.51.100.0/24", "unreachable", "900"), breaks=("far",)),
         Fault(id="K305 a blackhole for an IPv6 prefix", setup=FAR6, inject="n -6 route add blackhole 2001:db8:77::/48", codes=("GN0513",), says=("2001:db8:77::/48", "blackhole"), breaks=("v6-far",), also="v6"),
         Fault(id="K306 a table for the bridge prohibits", setup=FAR, inject="n rule add pref 910 iif cni0 lookup 300; n route add prohibit 198.51.100.0/24 table 300", codes=("GN0504", "GN0513"), says=("198.51.100.0/24", "prohibit", "300"), breaks=("far",)),
+        Fault(id="K307 a rule drops what goes to one host", setup=FAR, inject="N iptables -I FORWARD -d 198.51.100.1 -j DROP", codes=("GN0507",), says=("198.51.100.1", "FORWARD", "rule 1"), breaks=("far",), severity="warning"),
+        Fault(id="K308 a rule rejects what comes from a prefix", setup=FAR, inject="N iptables -I FORWARD -s 198.51.100.0/24 -j REJECT", codes=("GN0507",), says=("198.51.100.0/24", "FORWARD", "rule 1"), breaks=("far",), severity="warning"),
+        Fault(id="K309 the pod rejects one port of one host", setup=FAR, inject="P iptables -I OUTPUT -d 198.51.100.1 -p tcp --dport 8080 -j REJECT", codes=("GN0510",), says=("198.51.100.1", "OUTPUT", "rule 1"), breaks=("far",), severity="warning"),
+        Fault(id="K310 a macvlan pod drops its router's answers", setup=nodes.MACVLAN_ALONE, inject="P iptables -I INPUT -s 203.0.113.1 -j DROP", edit="macvlan-alone", codes=("GN0510",), says=("203.0.113.1/32", "INPUT", "rule 1"), breaks=("inet",)),
+        Fault(id="K311 a throw route for one pod", pod="c1", inject="n route add throw 10.244.2.2/32", codes=("GN0513",), says=("10.244.2.2/32", "throw"), breaks=("c1-remote",)),
     ),
     healthy=(
+        Control(id="K3 a rule for one host that no packet met", inject="N iptables -I FORWARD -d 198.51.100.1 -j DROP", silent=True),
+        Control(id="K3 a block list", inject=FAR + "; for k in 1 2 3 4 5 6 7 8; do N iptables -A FORWARD -d 198.51.100.$k -j REJECT; P bash -c 'echo x >/dev/udp/198.51.100.'$k/9; done; N iptables-save -c | grep -c '^.1:.*icmp-port-unreachable' | grep -qx 8", silent=True),
         Control(id="K3 guards of the service and pod ranges", inject="n route add blackhole 10.96.0.0/12; n route add blackhole 10.244.1.128/26; n route add unreachable 10.244.0.0/16 metric 9999", silent=True),
         Control(id="K3 a kill switch by mark", inject="n rule add pref 800 fwmark 0xca6c lookup 51820; n route add unreachable default table 51820", silent=True),
         Control(id="K3 no IPv6 in the pod", inject="p -6 route add unreachable default metric 4278198272", silent=True),
@@ -141,6 +149,10 @@ UNUSUAL = Kind(
         Control(id="K13 disjoint ranges of one LAN", change=_disjoint, silent=True),
         Control(id="K13 disjoint ranges of one bridge", change=_same_bridge, silent=True),
         Control(id="K13 several tunnels", inject=SECOND_TUNNEL, silent=True),
+        Control(id="K13 a macvlan pod beside an uplink without ARP", inject=nodes.MACVLAN_ALONE + "; n link set eth0 arp off", change=nodes.known_by_ip("203.0.113.60")),
+        Control(id="K13 proxy ARP answers in spite of arp_ignore", inject="N sysctl -qw net.ipv4.conf.cali1.arp_ignore=8", pod="c1", silent=True),
+        Control(id="K13 a filter of TLS that no packet met", inject="P iptables -I OUTPUT -p tcp --dport 443 -j DROP"),
+        Control(id="K13 a filter of a port that only other pods serve", inject="P iptables -I INPUT -p udp --dport 53 -j DROP", silent=True),
         Control(id="K13 IPv6 alone", inject=ONLY_IPV6, change=nodes.known_by_ip("fd00:1::10"), silent=True),
     ),
 )  # fmt: skip
