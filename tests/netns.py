@@ -22,6 +22,8 @@ class Namespace:
 
     def run(self, *argv, check=True):
         """Run a command inside; its CompletedProcess, with text output."""
+        if argv[0] == "ip":  # it enters by itself, for a third of the time
+            return _run("ip", "-netns", self.name, *argv[1:], check=check)
         return _run("ip", "netns", "exec", self.name, *argv, check=check)
 
     def links(self):

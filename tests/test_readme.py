@@ -6,10 +6,11 @@ Numbers, addresses and times may differ; a line `...` stands for any lines. Link
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,15 +74,14 @@ def normal(line: str) -> str:
 
 
 @pytest.mark.root
-def test_the_tour_shows_what_comes_out():
+def test_the_tour_shows_what_comes_out(tmp_path):
     script = NODE + "".join(
         f"{before(command)}echo '=== {number}'; {command} 2>&1\n"
         for number, (command, _) in enumerate(tour())
     )
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["unshare", "--net", "--mount", "sh", "-c", script],
-        env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        env={**os.environ, "PATH": warm.on_path(tmp_path / "bin"), "COLUMNS": "80"},
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,7 @@ the job's files) it forks; the child takes the job's directory, environment and 
 test process does.
 
 A script of a test finds `genie` on the PATH that `on_path` makes: a client, which has the server do the job in the
-script's own directory, network and mounts.
+script's own directory, and in its namespaces of network, mounts, PIDs and host name.
 """
 
 from __future__ import annotations
@@ -37,15 +37,14 @@ ROOT = Path(__file__).parent.parent
 _PIPE = 60_000  # bytes that a pipe holds: more than any test has on its standard input
 _MESSAGE = 1 << 17  # bytes of the largest job
 _NUMBER = 8  # bytes of a number that the server says
-_FILES = (
-    7  # of a job: stdin, stdout, stderr, where to say how it ends; its network, its mounts, its directory
-)
+_FILES = 9  # of a job: stdin, stdout, stderr, where to say how it ends; four namespaces and the directory of a client
 # What programs import late is here before they are forked.
 _READY = (
     "genie_cli.app",
     "genie_cli.commands.agent",
     "genie_cli.commands.debug_pod",
     "genie_cli.commands.discover",
+    "genie_cli.commands.gc",
     "genie_cli.commands.dry_run",
     "genie_cli.commands.generate_config",
     "genie_cli.commands.sync_pod",
@@ -63,7 +62,7 @@ import json, os, socket, sys
 job = {{"module": "genie_cli", "argv": sys.argv[1:], "netns": "", "env": dict(os.environ), "cwd": ""}}
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({path!r})
-places = ("/proc/self/ns/net", "/proc/self/ns/mnt", ".")
+places = (*(f"/proc/self/ns/{{kind}}" for kind in ("net", "uts", "pid", "mnt")), ".")
 reader, writer = os.pipe()
 files = [0, 1, 2, writer, *(os.open(place, os.O_RDONLY) for place in places)]
 socket.send_fds(server, [json.dumps(job).encode()], files)
@@ -275,6 +274,8 @@ def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
             os.dup2(file, number)
         _go_to(*files[4:])
         os.closerange(3, 1 << 16)
+        if files[4:]:
+            _be_a_child()
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (until the process ends)
         os.chdir(job["cwd"] or ".")
         os.environ.clear()
@@ -293,12 +294,19 @@ def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
         os._exit(code)
 
 
-def _go_to(network: int = -1, mounts: int = -1, directory: int = -1) -> None:
-    """Enter a client's network and mounts, and go to its directory."""
-    if directory >= 0:
-        syscalls.setns(network, syscalls.CLONE_NEWNET)
-        syscalls.setns(mounts, syscalls.CLONE_NEWNS)
-        os.fchdir(directory)
+def _go_to(*files: int) -> None:
+    """Enter a client's namespaces, and go to its directory."""
+    for namespace in files[:-1]:
+        syscalls.setns(namespace, 0)
+    if files:
+        os.fchdir(files[-1])
+
+
+def _be_a_child() -> None:
+    """Go on in a child process: only children are in the PID namespace that was entered (setns(2))."""
+    if child := os.fork():
+        _, status = os.waitpid(child, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def _exit_code(module: str) -> int:

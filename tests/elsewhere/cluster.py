@@ -1,7 +1,6 @@
 """A node of its own in namespaces, and an API server whose `exec` starts processes in containers on that node."""
 
 import subprocess
-import sys
 from threading import Event, Thread
 
 from tests.apiserver import API, APIServer, Objects
@@ -22,9 +21,13 @@ _IMAGE = "registry.example.com/genie@sha256:" + "a" * 64
 
 
 class Node:
-    """A PID, network, mount and host name namespace; `pid` is its first process's as seen from here."""
+    """A PID, network, mount and host name namespace; `pid` is its first process's as seen from here.
 
-    def __init__(self):
+    `program` are the words that start the command line in a container.
+    """
+
+    def __init__(self, program):
+        self.program = program
         words = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--net", "--uts"]
         self._unshare = subprocess.Popen(
             [*words, "sh", "-ec", _INIT.format(node=NODE)], stdout=subprocess.PIPE, text=True
@@ -50,9 +53,8 @@ class Node:
     def container(self, _pod, words):
         """The words that start a command in a container there: of the image only the command line is known."""
         assert words[0] == "/opt/genie/bin/genie"
-        program = [sys.executable, "-m", "genie_cli", *words[1:]]
         enter = ["nsenter", "-t", str(self.pid), "--pid", "unshare", "--mount", "sh", "-c", _CONTAINER, "sh"]
-        return [*enter, "env", "-i", f"PYTHONPATH={ROOT}", "LANG=C.UTF-8", *program]
+        return [*enter, "env", "-i", f"PYTHONPATH={ROOT}", "LANG=C.UTF-8", *self.program, *words[1:]]
 
 
 class Cluster:

@@ -22,6 +22,7 @@ from genie_cli import schemas
 from genie_cli.app import main
 from genie_core.errors import DecodingFailure
 from genie_core.tasks.debug import bundle
+from tests import warm
 from tests.elsewhere.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
 from tests.patience import wait_until
 from tests.processes import processes
@@ -32,8 +33,8 @@ LEASE = "/var/lib/cni/networks/lan/10.9.0.7"
 
 
 @pytest.fixture(scope="module")
-def node():
-    node = Node()
+def node(tmp_path_factory):
+    node = Node([str(warm.client(tmp_path_factory.mktemp("image") / "bin"))])
     node.write("/etc/cni/net.d/10-lan.conflist", CONFLIST)
     yield node
     node.close()
@@ -217,8 +218,9 @@ def test_a_pod_that_does_not_start_is_removed(cluster, genie, status, says):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_pod_is_removed_when_the_command_is_ended(cluster, number, tmp_path):
+def test_the_pod_is_removed_when_the_command_is_ended(cluster, node, number, tmp_path, monkeypatch):
     """And what runs on the node ends too: its stdin is closed."""
+    monkeypatch.setattr(node, "program", [sys.executable, "-m", "genie_cli"])
     cluster.add(own_pod("genie"))
     words = ["discover", "--node", NODE, "--watch", "--interval", "1s", "--fail-on", "never", "-o", "name"]
     with (tmp_path / "out").open("wb") as out:

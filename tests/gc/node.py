@@ -1,7 +1,6 @@
 """A private node with Genie on it, with leftovers for `genie gc` to find."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -26,10 +25,14 @@ print(json.dumps(collect(report, options).as_json()))
 
 
 class LeakyNode:
-    """Attach pods as a runtime does, and remove them without DEL, as a runtime must not."""
+    """Attach pods as a runtime does, and remove them without DEL, as a runtime must not.
 
-    def __init__(self, node):
+    `program` is the command line there.
+    """
+
+    def __init__(self, node, program):
         self.node = node
+        self.program = program
         configured = configure(node, {"cni": "bridge,ptp"}, [], {}, "always")
         self.network = parse_network(node.read(configured.conflist), configured.conflist)
         self.pods = 0
@@ -85,21 +88,8 @@ class LeakyNode:
 
     def gc(self, *arguments, code=0):
         """`genie gc`'s report."""
-        words = [
-            sys.executable,
-            "-m",
-            "genie_cli",
-            "gc",
-            "--interval",
-            "10ms",
-            "--min-age",
-            "1ms",
-            "-o",
-            "json",
-        ]
-        env = {"PATH": PATH, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        env |= {key: value for key, value in os.environ.items() if key.startswith("COVERAGE")}
-        ran = self.node.run([*words, *arguments], env=env)
+        words = ["gc", "--interval", "10ms", "--min-age", "1ms", "-o", "json"]
+        ran = self.node.run([self.program, *words, *arguments], env={"PATH": PATH})
         assert ran.returncode == code, ran.stdout + ran.stderr
         return json.loads(ran.stdout)
 

@@ -18,6 +18,7 @@ from ipaddress import ip_address, ip_network
 from threading import Thread
 
 from genie_core.edges.netns import inside
+from tests import warm
 from tests.apiserver import API, APIServer, Objects
 from tests.apiserver.objects import Kind
 from tests.manifests import nad, pod
@@ -36,7 +37,6 @@ NETWORKS = {
 HOST_ADDRESS = "192.0.2.1"
 NEIGHBOUR_ADDRESS = "192.0.2.2"
 SETTLE_SECONDS = 60  # until shims have ended and the kernel has taken namespaces apart
-_CLI = (sys.executable, "-P", "-c", "import sys; from genie_cli.app import main; sys.exit(main())")
 _ALWAYS_THERE = {"sh", "containerd", "ps"}
 _PODS = Kind("", "v1", "pods", "Pod")
 
@@ -134,6 +134,7 @@ class ClusterNode(InstalledNode):
     def __init__(self, root, cni_bin):
         super().__init__(root, cni_bin, masquerade=True)
         self.containerd = Containerd(root, self.host, self.bin, self.conf)
+        self._program = warm.client(root / "program")
         self.install()
         self.containerd.start()
         self.containerd.import_image()
@@ -146,10 +147,9 @@ class ClusterNode(InstalledNode):
 
     def genie(self, command, *options, code=None, status=0):
         """The command line on this node, that of another version where its folder `code` is given."""
-        extra = [f"PYTHONPATH={code}"] if code else []
-        done = self.containerd.run(
-            "env", *extra, *_CLI, command, "--conf-dir", self.conf, *options, check=False
-        )
+        other = ["env", f"PYTHONPATH={code}", sys.executable, "-P", "-m", "genie_cli"]
+        program = other if code else [self._program]
+        done = self.containerd.run(*program, command, "--conf-dir", self.conf, *options, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
 
@@ -180,7 +180,7 @@ class ClusterNode(InstalledNode):
         )
         api = ("--kubeconfig", self.kubeconfig, "--node", "node", "--cri-socket", self.containerd.socket)
         command = ("debug", "pod", pod, *files, *api, "--output", "json", *options)
-        done = self.containerd.run(*_CLI, *command, check=False)
+        done = self.containerd.run(self._program, *command, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return json.loads(done.stdout)
 

@@ -7,13 +7,12 @@ its own.
 
 import os
 import subprocess
-import sys
 
+from tests import warm
 from tests.netns import Namespace
 from tests.runtime import image
 from tests.runtime.containerd import Containerd
 
-CLI = (sys.executable, "-P", "-c", "import sys; from genie_cli.app import main; sys.exit(main())")
 PLUGINS = "/usr/lib/cni"
 
 _INIT = """\
@@ -49,6 +48,7 @@ class StockNode(Containerd):
         (self._tools / "runc").chmod(0o755)
         super().__init__(root, self.host, PLUGINS, "/etc/cni/net.d", init=_INIT)
         self.socket = root / "run/containerd/containerd.sock"
+        self._program = warm.client(root / "program")
         sandbox_image = self._default("sandbox_image")
         image.write(self.lib / "pause.tar", sandbox_image)
 
@@ -76,7 +76,7 @@ class StockNode(Containerd):
 
     def genie(self, *words, status=0):
         """The command line on this node: its stdout; its stderr is in `stderr`."""
-        done = self.run(*CLI, *words, check=False)
+        done = self.run(self._program, *words, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         self.stderr = done.stderr
         return done.stdout
