@@ -226,6 +226,23 @@ def test_what_each_plugin_was_given_and_answered(conf_dir):
     assert released == [("tuning", "DEL"), ("bridge", "DEL")]
 
 
+def test_the_records_of_networks_that_are_attached_side_by_side(conf_dir):
+    """Each is that of its own interface, and the IPAM plugin's is inside the one that called it."""
+    genie = {"type": "genie", "parallel_attachments": True}
+    (conf_dir / "00-genie.conflist").write_text(
+        json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [genie]})
+    )
+    for number, name in enumerate(("blue", "red"), 1):
+        (conf_dir / f"{number}0-{name}.conflist").write_text(json.dumps(network(name, number)))
+    report = dry_run("--cni", "blue,red@net7", "--conf-dir", str(conf_dir), "--verb", "add")
+    steps = {step["interface"]: step for step in report["calls"][0]["steps"]}
+    assert sorted(steps) == ["eth0", "net7"]
+    for interface, step in steps.items():
+        assert step["environment"]["CNI_IFNAME"] == interface
+        assert [inner["plugin"] for inner in step["inner"]] == ["host-local"]
+        assert step["inner"][0]["environment"]["CNI_IFNAME"] == interface
+
+
 def test_wide_shows_them_to_a_person():
     done = warm.run("dry-run", "--cni", "bridge", "--samples", "-o", "wide")
     assert done.returncode == 0, done.stderr

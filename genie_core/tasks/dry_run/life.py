@@ -188,7 +188,7 @@ class Run:
         """The calls; each step with its record, and with its own time, without that of the recording."""
         if not self._recorded:
             return tuple(calls)
-        recorded = iter(read_notes(self._node.call(notes, self._records)))
+        recorded = read_notes(self._node.call(notes, self._records))
         return tuple(
             replace(call, steps=tuple(_noted(step, recorded) for step in call.steps)) for call in calls
         )
@@ -259,10 +259,17 @@ class Run:
         return env, standard_input(self._network, sandbox, result, self._api)
 
 
-def _noted(step: Step, recorded: Iterator[Note]) -> Step:
-    """The step with the next record of its plugin: runs are recorded in the order in which Genie reports them."""
-    note = next((note for note in recorded if note.plugin == step.plugin), None)
-    return replace(step, note=note, ms=note.ms if note and note.ms is not None else step.ms)
+def _noted(step: Step, recorded: list[Note]) -> Step:
+    """The step with the first record of its plugin's call for the interface, which is taken from the list.
+
+    The records of one interface are in the order in which Genie reports its calls; those of several may be mixed.
+    """
+    wanted = (step.plugin, step.verb, step.interface)
+    note = next((note for note in recorded if note.call == wanted), None)
+    if note is None:
+        return step
+    recorded.remove(note)
+    return replace(step, note=note, ms=step.ms if note.ms is None else note.ms)
 
 
 def _path() -> str:

@@ -58,6 +58,11 @@ class Note(Published):
     ms: float | None
     inner: tuple[Note, ...] = ()
 
+    @property
+    def call(self) -> tuple[str, str, str]:
+        """The plugin, the verb and the interface."""
+        return self.plugin, self.environment.get("CNI_COMMAND", ""), self.environment.get("CNI_IFNAME", "")
+
 
 def cover(bin_dirs: Sequence[str], records: str) -> bool:
     """Put a script over each plugin but Genie; whether that could be done."""
@@ -123,24 +128,35 @@ def _text(path: str) -> str:
 
 
 def read_notes(raw: Sequence[Mapping[str, str]]) -> list[Note]:
-    """The outermost runs, each with those that it started."""
+    """The outermost runs, each with those that it started: for the same interface, before it ended."""
     outer: list[tuple[Mapping[str, str], list[Note]]] = []
     for run in raw:
-        if outer and _number(run["start"]) < _number(outer[-1][0]["end"]):
-            outer[-1][1].append(_note(run))
-        else:
+        around = next((inner for other, inner in reversed(outer) if _is_inside(run, other)), None)
+        if around is None:
             outer.append((run, []))
+        else:
+            around.append(_note(run))
     return [_note(run, inner) for run, inner in outer]
 
 
+def _is_inside(run: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Networks of one pod may be attached side by side, so the time alone does not say it."""
+    mine, its = _environment(run), _environment(other)
+    same = all(mine.get(key) == its.get(key) for key in ("CNI_CONTAINERID", "CNI_IFNAME"))
+    return same and _number(run["start"]) < _number(other["end"])
+
+
+def _environment(run: Mapping[str, str]) -> dict[str, str]:
+    return dict(line.partition("=")[::2] for line in run["environment"].split("\0") if line)
+
+
 def _note(run: Mapping[str, str], inner: Sequence[Note] = ()) -> Note:
-    environment = dict(line.partition("=")[::2] for line in run["environment"].split("\0") if line)
     ended = _number(run["end"])
     return Note(
         plugin=run["plugin"],
         environment={
             key: redact.in_text(value)
-            for key, value in environment.items()
+            for key, value in _environment(run).items()
             if key.startswith("CNI_") or key == "PATH"
         },
         input=redact.in_value(_decoded(run["stdin"]), _HIDDEN),
