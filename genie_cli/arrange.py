@@ -53,7 +53,7 @@ def _are_flags(typed: Typed) -> bool:
 
 
 class Typed(NamedTuple):
-    """What words behind a command say: values by flag, arguments, and the flag whose value is the next word.
+    """The words behind a command, parsed: values by flag, arguments, and the flag whose value is the next word.
 
     `problem` is the first flag that the command does not have.
     """

@@ -1,4 +1,4 @@
-"""What the `genie debug` commands share: their flags, the options of the task, how a report is shown."""
+"""Shared by the `genie debug` commands: their flags, the options of the task, the showing of reports."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def show_report(report: DiagnosisReport, output: OutputFormat) -> None:
 
 
 def show_checks(checks: Sequence[Check], output: OutputFormat) -> int:
-    """What --list-checks prints; the exit code."""
+    """Print --list-checks' table; the exit code."""
     return print_checks(checks, output if output in USUAL else OutputFormat.TABLE)
 
 

@@ -197,7 +197,7 @@ class Namespaced(Cluster, Namespace):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeName:
-    """What this node is called."""
+    """The name of this node."""
 
     node: str = flag(
         "--node NAME",

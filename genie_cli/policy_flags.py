@@ -1,4 +1,4 @@
-"""What the commands about policies share: where the objects come from."""
+"""Shared by the commands about policies: the sources of the objects."""
 
 from __future__ import annotations
 

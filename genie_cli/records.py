@@ -10,7 +10,7 @@ from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """What IPAM and the runtime keep of containers."""
+    """The directories in which IPAM and the runtime record containers."""
 
     ipam_dir: str = dir_flag("--ipam-dir", "host-local's leases.", default=IPAM_DIR)
     cache_dir: str = dir_flag("--cache-dir", "libcni's cached results.", default=CACHE_DIR)

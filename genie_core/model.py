@@ -178,7 +178,7 @@ class Choice(Value):
 
     @property
     def prefix(self) -> str:
-        """What begins the interface's name where the selection names none."""
+        """The beginning of the interface's name where the selection names none."""
         return "net" if self.additional else "eth"
 
 
@@ -302,7 +302,7 @@ class Plan(Value):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies it: one container may be attached under several interface names (conformance B68)."""
+        """Container and interface: one container may be attached under several interface names (conformance B68)."""
         return (self.container_id, self.ifname)
 
 

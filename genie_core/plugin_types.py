@@ -1,4 +1,4 @@
-"""What the kubelet path has to know of single plugin types: the one table of them. Pure.
+"""The one table of plugin types that the kubelet path treats specially. Pure.
 
 `genie_core.catalog` has a module per type for people (fields, checks, templates). A type whose plugin behaves as the
 CNI specification says needs no row here.
@@ -92,7 +92,7 @@ _OTHER = PluginType()
 
 
 def plugin_type(name: str) -> PluginType:
-    """What is known of a type; of an unknown one nothing but what the specification says."""
+    """The row of a type; for an unknown one the behaviour of the specification."""
     return TYPES.get(name, _OTHER)
 
 

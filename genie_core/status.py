@@ -1,4 +1,4 @@
-"""What a pod's annotations say about the networks it got: one encoder for each annotation that Genie writes.
+"""A pod's status annotations: one encoder for each annotation that Genie writes.
 
 All of them take each network's own result, not the merged one. This module is on the kubelet path.
 """

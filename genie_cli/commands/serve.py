@@ -18,7 +18,7 @@ EXAMPLES = [
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """Whose calls, and where they run."""
+    """The installation whose calls are served, and where they run."""
 
     bin_dir: Path | None = path_flag("--bin-dir DIR", "Where the plugin is installed. Default: as recorded.")
     host_pid: int = flag(

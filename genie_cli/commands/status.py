@@ -22,7 +22,7 @@ EXAMPLES = [
 
 @dataclass(frozen=True, kw_only=True)
 class Flags(options.Cluster, options.Report):
-    """What of the cluster to look at."""
+    """The part of the cluster to look at."""
 
     namespace: str = flag(
         "-n --namespace NAMESPACE",

@@ -29,7 +29,7 @@ def text(kind: str) -> str:
 
 
 def title(kind: str) -> str:
-    """What a kind is, in a line."""
+    """The title of a kind, in one line."""
     import json
 
     return str(json.loads(text(kind))["title"])

@@ -29,7 +29,7 @@ def code_view(report: Explained, wide: bool) -> Iterator[Block]:
 
 
 def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:
-    """What a key takes and does."""
+    """The values and the effect of a key."""
     field = report.field
     yield Heading(f"{report.path} of a configuration of type {report.plugin}")
     pairs: list[tuple[str, str | Cell]] = [("what", field.doc or "-")]
@@ -82,7 +82,7 @@ def _rule(report: Selection) -> Iterator[Block]:
 
 
 def _limits(report: Selection) -> Iterator[Block]:
-    """What the pod's namespace can take, where something is limited."""
+    """The networks that the pod's namespace can take, where something is limited."""
     limits, namespace = report.can_take, report.pod.partition("/")[0]
     pairs: list[tuple[str, str | Cell]] = []
     if limits["networks"] is not None:
@@ -132,7 +132,7 @@ def _networks(
 
 
 def network_view(report: NetworkUsage, wide: bool) -> Iterator[Block]:
-    """What the network is, its pods with their addresses, and what it overlaps."""
+    """The network, its pods with their addresses, and its overlaps."""
     yield Heading(f"Network {report.network}")
     fields: list[tuple[str, str | Cell]] = [
         (name, value)

@@ -1,4 +1,4 @@
-"""What a garbage collection found, and whether it was removed."""
+"""The view of `genie gc`: what was found, and whether it was removed."""
 
 from __future__ import annotations
 

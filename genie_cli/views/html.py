@@ -49,7 +49,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def dim(words: str) -> str:
-    """A paragraph that stands back."""
+    """A paragraph in a pale colour."""
     return f'<p class="dim">{text(words)}</p>'
 
 

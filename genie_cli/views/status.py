@@ -1,4 +1,4 @@
-"""A cluster's networks on one screen: the verdict first, then what it stands on."""
+"""A cluster's networks on one screen: the verdict first, then its reasons."""
 
 from __future__ import annotations
 

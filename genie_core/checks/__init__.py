@@ -1,4 +1,4 @@
-"""What is wrong: pure functions from facts to findings, one module for each family of checks.
+"""The checks: pure functions from facts to findings, one module for each family.
 
 check        what a check is; the decorator that declares one
 registry     all checks

@@ -1,4 +1,4 @@
-"""What lives against what ADD asked for: MAC, sysctls of tuning, the least MTU of IPv6, lifetimes of addresses."""
+"""The pod's interface compared with its ADD: MAC, sysctls of tuning, the least MTU of IPv6, lifetimes of addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check is: a function with a decorator that declares everything else about it."""
+"""A check: a function with a decorator that declares everything else about it."""
 
 from __future__ import annotations
 

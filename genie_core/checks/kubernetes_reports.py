@@ -1,4 +1,4 @@
-"""What Kubernetes reports: a sandbox that cannot be created or released, a node whose network is not ready.
+"""Kubernetes' own reports: a sandbox that cannot be created or released, a node whose network is not ready.
 
 kubelet repeats a plugin's error message in its events, and the runtime's status in the node's condition. Events live
 for an hour: a sandbox that was created since outdates them.

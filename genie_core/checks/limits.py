@@ -1,4 +1,4 @@
-"""What runs out, and what is pinned: local ports, source NAT's ports, queues of connections, tracked flows."""
+"""Resources that run out, and stale entries: local ports, source NAT's ports, queues of connections, tracked flows."""
 
 from __future__ import annotations
 

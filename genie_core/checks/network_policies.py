@@ -14,7 +14,7 @@ from genie_core.net.policy_verdicts import Denial, denials
 
 
 def enforced(case: Case) -> str:
-    """What enforces policies on this node, "" where nothing shows that."""
+    """The program that enforces policies on this node, "" where none is seen."""
     for chain in case.node.rules.chains:
         place = f"{chain.table} {chain.name}"
         if any(mark in place for mark in POLICY_MARKS):

@@ -34,7 +34,7 @@ def flows_text(found: list[Block]) -> str:
 
 
 def weight(case: Case, found: list[Block]) -> Severity:
-    """How bad it is that these flows stop: by whether anything is known to need them."""
+    """The severity where these flows stop: higher where something is known to need them."""
     if all(b.flow.hinted for b in found):
         return Severity.WARNING  # a prefix that nothing needs may be refused on purpose
     wide = any(b.flow.general or is_needed(case, b.flow) for b in found if not b.flow.hinted)

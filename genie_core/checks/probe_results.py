@@ -1,4 +1,4 @@
-"""What only probes show: another host with the pod's address, a filtered underlay, loss, silent targets."""
+"""Faults that only probes show: another host with the pod's address, a filtered underlay, loss, silent targets."""
 
 from __future__ import annotations
 

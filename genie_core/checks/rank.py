@@ -13,7 +13,7 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     causes = {id(f): [cause for cause in unique if _explains(cause, f)] for f in unique}
 
     def rank(cause: Finding) -> tuple[bool, int, str]:
-        """Of several causes, one that no other explains is named; then the worst."""
+        """Causes that no other finding explains come first, then the most severe."""
         return bool(causes[id(cause)]), cause.severity.rank, cause.code
 
     marked = [_consequence(f, min(causes[id(f)], key=rank)) if causes[id(f)] else f for f in unique]

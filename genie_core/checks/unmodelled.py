@@ -1,4 +1,4 @@
-"""What the model cannot evaluate: BPF programs, rules with unknown conditions, IPsec, a host end elsewhere."""
+"""Parts of the path beyond the model: BPF programs, rules with unknown conditions, IPsec, a host end elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kubelet path needs of the world, and nothing else: files, processes, the kernel, the API server.
+"""The I/O of the kubelet path, and nothing else: files, processes, the kernel, the API server.
 
 It is the standard library, and of that the cheap part: `[tool.importlinter]` holds them to it. What to do is decided
 elsewhere.

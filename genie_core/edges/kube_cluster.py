@@ -66,7 +66,7 @@ class Credentials(Value):
         return f"Bearer {read_token(self.token_file) if self.token_file else self.token}"
 
     def secrets(self) -> list[str]:
-        """What no message may repeat: the beginnings of the token and of its parts, long enough to be known by."""
+        """Texts that no message may contain: the beginnings of the token and of its parts."""
         try:
             token = self.authorization().removeprefix("Bearer ") if self.bearer else ""
         except GenieError:  # its file cannot be read any more

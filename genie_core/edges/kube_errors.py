@@ -1,4 +1,4 @@
-"""What can go wrong between Genie and the API server: one class per kind, each with its CNI code.
+"""Errors between Genie and the API server: one class per kind, each with its CNI code.
 
     what happened                                             class             code   asked again
     no answer: name, connection, TLS cut off, deadline        Unreachable         11   yes

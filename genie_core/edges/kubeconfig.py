@@ -86,7 +86,7 @@ def load_cluster(kubernetes: "Mapping[str, Any]", policy: "Mapping[str, Any]", l
 
 
 def _other_place(named: "dict[str, Any]", used: "dict[str, Any]", source: str) -> str:
-    """What `used` has of its own and not from the kubeconfig: its server or its authority, in words; "" for neither."""
+    """The part of `used` that is not from the kubeconfig: its server or its authority, in words; "" for neither."""
     try:
         return _difference(named, used)
     except InvalidConfig as error:

@@ -75,7 +75,7 @@ class Entry(Value):
 
 
 def entries_of(container_id: str, directories: "Sequence[str]" = DISPATCHERS) -> list[Entry]:
-    """What the caches of CNI-Genie and Multus have of one container; what cannot be read is left out."""
+    """The entries of one container in the caches of CNI-Genie and Multus; unreadable ones are left out."""
     found = []
     for directory in directories:
         try:

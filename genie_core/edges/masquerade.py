@@ -21,7 +21,7 @@ def chain_name(network: str, container_id: str) -> str:
 
 
 def nftables_mark(network: str, container_id: str, ifname: str) -> str:
-    """What the comment of an attachment's nftables rules begins with (pkg/ip/ipmasq_nftables_linux.go)."""
+    """The beginning of the comment of an attachment's nftables rules (pkg/ip/ipmasq_nftables_linux.go)."""
     return f"{_digest(network)[:16]}-{_digest(f'{ifname}:{container_id}')[:16]}, "
 
 
@@ -69,7 +69,7 @@ def _stop_nftables(mark: str, path: str) -> None:
 
 
 def _run(program: str, arguments: list[str], stdin: str, path: str, may_fail: bool = False) -> str:
-    """What it prints; "" without the program, which then made no rules."""
+    """The program's output; "" without the program, which then made no rules."""
     import subprocess  # 5 ms
 
     try:

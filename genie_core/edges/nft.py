@@ -22,7 +22,7 @@ def load(text: str, netns: str = "") -> None:
 
 
 def run(arguments: "Sequence[str]", text: str = "", netns: str = "") -> str:
-    """What nft prints. Raises TryAgain where it is missing, KernelRefused where it fails, and what `inside` raises."""
+    """nft's output. Raises TryAgain where it is missing, KernelRefused where it fails, and what `inside` raises."""
     if not netns:
         return _run(arguments, text)
     from genie_core.edges.netns import inside

@@ -56,7 +56,7 @@ def can_ask_for_addresses(item: "Attachment") -> bool:
 
 
 def _had(item: "Attachment", taken: "Container[str]") -> dict[str, str]:
-    """What is known of its result: `ips` and `mac` as raw JSON."""
+    """`ips` and `mac` of its recorded result, as raw JSON."""
     if not item.result:
         return {}  # it is asked for already
     result = recorded_result(item).result

@@ -1,4 +1,4 @@
-"""What NetworkPolicies allow (networking.k8s.io/v1): pure rules over API objects, independent of the implementation.
+"""NetworkPolicies (networking.k8s.io/v1) evaluated: pure rules over API objects, independent of the implementation.
 
 Answers are True, False, or None where an object that decides is not known: doubt is no denial.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
@@ -49,7 +49,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What the policies of one direction say: those that isolate the pod, and whether any of them allows it."""
+    """The policies of one direction: those that isolate the pod, and whether any of them allows the connection."""
 
     direction: str
     policies: tuple[str, ...] = ()

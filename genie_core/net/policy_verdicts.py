@@ -24,7 +24,7 @@ def denials(model: Model, flow: Flow) -> Iterator[Denial]:
 
 
 def connections(model: Model, flow: Flow) -> Iterator[Wanted]:
-    """What a conversation is to policies: client, server and port; for a service one for each endpoint."""
+    """A conversation as policies see it: client, server and port; for a service one for each endpoint."""
     mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
     if flow.role == "service":
         fronts = (

@@ -20,7 +20,7 @@ NEIGHBOURS = Match("icmp6", "", (130, 131, 132, 133, 134, 135, 136, 143))
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a rule's comment says: whose it is, what it does, and which rule of the policy it comes from."""
+    """A rule's comment: its attachment, its action, and the rule of the policy that it comes from."""
 
     action: str
     policies: tuple[PolicyName, ...]
@@ -53,7 +53,7 @@ class Isolation:
         return bool(self.policies or self.denied)
 
     def notes(self) -> list[Note]:
-        """What the comments of its rules say, in the order of the rules."""
+        """The comments of its rules, in the order of the rules."""
         apart = [Note("deny", names) for names, _ in self.denied]
         allowed = [
             Note("allow", (policy.name,), rule.place)
@@ -65,7 +65,7 @@ class Isolation:
 
     @property
     def last(self) -> Note:
-        """What its last rule says: nothing has allowed the packet."""
+        """The comment of its last rule: no rule has allowed the packet."""
         return Note("deny", tuple(sorted(policy.name for policy in self.policies)))
 
     @property

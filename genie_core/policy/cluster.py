@@ -1,4 +1,4 @@
-"""What API objects and attachments say about pods: their labels, ports, and addresses on each network.
+"""Pods for policies, from API objects and attachments: their labels, ports, and addresses on each network.
 
 Documents are Pod, Namespace, Node, NetworkAttachmentDefinition, Logicalnetwork, the policies, and `AttachmentList`:
 
@@ -43,7 +43,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """What of a pod matters to policies. `ports` are its containers' named ones: (name, protocol, number)."""
+    """A pod, as far as policies need it. `ports` are its containers' named ones: (name, protocol, number)."""
 
     namespace: str
     name: str

@@ -94,7 +94,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRuleset:
-    """What one node enforces: `host` are the tables of the node's own namespace."""
+    """The rules of one node: `host` are the tables of the node's own namespace."""
 
     kind: ClassVar[str] = "PolicyRuleset"
     node: str
@@ -184,7 +184,7 @@ class Policies:
         ]
 
     def selected_networks(self) -> dict[str, list[dict[str, Any]]]:
-        """What policies select, for the plugin: see edges/policy_dir.py."""
+        """The networks and pods that policies select, for the plugin: see edges/policy_dir.py."""
         found: dict[str, list[dict[str, Any]]] = {}
         for policy in self.multi:
             entry = {"namespace": policy.name.namespace, "podSelector": policy.pods.as_json()}
@@ -199,7 +199,7 @@ class Policies:
     def isolations(
         self, attached: Attached, pod: Pod | None, peers: Peers, place: Place
     ) -> tuple[Isolation, ...]:
-        """What isolates an attachment, for each direction in which something does."""
+        """The isolation of an attachment, for each direction that has one."""
         covering = [
             policy
             for policy in self.multi

@@ -177,7 +177,7 @@ class Table:
 
     @property
     def digest(self) -> str:
-        """What the table's comment says of its content."""
+        """The digest of its content, which is in the table's comment."""
         return sha256("\n".join([self.family, *self.body()]).encode()).hexdigest()[:32]
 
     def text(self) -> str:

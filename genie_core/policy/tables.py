@@ -94,7 +94,7 @@ class Builder:
         return name
 
     def _guard(self, guarded: Guarded) -> str:
-        """What may cross a bridge's port: address resolution, and packets with the pod's own addresses."""
+        """Rules for a bridge's port: only address resolution, and packets with the pod's own addresses, pass."""
         side = "saddr" if guarded.direction == EGRESS else "daddr"
         local = [guarded.place.link_local] if guarded.place.link_local else []
         own = in_order([*guarded.addresses, *local])
@@ -221,7 +221,7 @@ def _twice(hook: str, rules: Sequence[Rule | Lookup], priorities: Sequence[str])
 def borrowing(
     ports: Sequence[tuple[Place, tuple[str, ...]]], sets: Sequence[Set]
 ) -> Iterator[Chain | Map | Set]:
-    """What keeps the pods behind these host ends from the addresses that a policy allows to other pods."""
+    """Rules that keep the pods behind these host ends from using addresses that a policy allows to other pods."""
     rules: list[Rule | Lookup] = []
     for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")) if ports else ():
         known = in_order(

@@ -32,13 +32,13 @@ def is_allowed(
 
 
 def allowed_by_name(rules: "Rules", namespace: str) -> list[str]:
-    """What entries that name the namespace allow it, without those that ask for labels."""
+    """The patterns of the entries that name the namespace, without those that ask for labels."""
     found = [networks for who, networks in rules.items() if not is_selector(who) and matches(who, namespace)]
     return list(dict.fromkeys(pattern for networks in found for pattern in networks))
 
 
 def limits(settings: "Settings") -> "dict[str, Any]":
-    """What a configuration limits, as `discover` shows it."""
+    """The limits of a configuration, as `discover` shows them."""
     return {
         "namespaceIsolation": settings.namespace_isolation,
         "globalNamespaces": settings.global_namespaces,

@@ -1,4 +1,4 @@
-"""What the dialects share: a node's networks, and which of them a pod may take. Pure but for its ports."""
+"""Shared by the dialects: a node's networks, and which of them a pod may take. Pure but for its ports."""
 
 from genie_core.dialects import DEFAULT_NETWORK, WORDS
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
@@ -65,7 +65,7 @@ class Chooser:
         return [Choice(Selection(network.name, "", "the node's default network"), network)]
 
     def on_every_pod(self) -> list[Choice]:
-        """What every pod gets by the node's files alone: the default networks, and `default_networks`.
+        """The networks that every pod gets by the node's files alone: the default networks, and `default_networks`.
 
         Definitions are left out: neither STATUS nor GC asks the API server.
         """

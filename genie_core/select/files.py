@@ -178,7 +178,7 @@ class Finder:
 
 
 def _hint(name: str, near: str) -> str:
-    """What to do where no file fits the name; CNI-Genie made up a configuration for three of them."""
+    """The hint where no file fits the name; CNI-Genie made a configuration for three names."""
     from genie_core.select.generated import NAMES
 
     hint = f"did you mean {near}?" if near else _GENERATE.format(name=name)
@@ -187,7 +187,7 @@ def _hint(name: str, near: str) -> str:
 
 
 def _near(name: str, names: list[str]) -> str:
-    """The name that was probably meant; "" where none is near."""
+    """The most similar name; "" where none is similar."""
     from difflib import get_close_matches  # 10 ms, when the ADD fails anyway
 
     return next(iter(get_close_matches(name, names, 1, 0.7)), "")

@@ -1,4 +1,4 @@
-"""What is done before a call comes: an ADD of a pod that does not exist.
+"""The rehearsal before any call: an ADD of a pod that does not exist.
 
 The server does it before it forks: what the code imports late is imported once, and the interpreter has specialized
 the code. A forked process does it again while the node is quiet: it shares the server's memory, and the first write to

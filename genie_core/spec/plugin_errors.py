@@ -1,4 +1,4 @@
-"""What to do about errors that plugins are known to give, and whose messages do not say it (lessons 11, ux "traps").
+"""Hints for known errors of plugins whose messages have none (lessons 11, ux "traps").
 
 Words of the reference plugins 1.1 to 1.6 and of the kernel (errno.h as Go and libc print it). Imported when
 something failed.
@@ -37,7 +37,7 @@ _KNOWN = (
 
 
 def hint_for(message: str, config: "Mapping[str, Any]") -> str:
-    """What to do about a plugin's error, "" where nothing is known of it; `config` is what the plugin was given."""
+    """The hint for a plugin's error, "" where it is not known; `config` is the plugin's configuration."""
     words = message.lower()
     hint = next((hint for known, hint in _KNOWN if known in words), "")
     return hint.replace("{links}", _links(config))

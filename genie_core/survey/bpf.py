@@ -1,4 +1,4 @@
-"""What handles packets before netfilter in the calling thread's namespace: tc filters, XDP and tcx programs."""
+"""Programs that handle packets before netfilter in the calling thread's namespace: tc filters, XDP and tcx."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _parsed(data: bytes, ethertype: int) -> _Packet | None:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What the probe and its answer are known by on every interface."""
+    """The fields by which the probe and its answer are recognised on every interface."""
 
     request: re.Pattern[bytes]
     answer: re.Pattern[bytes]
@@ -213,7 +213,7 @@ def _sighting(one: _Watch, mark: _Mark | None) -> Sighting:
 
 
 def _turned(request: _Packet | None, packet: _Packet) -> bool:
-    """Whether it goes back between the same ports."""
+    """Whether it is a packet in the other direction between the same ports."""
     return (
         request is not None
         and packet.protocol == request.protocol == UDP

@@ -1,4 +1,4 @@
-"""All that was read of a node and a pod, as plain values. What the survey reads and the checks judge.
+"""The facts of a node and a pod, as plain values: the survey reads them, the checks judge them.
 
 `--save` writes them and `--from` reads them again, but for the fields marked UNSAVED: those hold what may be secret,
 as configurations do. Addresses are text ("10.244.1.10"). `survey.kernel` has the values of a network namespace.

@@ -130,7 +130,7 @@ def _decoded(line: bytes, what: str) -> JSON:
 
 
 def _error_event(document: Mapping[str, Any], what: str) -> GenieError:
-    """What an event of the type ERROR says: a Status, mostly that the version is too old."""
+    """The error of an event of the type ERROR: a Status, mostly that the version is too old."""
     code = document.get("code")
     is_gone = code == HTTPStatus.GONE or document.get("reason") in ("Expired", "Gone")
     kind = Gone if is_gone else error_of(code if isinstance(code, int) else 500, document)

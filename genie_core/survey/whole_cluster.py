@@ -185,7 +185,7 @@ def _metadata(item: JSON) -> JSON:
 
 
 def pod_row(item: JSON) -> PodRow:
-    """What is kept of a Pod."""
+    """The row of a Pod."""
     metadata, spec, status = (
         _metadata(item),
         cluster.as_object(item.get("spec")),

@@ -1,4 +1,4 @@
-"""What a verb works with: settings, log, state directory, plugins, API server; and how it performs a step."""
+"""The context of a verb: settings, log, state directory, plugins, API server; and the performing of steps."""
 
 import posix
 from time import monotonic

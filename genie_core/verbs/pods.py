@@ -1,4 +1,4 @@
-"""What an ADD writes into its pod's annotations (C46-C56, D17, D26, D27)."""
+"""The status annotations that an ADD writes (C46-C56, D17, D26, D27)."""
 
 from genie_core.spec.conf import DEVICE_INFO
 
@@ -54,7 +54,7 @@ def entries_of(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) ->
 
 
 def _device(attachment: "Attachment") -> "Mapping[str, Any] | None":
-    """What the network's plugin wrote about its device (conformance C54)."""
+    """The device that the network's plugin has described (conformance C54)."""
     if DEVICE_INFO not in attachment.capabilities:
         return None
     from genie_core.edges.device_info import read_device_info

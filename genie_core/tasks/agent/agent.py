@@ -254,7 +254,7 @@ class Agent:
         return problems, {**facts, **more}
 
     def liveness(self) -> tuple[list[str], Mapping[str, object]]:
-        """Whether the loop goes on."""
+        """Whether the loop still runs."""
         seconds = time.monotonic() - self._looked_at
         return (["the loop is stuck"] if seconds > _STUCK_SECONDS else []), {"secondsAgo": int(seconds)}
 

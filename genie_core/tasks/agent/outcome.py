@@ -1,4 +1,4 @@
-"""What a sync's report means: whether to try again, what to count, what to write into the log. Pure."""
+"""From a sync's report to the agent's action: whether to try again, what to count, what to log. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _counts(status: str, moves: list[dict[str, Any]]) -> dict[tuple[str, str], i
 
 
 def _words(ended: Ended, report: dict[str, Any]) -> str:
-    """What went wrong with a child that gave no report of a sync."""
+    """The problem of a child that gave no report of a sync."""
     if ended.code == EXIT_TIMEOUT:
         return "it was not done in time; its journal has what is attached"
     if ended.code < 0:

@@ -16,7 +16,7 @@ _OF_PROBE = ("kind", "target", "role", "port", "result", "sent", "received")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisReport:
-    """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
+    """The report of `genie debug pod`. `state` is diagnosed, not-here (another node), no-sandbox or node.
 
     `source` is the source of the pod's namespace: CRI, records (Genie's state, the CNI cache), "" for --netns.
     `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).

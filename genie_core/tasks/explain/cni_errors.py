@@ -1,4 +1,4 @@
-"""What a CNI error code in a pod's events means when Genie, or a plugin behind it, gives it."""
+"""The meaning of CNI error codes in a pod's events, from Genie or from a plugin behind it."""
 
 from __future__ import annotations
 

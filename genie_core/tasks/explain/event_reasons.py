@@ -1,4 +1,4 @@
-"""What the reasons of Genie's events of running pods mean (docs/change-a-running-pod.md, docs/let-genie-repair.md)."""
+"""The meaning of the reasons of Genie's events of running pods (docs/change-a-running-pod.md, docs/let-genie-repair.md)."""
 
 from __future__ import annotations
 

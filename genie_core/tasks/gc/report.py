@@ -1,4 +1,4 @@
-"""What pods that are gone have left on the node, and whether it was removed."""
+"""The report of `genie gc`: leftovers of former pods, and whether they were removed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Leftover(Published):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is the same in two looks at one thing."""
+        """The members that are the same in two looks at one thing."""
         return self.kind, self.name, self.container
 
 

@@ -23,7 +23,7 @@ _NAMES = {1: "ICMP", 58: "ICMP", 6: "TCP", 17: "UDP", 132: "SCTP"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """As it was opened, with the address that answers (behind NAT, not the one that was asked). `raw` deletes it."""
+    """A connection as it was opened, with the address that answers (that behind NAT). `raw` deletes it."""
 
     source: str
     target: str

@@ -1,4 +1,4 @@
-"""What the engine counts: policies, drops by policy, seconds of each application, and what is not enforced."""
+"""The engine's counters: policies, drops by policy, seconds of each application, attachments not enforced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look at a node's attachments answers."""
+"""The report of a look at a node's attachments."""
 
 from __future__ import annotations
 

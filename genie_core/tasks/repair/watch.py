@@ -43,7 +43,7 @@ _HERE = -1
 
 
 class Watcher:
-    """What goes missing in the pods of this node. `close` it, or use it as a context."""
+    """A watcher of losses in the pods of this node. `close` it, or use it as a context."""
 
     def __init__(self, context: Context) -> None:
         """Raises IOFailure where the kernel does not let it listen."""
@@ -153,7 +153,7 @@ class Watcher:
     # --- messages -----------------------------------------------------------------------------------
 
     def _hear(self, seconds: float) -> set[str]:
-        """The journals that what comes within that time may concern; returns with the first that does."""
+        """The journals that messages within that time may concern; returns with the first message that does."""
         suspects: set[str] = set()
         if not self._poll.poll(seconds * 1000):
             return suspects
@@ -169,7 +169,7 @@ class Watcher:
                 suspects |= self._concerned(kind, body, number)
 
     def _concerned(self, kind: int, body: bytes, number: int) -> set[str]:
-        """The journals that the message is about, where it says that something went."""
+        """The journals that the message is about, where it reports a loss."""
         if number != _HERE:
             went = kind in (_DELLINK, _DELADDR, _DELROUTE) or (kind == _NEWLINK and _is_down(body))
             name = self._numbers.get(number, "")

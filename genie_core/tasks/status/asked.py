@@ -1,4 +1,4 @@
-"""What a pod asks for and what it has, by its annotations alone. Pure."""
+"""The networks that a pod asks for and those that it has, by its annotations alone. Pure."""
 
 from __future__ import annotations
 

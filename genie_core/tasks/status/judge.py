@@ -1,4 +1,4 @@
-"""What is wrong in a cluster: nodes, DaemonSets, definitions, and pods without the networks that they ask for. Pure."""
+"""The problems of a cluster: nodes, DaemonSets, definitions, pods without the networks that they ask for. Pure."""
 
 from __future__ import annotations
 

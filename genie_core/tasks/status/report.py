@@ -1,4 +1,4 @@
-"""What `genie status` and `genie networks` answer."""
+"""The reports of `genie status` and `genie networks`."""
 
 from __future__ import annotations
 

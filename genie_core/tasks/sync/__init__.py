@@ -86,7 +86,7 @@ class _Sync:
         self._begun: Sequence[Move] = ()  # the change of an attempt that gave way: the next one finishes it
 
     def look(self) -> SyncReport:
-        """What would change; nothing is done."""
+        """The changes that would be made; none is made."""
         plan = journal_of(self.pod, self.context, self.options.cri_socket)
         torn = [item for item in plan.attachments if item.releasing or not item.result]
         whole = plan.replace(attachments=[item for item in plan.attachments if item not in torn])
@@ -307,7 +307,7 @@ def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
 
 
 def _other_addresses(before: Sequence[Attachment], plan: Plan) -> list[str]:
-    """What came back with another address than it had."""
+    """The attachments that have another address than before."""
     now = {item.ifname: addresses_of(item) for item in plan.attachments if item.result}
     pairs = [(item, addresses_of(item), now[item.ifname]) for item in before if item.ifname in now]
     return [

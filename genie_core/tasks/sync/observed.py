@@ -1,4 +1,4 @@
-"""What a pod asks for, as a short text to compare."""
+"""The networks that a pod asks for, as a short text to compare."""
 
 from __future__ import annotations
 

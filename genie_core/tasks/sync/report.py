@@ -1,4 +1,4 @@
-"""What `genie sync pod` answers."""
+"""The report of `genie sync pod`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from genie_core.survey.facts import Facts, Probe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceReport:
-    """What `genie trace` answers: the path of a flow; with a probe, what each hop's interface showed of it.
+    """The report of `genie trace`: the path of a flow; with a probe, what each hop's interface showed of it.
 
     `seen_at` has a member for each hop, None where it was not watched; it is empty without a probe.
     """
