@@ -1,7 +1,7 @@
 """The API server, as far as an ADD needs it: one pod, three kinds of networks, one patch. Lists only of networks.
 
-All requests of one KubeAPI share `timeout_seconds`; time between them is not counted. Within it a request
-that meets an absent or overloaded server is made again, with exponential back-off and jitter, or when the
+All requests of one KubeAPI share `timeout_seconds`, until `renew`; time between them is not counted. Within it a
+request that meets an absent or overloaded server is made again, with exponential back-off and jitter, or when the
 server says; each try has at most 10 s. So an ADD spends a bounded time here whatever the server does, down
 to a body that comes a byte at a time (lessons 14). Signals are not caught: what a handler raises ends the wait.
 
@@ -95,6 +95,14 @@ class KubeAPI:
 
     def close(self) -> None:
         self._connection.close()
+
+    def renew(self, seconds: float) -> None:
+        """The requests from now on share so many seconds: the caller's next piece of work begins.
+
+        Not while the server is away: each piece would wait for it anew.
+        """
+        if not self._is_away:
+            self._left = self._timeout = seconds
 
     # --- what an ADD asks ------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """Known failures of other programs that change the networks of running pods, a test for each."""
 
 import json
+import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from tests import warm
 from tests.live.live import NPWG, cni_args
-from tests.live.test_sync import STATUS, actions
+from tests.live.test_sync import STATUS, actions, events
 from tests.live.ward import environment
 from tests.patience import wait_until
 from tests.system.node import finish
@@ -220,6 +222,18 @@ def test_a_rollback_whose_del_is_refused(live):
     is_right(live, ["net1"])
 
 
+def test_a_plugin_that_hangs_is_ended_and_all_is_rolled_back(live):
+    live.write_configuration(delegate_timeout_seconds=1)
+    live.node.wrap("macvlan", '[ "$CNI_COMMAND" = ADD ] && sleep 300; exec "$REAL"')
+    live.start(cni="blue,red@net1")
+    live.annotate(cni="blue,green@net1")
+    code, report = live.sync()
+    assert (code, report["status"], report["error"]["code"]) == (1, "failed", 11), report
+    assert "no answer after 1 seconds" in report["error"]["msg"]
+    is_right(live, ["net1"])
+    assert ("net1", "red") in live.journal()
+
+
 def test_check_right_after(attached):
     ask(attached, "x@one,y@two")
     checked = attached.node.call("CHECK", env=cni_args("c1"), prevResult={"cniVersion": "1.0.0"})
@@ -319,6 +333,23 @@ def test_check_in_the_middle(held):
     is_right(held, ["net1", "net2"])
 
 
+def test_another_request_while_it_gives_way(held):
+    """What was begun for the first one is undone, and not reported as done."""
+
+    def check():
+        env = {**held.node.env("CHECK"), **cni_args("c1")}
+        checking = held.node.start(env, held.node.stdin(prevResult={"cniVersion": "1.0.0"}))
+        wait_until(lambda: a_call_waits(held))
+        held.annotate(cni="blue")
+        return checking
+
+    code, report, checking = meanwhile(held, check)
+    assert finish(checking).status == 0
+    assert (code, actions(report)) == (0, ["keep blue@eth0", "detach green@net1"])
+    assert [event["reason"] for event in events(held)] == ["NetworkDetached"]
+    is_right(held, [])
+
+
 def test_two_at_once(held):
     code, report, other = meanwhile(held, lambda: begin(held))
     out, _ = other.communicate(timeout=240)
@@ -334,6 +365,41 @@ def test_the_sandbox_is_replaced_in_the_middle(held):
     held.start("c1", cni="blue")
     assert held.links().keys() == {"eth0"}
     assert held.sync()[1]["status"] == "unchanged"
+
+
+def test_another_sandbox_while_it_waits_for_the_lock(live):
+    """Its ADD is at work when the sync gets the old one's lock: that is left alone until its own lock is free."""
+    root = live.node.root
+    hold = f"touch {root}/waits.$id; until [ -e {root}/go.$id ]; do sleep 0.05; done"
+    held = "DEL:c1 | ADD:d1"
+    live.node.wrap(
+        "macvlan", f'id=$CNI_CONTAINERID; case "$CNI_COMMAND:$id" in {held}) {hold};; esac; exec "$REAL"'
+    )
+    live.start(cni="blue,green@net1")
+    live.annotate(cni="blue,green@net1,red@net2")
+    deletion = live.node.start({**live.node.env("DEL"), **cni_args("c1")}, live.node.stdin())
+    wait_until((root / "waits.c1").exists)
+    running = begin(live)
+    wait_until(lambda: str(live.node.state / "locks") in files_of(running.pid))
+    second = live.node.add_pod()
+    env = {**live.node.env("ADD", "d1", second.path), **cni_args("c1")}
+    adding = live.node.start(env, live.node.stdin(annotations={"cni": "blue,green@net1"}))
+    wait_until((root / "waits.d1").exists)
+    (root / "go.c1").touch()
+    assert finish(deletion).status == 0
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.communicate(timeout=2)
+    (root / "go.d1").touch()
+    assert finish(adding).status == 0
+    out, _ = running.communicate()
+    assert (running.returncode, json.loads(out)["status"]) == (0, "changed"), out
+    assert {*second.links()} - {"lo"} == {"eth0", "net1", "net2"}
+    assert [path.name for path in (live.node.state / "locks").iterdir()] == ["d1@eth0"]
+
+
+def files_of(pid):
+    """What the process has open."""
+    return {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 @pytest.mark.parametrize("after", [0, 40, 120])

@@ -66,10 +66,11 @@ def repair(context: Context, server: Server, options: RepairOptions) -> Iterator
 
 def _running(cri_socket: str) -> set[str] | None:
     """The IDs of the sandboxes that the runtime says run; None where it does not answer."""
+    from genie_core.survey.cri import none
     from genie_core.survey.rootfs import Root
     from genie_core.survey.sandboxes import find_sandboxes
 
-    sandboxes = find_sandboxes(Root(), cri_socket)
+    sandboxes = find_sandboxes(Root(), cri_socket, detailed=none)
     return {one.id for one in sandboxes.found or () if one.ready} if sandboxes.answered else None
 
 
@@ -114,15 +115,9 @@ class _Case:
                 continue
             except TryAgain:  # another call works on it; the next look finds what is missing then
                 return []
-            if not publisher.publish(done, self.plan):
-                self._tell_again(done)
+            if publisher.publish(done, self.plan) and done:  # else it is news at the next look, too
+                Counts.load(self.context.store, self.plan).note_told(done)
             return done
-
-    def _tell_again(self, done: Sequence[Repair]) -> None:
-        """Reports that could not be written are repeated at the next look."""
-        counts = Counts.load(self.context.store, self.plan)
-        counts.told -= {(item.interface, item.kind, item.result) for item in done if item.news}
-        counts.save()
 
     def _under_lock(self) -> list[Repair]:
         store, until = self.context.store, time.monotonic() + LOCK_SECONDS
@@ -149,7 +144,7 @@ class _Case:
             todo = [fault for fault in faults if not any(fault is one for one, _ in left)]
             done = [self._repair(fault, "left", f"{fault.message}; {why}") for fault, why in left]
             done += self._mend(todo, counts, lock)
-        return _told(done, counts)
+        return [replace(item, news=counts.is_news(item)) for item in done]
 
     def _repair(self, fault: Fault, result: Result, message: str) -> Repair:
         pod = self.plan.pod
@@ -251,18 +246,3 @@ class _Case:
         changed = f", not {', '.join(other)}" if other != now[fault.ifname] else ""
         addresses = ", ".join(now[fault.ifname]) or "no address"
         return self._repair(fault, "mended", f"{fault.message}; attached again with {addresses}{changed}")
-
-
-def _told(done: Sequence[Repair], counts: Counts) -> list[Repair]:
-    """The same, each with whether it is news."""
-    counts.told = {one for one in counts.told if one[:2] in {(item.interface, item.kind) for item in done}}
-    mended = {(item.interface, item.kind) for item in done if item.result == "mended"}
-    said = [
-        item
-        if item.result == "mended"
-        else replace(item, news=counts.is_news(item.interface, item.kind, item.result))
-        for item in done
-    ]
-    counts.told = {one for one in counts.told if one[:2] not in mended}
-    counts.save()
-    return said

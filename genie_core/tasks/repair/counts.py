@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from genie_core.edges.store import REPAIRS, Store, file_name
 from genie_core.errors import IOFailure
 from genie_core.model import Plan
 from genie_core.tasks.atomic import write_file
+from genie_core.tasks.repair.report import MENDED, Repair
 
 WINDOW_SECONDS = 600.0
 TRIES = 2  # in the window; what comes back after that is left alone
@@ -59,13 +60,22 @@ class Counts:
         self.tries += [(ifname, kind, now) for kind in kinds]
         self.save()
 
-    def is_news(self, ifname: str, kind: str, result: str) -> bool:
-        """Whether that was not reported yet; from now on it is. `save` writes it."""
-        key = (ifname, kind, result)
-        if key in self.told:
-            return False
-        self.told.add(key)
-        return True
+    def is_news(self, repair: Repair) -> bool:
+        """Whether that was not reported yet; each success is."""
+        return repair.result == MENDED or (repair.interface, repair.kind, repair.result) not in self.told
+
+    def note_told(self, done: Sequence[Repair]) -> None:
+        """Note that these were reported, once they were. What was repaired is reported again when it returns.
+
+        A process that is killed in between leaves the report to the next look.
+        """
+        lasting = [item for item in done if item.result != MENDED]
+        faults = {(item.interface, item.kind) for item in lasting}
+        told = {one for one in self.told if one[:2] in faults}
+        told |= {(item.interface, item.kind, item.result) for item in lasting}
+        if told != self.told:
+            self.told = told
+            self.save()
 
     def forget_all_but(self, faults: Collection[tuple[str, str]]) -> None:
         """Forget the reports of other faults: these are reported again when they return."""

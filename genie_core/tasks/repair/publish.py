@@ -46,12 +46,14 @@ class Publisher:
         listed = ready()
         if listed is not None and plan.container_id not in listed:
             raise NotFound(f"the runtime has no running sandbox {plan.container_id}")
+        from genie_core.tasks.pods import API_SECONDS
         from genie_core.tasks.sync.target import Refused, fetch, is_of, refuse_untouchable
 
         try:
             api = server()
             if api is None:
                 return cls(None, context)
+            api.renew(API_SECONDS)
             pod = fetch(api, plan.pod.namespace, plan.pod.name)
             if not is_of(plan, pod):
                 raise NotFound(f"pod {pod} has been replaced by another one")
@@ -71,8 +73,9 @@ class Publisher:
         """
         if self.pod is None:
             return not self.unknown
-        from genie_core.tasks.sync.publish import create_event, publish_networks
+        from genie_core.tasks.sync.publish import create_event, give_time, publish_networks
 
+        give_time(self.pod)
         try:
             if any(item.result == "mended" for item in done):
                 publish_networks(self.pod, plan, every=self.context.settings.policy_engine)

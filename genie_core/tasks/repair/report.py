@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Result = Literal["found", "mended", "failed", "left"]
+MENDED: Result = "mended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,9 +26,10 @@ from genie_core.routes import refuse_conflicts
 from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
+from genie_core.tasks.pods import API_SECONDS
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
-from genie_core.tasks.sync.target import LivePod, Refused, fetch, journal_of, refuse_untouchable
+from genie_core.tasks.sync.target import LivePod, Refused, are_running, fetch, journal_of, refuse_untouchable
 from genie_core.verbs.add import (
     bridges_of,
     find_plugins,
@@ -83,7 +84,9 @@ class _Sync:
         self.context = context
         self.options = options
         self.announce = announce
-        self._begun: Sequence[Move] = ()  # the change of an attempt that gave way: the next one finishes it
+        # the change of an attempt that gave way, which the next one finishes, and the request that it was for
+        self._begun: Sequence[Move] = ()
+        self._begun_for = ""
 
     def look(self) -> SyncReport:
         """The changes that would be made; none is made."""
@@ -99,21 +102,30 @@ class _Sync:
 
     def run(self) -> SyncReport:
         """The change, under the container's lock. Raises NotFound, TryAgain, GiveWay."""
-        plan = journal_of(self.pod, self.context, self.options.cri_socket)
-        try:
-            return self._under_lock(plan)
-        except IOFailure as error:  # a full disk: nothing is changed that cannot be recorded
-            now = self.context.store.load(*plan.key) or plan
-            return replace(self._refusal(now, error), status="failed")
+        while True:
+            plan = journal_of(self.pod, self.context, self.options.cri_socket)
+            try:
+                report = self._under_lock(plan)
+            except IOFailure as error:  # a full disk: nothing is changed that cannot be recorded
+                now = self.context.store.load(*plan.key) or plan
+                return replace(self._refusal(now, error), status="failed")
+            if report:
+                return report
 
-    def _under_lock(self, plan: Plan) -> SyncReport:
+    def _under_lock(self, plan: Plan) -> SyncReport | None:
+        """None where the sandbox has ended meanwhile: another one has another lock."""
         store, until = self.context.store, self.options.deadline
         store.prepare()
         with (
             store.lock_node(exclusive=False, deadline=until),
             store.lock(*plan.key, until, urgent=False) as lock,
         ):
-            return self._locked(journal_of(self.pod, self.context, self.options.cri_socket), lock)
+            now = store.load(*plan.key)
+            if now is None:
+                store.drop_lock(*plan.key)
+            if now is None or not are_running([now], self.pod, self.options.cri_socket):
+                return None
+            return self._locked(now, lock)
 
     def _locked(self, plan: Plan, lock: Lock) -> SyncReport:
         self.pod = _as_it_is_now(self.pod)
@@ -128,6 +140,8 @@ class _Sync:
             if ended.error:
                 return self._left_over(ended)
             plan = ended.plan
+        if self._begun_for != self._request:
+            self._begun, self._begun_for = (), self._request
         try:
             moves = self._moves(plan)
             arriving = self._arriving(plan, moves)
@@ -294,6 +308,7 @@ def _as_it_is_now(pod: LivePod) -> LivePod:
     """
     if pod.api is None:
         return pod
+    pod.api.renew(API_SECONDS)  # the container's lock is held meanwhile
     found = fetch(pod.api, pod.namespace, pod.name)
     if found.metadata.get("uid") != pod.metadata.get("uid"):
         raise NotFound(f"pod {pod} is another one by now, with another UID")

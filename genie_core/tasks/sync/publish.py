@@ -40,6 +40,7 @@ _STATUS = {
     "partial": "Unknown",
 }
 _TRIES = 4
+_SECONDS = 15.0  # for all requests that write one result
 _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
 
 
@@ -47,6 +48,7 @@ def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
     """Write the result of the change; sentences about what could not be written. Nothing for a pod from a file."""
     if pod.api is None:
         return []
+    give_time(pod)
     problems = []
     for write in (_tell_status, _tell_events):
         try:
@@ -55,6 +57,12 @@ def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
             is_forbidden = isinstance(error, Forbidden) and write is _tell_status
             problems.append(f"{WRITE_FORBIDDEN if is_forbidden else NOT_WRITTEN}: {error.msg}")
     return problems
+
+
+def give_time(pod: LivePod) -> None:
+    """Begin to count the seconds for writing about the pod: reading it has cost some before."""
+    assert pod.api is not None
+    pod.api.renew(_SECONDS)
 
 
 def publish_begin(pod: LivePod) -> None:

@@ -13,6 +13,7 @@ from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.model import Plan
 from genie_core.settings import Settings
 from genie_core.survey.cluster import ENDED
+from genie_core.survey.cri import none
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.tasks.node_state import is_gone, plans
@@ -114,14 +115,18 @@ def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
         for plan in plans(context)
         if plan.pod and (plan.pod.namespace, plan.pod.name) == (pod.namespace, pod.name)
     ]
-    current = [plan for plan in named if is_of(plan, pod) and not is_gone(plan)]
-    if current:
-        current = _of_runtime(current, pod, find_sandboxes(Root(), cri_socket))
+    current = are_running(named, pod, cri_socket)
     if not current:
         raise NotFound(
             _why_none(pod, named), hint="run it on the pod's node; genie discover shows its journals"
         )
     return max(current, key=lambda plan: plan.container_id)
+
+
+def are_running(named: Sequence[Plan], pod: LivePod, cri_socket: str) -> list[Plan]:
+    """Those of the journals that are of this very pod, and of a sandbox that runs."""
+    current = [plan for plan in named if is_of(plan, pod) and not is_gone(plan)]
+    return current and _of_runtime(current, pod, find_sandboxes(Root(), cri_socket, detailed=none))
 
 
 def is_of(plan: Plan, pod: LivePod) -> bool:
