@@ -40,6 +40,7 @@ _STUCK_SECONDS = 60.0
 FEW_CHANGES, AT_ONCE_IF_FEW = 8, 2
 # When the server is back, the pods that waited for it are spread over this time.
 _SPREAD_SECONDS = 2.0
+Stamps = dict[str, int]  # path -> nanoseconds, 0 for what cannot be looked at
 _GRACE_SECONDS = 30.0  # for the end of a sync whose own time is up
 
 
@@ -69,8 +70,8 @@ class Agent:
         self.policies = PolicyEngine(options, self._children, log)
         self._not_in_line: set[Key] = set()
         self._forbidden = ""  # why the pods' status may not be written
-        self._is_once = False
-        self._stamps: tuple[int, ...] = ()
+        self._is_once = self._is_listening = False
+        self._stamps: Stamps = {}
         self._resync_at = time.monotonic() + RESYNC_SECONDS
         self._looked_at = self._count_at = time.monotonic()
 
@@ -85,9 +86,8 @@ class Agent:
         self._journals.refresh()
         self._stamps = self._conf_stamps()
         self._following.start()
-        if self.jobs.mode(self._settings) != "off":
-            listen(self.options.configuration()[0], self._something_went, self.log)
         while self._turn():
+            self._listen()
             self._look()
             self.jobs.start_due(self._settings)
             self.policies.keep(self._settings)
@@ -134,6 +134,12 @@ class Agent:
             self._work.resync()
         self._following.follow_definitions()
 
+    def _listen(self) -> None:
+        """Hear of faults as they come, from when they are first to be found."""
+        if not self._is_listening and self.jobs.mode(self._settings) != "off":
+            self._is_listening = True
+            listen(lambda: self.options.configuration()[0], self._something_went, self.log)
+
     def _something_went(self, container: str) -> None:
         self._inbox.put(lambda: self.jobs.repair(self._settings, container))
 
@@ -167,6 +173,7 @@ class Agent:
                 )
             except GenieError as error:
                 self.log.warning("not started", pod="/".join(key), problem=error.msg)
+                self._not_in_line.add(key)
                 self._work.ended(key, Outcome.RETRY)
 
     def _synchronised(self, key: Key, ended: Ended) -> None:
@@ -277,9 +284,17 @@ class Agent:
             return before
         return found
 
-    def _conf_stamps(self) -> tuple[int, ...]:
-        """When the directories of configurations were written to."""
-        return tuple(_stamp(path) for path in (self.options.conf_dir, *self._settings.conf_dirs))
+    def _conf_stamps(self) -> Stamps:
+        """When the files of the directories of configurations were written."""
+        folders = (self.options.conf_dir, *self._settings.conf_dirs)
+        return {path: _stamp(path) for folder in folders for path in _files(folder)}
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []
 
 
 def _stamp(path: str) -> int:

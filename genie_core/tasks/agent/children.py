@@ -71,8 +71,9 @@ class Children:
             *(sys.executable, *isolated, "-c", _PROGRAM, path),
             *("--nice", str(nice), *self._place, module, *words),
         ]
-        files = [_memory(stdin), _memory(b""), _memory(b"")]
+        files: list[int] = []
         try:
+            files += (_memory(content) for content in (stdin, b"", b""))
             process = subprocess.Popen(
                 argv, stdin=files[0], stdout=files[1], stderr=files[2], start_new_session=True, cwd="/"
             )

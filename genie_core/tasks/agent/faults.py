@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from typing import Any
 
 from genie_core.edges.log import JSONLog
@@ -11,22 +12,32 @@ from genie_core.errors import GenieError
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.repair.watch import Watcher
 
+Configuration = Callable[[], dict[str, Any]]
+
 _SECONDS = 5.0  # how often the journals are read again
+_AGAIN_SECONDS = 5.0
 
 
-def listen(config: Mapping[str, Any], report: Callable[[str], None], log: JSONLog) -> None:
-    """Call `report`, from that thread, with each container in which something is missing.
+def listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:
+    """Call `report`, from that thread, with each container in which something is missing; with "" for any of them.
 
-    Where the kernel refuses the socket, only the timer finds faults; the log has a warning.
+    While the kernel refuses the socket, or to be read, only the timer finds faults; the log has a warning.
     """
-    threading.Thread(target=_listen, args=(config, report, log), name="faults", daemon=True).start()
+    threading.Thread(target=_listen, args=(read, report, log), name="faults", daemon=True).start()
 
 
-def _listen(config: Mapping[str, Any], report: Callable[[str], None], log: JSONLog) -> None:
-    try:
-        with Watcher(open_context(dict(config))) as watcher:
-            while True:
-                for container in sorted(watcher.wait(_SECONDS)):
-                    report(container)
-    except GenieError as error:
-        log.warning("faults are found by the timer only", problem=error.msg)
+def _listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:
+    said = ""
+    while True:
+        try:
+            with Watcher(open_context(read())) as watcher:
+                report("")  # what went before
+                while True:
+                    for container in sorted(watcher.wait(_SECONDS)):
+                        report(container)
+                    said = ""
+        except (GenieError, OSError) as error:
+            if str(error) != said:
+                said = str(error)
+                log.warning("faults are found by the timer only", problem=said)
+            time.sleep(_AGAIN_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from genie_core.edges.meter import address_use
@@ -15,6 +16,8 @@ from genie_core.tasks.agent.pods import Key
 
 # An ADD that is under way has this long; then its journal counts as cut off, and a sync waits for its lock.
 _UNDER_WAY_SECONDS = 10.0
+# The kernel's clock of files advances by up to 10 ms at a time: two writes within that look like one.
+_TICK_NANOSECONDS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,47 +63,56 @@ class Journals:
         if stamp == self._folder_stamp and not torn:
             return set()
         names = torn if stamp == self._folder_stamp else None
-        self._folder_stamp = stamp
-        return self._read(names)
+        is_old = stamp < time.time_ns() - _TICK_NANOSECONDS
+        try:
+            present = self._present()
+        except OSError:  # no descriptor is free, for one: what was known stays, and is looked at again
+            self._folder_stamp = 0
+            return set()
+        self._folder_stamp = stamp if is_old else 0
+        return self._read(names, present)
 
-    def _read(self, names: list[str] | None) -> set[Key]:
+    def _read(self, names: list[str] | None, present: dict[str, tuple[int, int, int]]) -> set[Key]:
         changed: set[Key] = set()
-        present = self._present()
         for name in set(self._known) - set(present):
             changed |= _pods(self._known.pop(name))
             self._stamps.pop(name, None)
         for name in present if names is None else set(names) & set(present):
             if self._stamps.get(name) != present[name]:
-                self._stamps[name] = present[name]
-                journal = self._journal(name, present[name])
-                if journal is None:
-                    self._known.pop(name, None)
-                    continue
-                self._known[name] = journal
-                changed |= _pods(journal)
+                changed |= self._take_up(name, present[name])
         kept = self.attachments()
         self._networks = {label: network for label, network in self._networks.items() if label in kept}
         return changed
 
-    def _present(self) -> dict[str, tuple[int, int, int]]:
-        """File name -> inode, size and time of the last write."""
-        found = {}
+    def _take_up(self, name: str, stamp: tuple[int, int, int]) -> set[Key]:
+        """Read one; what cannot be read, which checks report, is tried again at the next look."""
         try:
-            with os.scandir(self._folder) as entries:
-                for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
-                    found[entry.name] = (status.st_ino, status.st_size, status.st_mtime_ns)
-        except OSError:
-            pass  # no state yet, or a file that goes while it is looked at: its folder is another one then
+            journal = self._journal(name, stamp)
+        except GenieError:
+            self._known.pop(name, None)
+            self._folder_stamp = 0
+            return set()
+        self._stamps[name] = stamp
+        if journal is None:
+            self._known.pop(name, None)
+            return set()
+        self._known[name] = journal
+        return _pods(journal)
+
+    def _present(self) -> dict[str, tuple[int, int, int]]:
+        """File name -> inode, size and time of the last write. Raises OSError."""
+        found = {}
+        with suppress(FileNotFoundError):  # no state yet
+            for name in os.listdir(self._folder):
+                with suppress(FileNotFoundError):  # it went meanwhile
+                    status = os.lstat(f"{self._folder}/{name}")
+                    found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
         return found
 
     def _journal(self, name: str, stamp: tuple[int, int, int]) -> Journal | None:
-        """None for what cannot be read, another boot's, and another kind of file; checks say so elsewhere."""
+        """None for another boot's, and for another kind of file. Raises GenieError for what cannot be read."""
         key = key_of(name)
-        try:
-            plan = self._store.load(*key) if key else None
-        except GenieError:
-            return None
+        plan = self._store.load(*key) if key else None
         if plan is None or plan.boot_id != self._boot:
             return None
         self._networks |= {item.label: item.network for item in plan.attachments}

@@ -37,8 +37,8 @@ def read(ended: Ended) -> Read:
     """The meaning of a child's exit code and report."""
     report = json_object(ended.out)
     status = str(report.get("status") or "")
-    if ended.code == EXIT_NOT_FOUND:  # no sandbox of it: the pod's own changes show when there is one
-        return Read(outcome=Outcome.DONE, status="absent", counts={})
+    if ended.code == EXIT_NOT_FOUND:  # the runtime lists a sandbox a moment after its ADD
+        return Read(outcome=Outcome.RETRY, status="absent", counts={})
     if status not in {*_RESULTS, "unchanged"}:
         return Read(outcome=Outcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
     moves = [change for change in report.get("changes") or () if change.get("action") != _KEEP]

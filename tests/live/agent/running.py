@@ -12,7 +12,7 @@ from genie_core.tasks.sync.observed import observed
 from tests import warm
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
-from tests.processes import processes
+from tests.processes import are_starting, processes
 
 NODE = "node-1"
 CONDITION = "genie.cni.dev/NetworksReady"
@@ -47,10 +47,10 @@ class Running(Live):
     def environment(self):
         return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
 
-    def agent(self, *more, wait=True):
-        """Start one; it serves on a port of its own."""
+    def agent(self, *more, wait=True, repair=("--repair", "off")):
+        """Start one; it serves on a port of its own. `repair` () leaves that to the configuration."""
         log = self.log.open("ab")
-        words = self.words("--repair", "off", *more) if "--repair" not in more else self.words(*more)
+        words = self.words(*(() if "--repair" in more else repair), *more)
         words = [*words, "--listen", "127.0.0.1:0"]
         process = warm.start(
             "genie_cli", *words, netns=self.node.host.path, stderr=log, env=self.environment()
@@ -137,9 +137,9 @@ class Running(Live):
     def end_of_children(self):
         """Wait until the changes have ended that a `genie agent --once`, which has ended, has begun.
 
-        One that has not its own command line yet has still the agent's.
+        One that has not its own command line yet has still the agent's, or for a moment none.
         """
-        wait_until(lambda: not self._commands(), 60)
+        wait_until(lambda: not (self._commands() or are_starting() or self._commands()), 60)
 
     def children(self):
         """The changes that run on this node."""

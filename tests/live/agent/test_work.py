@@ -1,5 +1,7 @@
 """Which pods come into the queue: with real journals, and pods as the API server sends them."""
 
+import os
+
 import pytest
 
 from genie_core.edges.store import Store, boot_id
@@ -112,6 +114,16 @@ def test_a_change_by_hand_that_was_seen_half_done_does_not_either(node):
     node.write(observed(node.annotations))
     node.event(cni="b")
     assert node.queue.take(0.0) == KEY
+
+
+def test_two_writes_at_the_same_time_of_the_kernels_clock(node):
+    """The folder's time is the same after the second: that pod is found all the same."""
+    node.journals.refresh()
+    folder = f"{node.store.directory}/containers"
+    seen = os.stat(folder).st_mtime_ns
+    node.store.save(Plan("c2", "eth0", "/n", [], PodRef("ns", "q", "u2"), boot_id(), []))
+    os.utime(folder, ns=(seen, seen))
+    assert node.journals.refresh() == {("ns", "q")}
 
 
 class Forbidden:

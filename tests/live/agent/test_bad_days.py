@@ -1,0 +1,73 @@
+"""What the agent does while the node is short of something, and while the runtime has not said yet what it has."""
+
+import resource
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.live.agent.test_agent import is_applied
+from tests.live.runtime import Runtime
+from tests.patience import wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+
+@pytest.fixture
+def runtime():
+    folder = Path(tempfile.mkdtemp(prefix="genie-cri-"))  # a socket's path has at most 107 bytes
+    made = Runtime(folder / "s")
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(folder)
+
+
+def test_a_sandbox_that_the_runtime_lists_later(node, runtime):
+    """containerd and CRI-O list a sandbox when it runs: a moment after its ADD."""
+    node.start(cni="blue,red@net1")
+    node.agent("--cri-socket", runtime.socket)
+    wait_until(lambda: [line["status"] for line in node.events("sync")] == ["absent"])
+    runtime.sandboxes["c1"] = "ns/c1"
+    is_applied(node, "net1")
+    assert runtime.described == []
+
+
+def test_without_descriptors_for_a_while(node):
+    """Nothing that is known is lost, and what was missed is found afterwards."""
+    node.write_configuration(repair_interval_seconds=600)
+    node.start(cni="blue,red@net1")
+    agent = node.agent("--repair", "fix")
+    is_applied(node, "net1")
+    few, most = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, most))
+    node.start("c2", netns=node.node.add_pod().path, cni="blue")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    wait_until(lambda: node.events("faults are found by the timer only"))
+    node.annotate(cni="blue,red@net1,green@net2")
+    wait_until(lambda: node.events("not started"))
+    assert agent.poll() is None
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (few, most))
+    is_applied(node, "net1", "net2")
+    wait_until(lambda: "link" in mended(node))
+    wait_until(lambda: node.condition("c2") == ("True", "Applied"))
+
+
+def test_repair_that_is_switched_on_later(node):
+    """Faults are found at once from then on, and those of before, too; the timer is far away."""
+    node.write_configuration(repair="off", repair_interval_seconds=600)
+    node.start(cni="blue,red@net1")
+    node.agent(repair=())
+    is_applied(node, "net1")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    node.write_configuration(repair="fix", repair_interval_seconds=600)
+    wait_until(lambda: mended(node) == ["link", "route"])
+    node.node.pod.run("ip", "address", "flush", "dev", "net1")
+    wait_until(lambda: "address" in mended(node))
+
+
+def mended(node):
+    """The kinds of what was repaired, in order."""
+    return [line["kind"] for line in node.events("repair") if line["result"] == "mended"]
