@@ -16,6 +16,20 @@ def processes(is_wanted, file="cmdline"):
     return found
 
 
+def are_starting():
+    """Whether a process has left its program for another one, and has no command line yet: it may be any."""
+    return any(map(_is_between_programs, processes(lambda words: words == [b""])))
+
+
+def _is_between_programs(pid):
+    """Kernel threads and ended processes have no command line either (linux/sched.h, PF_KTHREAD)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return False
+    return fields[0] != "Z" and not int(fields[6]) & 0x00200000
+
+
 def children(pid):
     """The PIDs of a process's children; a process that has ended has none."""
     try:

@@ -99,7 +99,7 @@ class KubeAPI:
     def renew(self, seconds: float) -> None:
         """The requests from now on share so many seconds: the caller's next piece of work begins.
 
-        Not while the server is away: each piece would wait for it anew.
+        Not while the server is away: each piece would wait for it again.
         """
         if not self._is_away:
             self._left = self._timeout = seconds

@@ -39,15 +39,10 @@ class Live:
         return outcome.reply
 
     def annotate(self, name="c1", **annotations):
-        """Set the pod's annotations for networks, as its author does."""
-        held = self.pod(name)
-        kept = {
-            key: value
-            for key, value in held["metadata"]["annotations"].items()
-            if key not in ("cni", "networks", NPWG)
-        }
-        held["metadata"]["annotations"] = {**kept, **annotations}
-        self.cluster.objects.add(held)
+        """Set the pod's annotations for networks, as its author does: in one patch."""
+        wanted = {**dict.fromkeys(("cni", "networks", NPWG)), **annotations}
+        kind = self.cluster.objects.kind_of(manifests.pod())
+        self.cluster.objects.patch(kind, "ns", name, {"metadata": {"annotations": wanted}})
 
     def pod(self, name="c1"):
         kind = self.cluster.objects.kind_of(manifests.pod())

@@ -4,7 +4,7 @@ import pytest
 
 from tests.apiserver.faults import slow_headers
 from tests.live.live import NPWG
-from tests.live.test_repair import kinds, told
+from tests.live.test_repair import events_of, kinds
 from tests.live.test_sync import STATUS, events
 from tests.patience import wait_until
 
@@ -47,7 +47,7 @@ def test_every_pod_is_repaired_in_one_look(ward):
 def test_a_look_that_is_killed_before_it_has_reported(ward):
     """The next one reports what was found."""
     server = ward.cluster.server
-    before = told(ward)
+    before = events_of(ward)
     ward.node.pod.run("ip", "route", "del", "10.103.0.0/16")
     server.api.forbidden = {("create", "events")}
     server.faults = [None, None, slow_headers(60)]
@@ -58,5 +58,5 @@ def test_a_look_that_is_killed_before_it_has_reported(ward):
     running.communicate()
     server.faults, server.api.forbidden = [], set()
     assert kinds(ward.repair("report")) == ["net2 route found"]
-    assert [event["reason"] for event in told(ward)[len(before) :]] == ["NetworkFault"]
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"]
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}

@@ -6,7 +6,8 @@
 --running N  running pods whose annotations change ten times each (200)
 --quiet N    seconds for which the agent watches a hundred healthy pods (600)
 --parallel   a pod's networks are attached side by side (parallel_attachments)
---only WHAT  steps, delegates, syncs, lanes, served, live or quiet
+--only WHAT  steps, delegates, syncs, sync_delegates, passes, lanes, served, live or quiet
+--change X   plug, unplug or replace: the only one in syncs and sync_delegates
 """
 
 import argparse
@@ -25,7 +26,9 @@ from tests.torture.served import ServedCampaign
 from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
 from tests.torture.syncs import CHANGES, NEXT, RUN, SyncSteps
 
-CAMPAIGNS = ("steps", "delegates", "syncs", "lanes", "served", "live", "quiet")
+CAMPAIGNS = (
+    "steps", "delegates", "syncs", "sync_delegates", "passes", "lanes", "served", "live", "quiet",
+)  # fmt: skip
 
 # Seconds between two changes of a lane, about: so that most are made, and do not only replace what waited.
 PAUSE = 1.0
@@ -41,6 +44,7 @@ def main(argv=None):
     parser.add_argument("--quiet", type=float, default=600)
     parser.add_argument("--parallel", action="store_true")
     parser.add_argument("--only", choices=CAMPAIGNS)
+    parser.add_argument("--change", choices=tuple(CHANGES))
     options = parser.parse_args(argv)
     problems = []
     with tempfile.TemporaryDirectory(prefix="genie-torture-") as root:
@@ -89,31 +93,57 @@ def delegates(node, options):
 
 
 def syncs(node, options):
-    """Changes of a running pod, the plugins that they run, and the agent's one pass."""
+    """Changes of a running pod."""
     print("Changes of a running pod killed before every system call; then DEL, CHECK, GC or the next sync")
+    with sync_steps(node) as campaign:
+        return _each_point([(change, change, campaign.points, campaign.kill) for change in _changes(options)])
+
+
+def passes(node, options):
+    """The agent's one pass, which changes a running pod."""
+    print("The agent's one pass killed before every system call; then DEL, CHECK, GC or the next sync")
+    with sync_steps(node) as campaign:
+        return _each_point([("the agent's one pass", "replace", campaign.agent_points, campaign.kill_agent)])
+
+
+def sync_delegates(node, options):
+    """The plugins that changes of a running pod run."""
+    print("Plugins of a change killed before every system call that changes something; then as above")
+    problems = []
+    with sync_steps(node) as campaign:
+        campaign.wrap_plugins()
+        for change in _changes(options):
+
+            def kill(verb, plugin, call, number, change=change):
+                then = NEXT[number % len(NEXT)]
+                return campaign.kill_plugin(change, verb, plugin, call, number, then)
+
+            problems += _counted(f"{change}, its plugins", _at_each_call(kill, RUN[change]))
+        print(
+            f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself"
+        )
+    return problems
+
+
+@contextmanager
+def sync_steps(node):
     running = Running(node.root / "live", node.plugins)
     try:
-        return _syncs(SyncSteps(running))
+        yield SyncSteps(running)
     finally:
         running.close()
 
 
-def _syncs(campaign):
+def _changes(options):
+    return (options.change,) if options.change else tuple(CHANGES)
+
+
+def _each_point(runs):
     problems = []
-    runs = [(change, change, campaign.points, campaign.kill) for change in CHANGES]
-    runs.append(("the agent's one pass", "replace", campaign.agent_points, campaign.kill_agent))
     for what, change, points, kill in runs:
         places = enumerate(points(change))
         came = {point: kill(change, point, NEXT[number % len(NEXT)]) for number, point in places}
         problems += _counted(what, came)
-    campaign.wrap_plugins()
-    for change, plugins in RUN.items():
-
-        def kill(verb, plugin, call, number, change=change):
-            return campaign.kill_plugin(change, verb, plugin, call, number, NEXT[number % len(NEXT)])
-
-        problems += _counted(f"{change}, its plugins", _at_each_call(kill, plugins))
-    print(f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself")
     return problems
 
 

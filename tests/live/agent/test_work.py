@@ -117,7 +117,7 @@ def test_a_change_by_hand_that_was_seen_half_done_does_not_either(node):
 
 
 def test_two_writes_at_the_same_time_of_the_kernels_clock(node):
-    """The folder's time is the same after the second: that pod is found all the same."""
+    """The folder's time is the same after the second, and the second pod is found."""
     node.journals.refresh()
     folder = f"{node.store.directory}/containers"
     seen = os.stat(folder).st_mtime_ns
