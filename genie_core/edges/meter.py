@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 1.0
 SAMPLE_SECONDS = 0.2
-_RESERVE_SECONDS = 0.1  # of the limit, for what comes after a program that hangs
+_RESERVED = 0.1  # of the limit, for what comes after a program that hangs
 _CADVISOR_PATH = "/api/v1.3/containers"
 
 
@@ -91,7 +91,7 @@ class LoadMeter:
         from genie_core.edges.indicator_programs import Runs
 
         runs = Runs(self._indicators, networks, self._log)
-        return lambda: runs.collect(until - _RESERVE_SECONDS)
+        return lambda: runs.collect(until - _RESERVED * LIMIT_SECONDS)
 
     def _rates(self, until: float) -> "dict[str, tuple[float, float]]":
         """Bytes per second, received and sent, by interface."""
