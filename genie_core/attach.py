@@ -3,7 +3,7 @@
 Each verb is a generator: it yields a step, and is sent the answer (a delegate's output), or the error is thrown in. The
 driver owns the processes and the files; so "fails at step N" and "killed at step N" are loops in a test. Rules:
 
-1. `Save` comes before the first delegate runs: from then on DEL can undo whatever happened.
+1. `Begin` comes before the first delegate runs: from then on DEL can undo whatever happened.
 2. An attachment counts as attempted from the moment its first plugin is called; a failure undoes all that were
    attempted, the failing one included, in reverse (conformance B54).
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
@@ -17,6 +17,7 @@ from genie_core.spec.result import NO_RESULT, convert
 from genie_core.spec.versions import at_least
 from genie_core.steps import (
     Attached,
+    Begin,
     Forget,
     Invoke,
     NotReleased,
@@ -26,7 +27,6 @@ from genie_core.steps import (
     Released,
     Releasing,
     RemoveBridge,
-    Save,
     StopMasquerading,
 )
 
@@ -93,7 +93,7 @@ def add(plan: "Plan") -> "Steps[list[Printed]]":
 
     One after the other, or batch by batch: those of a batch side by side (batches.py).
     """
-    yield Save(plan)
+    yield Begin(plan)
     results: list[Printed] = []
     try:
         for batch in plan.batches or [[index] for index in range(len(plan.attachments))]:

@@ -37,6 +37,12 @@ class Save(Record):
     __slots__ = ()
 
 
+class Begin(Save):
+    """Write the plan of a container that has none. It is durable before the next plugin gets its configuration."""
+
+    __slots__ = ()
+
+
 class Forget(Record):
     """Remove the container's state: nothing of it is left."""
 

@@ -1,7 +1,8 @@
 """The plugin binaries: finding them, running them (SPEC, section 2; conformance B15-B35). On the kubelet path.
 
-stdin, stdout and stderr are memory files, not pipes: a delegate that does not read, or prints megabytes on
-both, cannot block anything, and a daemon that it leaves behind cannot hold the answer back.
+stdout and stderr are memory files, not pipes: a delegate that prints megabytes on both cannot block anything, and a
+daemon that it leaves behind cannot hold the answer back. stdin is a pipe where the configuration fits into it at once:
+a delegate can start before it may have its configuration. Otherwise it is a memory file.
 """
 
 import posix
@@ -17,7 +18,7 @@ from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from genie_core.edges.cancel import Cancel
     from genie_core.edges.locks import Lock
@@ -28,6 +29,7 @@ MAX_OUTPUT_BYTES = 16 << 20
 BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while it is installed (conformance B31)
 SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
 _TAIL_BYTES = 4096
+_PIPE_BYTES = 4096  # PIPE_BUF, the least that an empty pipe takes without blocking (pipe(7))
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _REGULAR = 0o100000
 _NOT_BACK = "a network must not lead back to Genie"
@@ -60,6 +62,7 @@ class Delegates:
     `own` is Genie's binary, which no delegate may be (conformance B15); `bin_dirs` are searched after CNI_PATH;
     `echo` copies a delegate's stderr to this process's (conformance B25).
     With `as_runtime` the plugins are called as a runtime calls them, Genie among them: without Genie's mark.
+    `ready` is called before a plugin gets its configuration, while it starts; it is killed where that raises.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Delegates:
         own: str = "",
         echo: bool = True,
         as_runtime: bool = False,
+        ready: "Callable[[], None]" = lambda: None,
     ) -> None:
         self._env = env
         self._as_runtime = as_runtime
@@ -81,6 +85,7 @@ class Delegates:
         self.cancel = cancel
         self._own = own
         self._echo = echo
+        self._ready = ready
         self._lock: Lock | None = None
         # what runs side by side: the process of each step, or why it has none any more
         self.begun: dict[Invoke, Run | GenieError] = {}
@@ -171,11 +176,16 @@ class Delegates:
             del env[DELEGATE_MARK]
         run = Run(step)
         try:
-            for name in ("stdin", "stdout", "stderr"):
-                run.files.append(_memory_file(name))
-            _fill(run.files[0], step.stdin)
+            run.open()
+            if not run.waits_for_stdin:
+                self._ready()
             run.pid = self._spawn_noted(binary, env, run)
+            if run.waits_for_stdin:
+                self._ready()
+                run.give_stdin()
         except BaseException:
+            if run.pid:
+                run.kill()
             self.note_end(run, succeeded=False)
             raise
         run.pidfd = _pidfd(run.pid)
@@ -250,7 +260,7 @@ class Delegates:
 class Run:
     """A plugin's process and its files: stdin, stdout, stderr. `deadline` is when it has to end (time.monotonic())."""
 
-    __slots__ = ("began", "deadline", "files", "pid", "pidfd", "step")
+    __slots__ = ("_feed", "_stdin", "began", "deadline", "files", "pid", "pidfd", "step")
 
     def __init__(self, step: "Invoke") -> None:
         self.step = step
@@ -259,6 +269,29 @@ class Run:
         self.files: list[int] = []
         self.pid = 0
         self.pidfd = -1
+        self._stdin = step.stdin.encode("utf-8", "surrogateescape")
+        self._feed = -1
+
+    def open(self) -> None:
+        """Make its files."""
+        if len(self._stdin) <= _PIPE_BYTES:
+            reading, self._feed = posix.pipe2(posix.O_CLOEXEC)
+            self.files.append(reading)
+        else:
+            self.files.append(_memory_file("stdin"))
+            _fill(self.files[0], self._stdin)
+        self.files += map(_memory_file, ("stdout", "stderr"))
+
+    @property
+    def waits_for_stdin(self) -> bool:
+        """Whether it gets its configuration by `give_stdin`."""
+        return self._feed >= 0
+
+    def give_stdin(self) -> None:
+        """Write the configuration; the pipe takes it at once, also where the plugin does not read it or has ended."""
+        posix.write(self._feed, self._stdin)
+        posix.close(self._feed)
+        self._feed = -1
 
     def ends_within(self, seconds: float) -> bool:
         """Wait up to so many seconds for its end, and say whether it came."""
@@ -280,7 +313,7 @@ class Run:
 
     def close(self) -> None:
         """Close its files."""
-        for fd in (*self.files, self.pidfd):
+        for fd in (*self.files, self._feed, self.pidfd):
             if fd >= 0:
                 posix.close(fd)
 
@@ -312,8 +345,7 @@ def _memory_file(name: str) -> int:
     return posix.memfd_create(name, posix.MFD_CLOEXEC)
 
 
-def _fill(fd: int, text: str) -> None:
-    data = text.encode("utf-8", "surrogateescape")
+def _fill(fd: int, data: bytes) -> None:
     while data:
         data = data[posix.write(fd, data) :]
     posix.lseek(fd, 0, 0)

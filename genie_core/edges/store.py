@@ -9,9 +9,11 @@
     repairs/<container>@<interface>      recent repairs, and which were reported (tasks/repair/counts.py)
     installed.json                       what `genie install` wrote, for the uninstallation
 
-The plan is written to `tmp/`, fsynced and renamed before the first delegate runs. Later lines are appended
-with one write: killed at any instant, the file is as it was or has one line more. Only the plan needs an
-fsync: after a power cut the namespaces are gone, and DEL works without results.
+The plan is written to `tmp/` and renamed before the first delegate starts, and fsynced before that one gets its
+configuration: it starts meanwhile, which takes about as long as the fsync. A plan that takes the place of another is
+fsynced before it is renamed. Later lines are appended with one write: killed at any instant, the file is as it was or
+has one line more. Only the plan needs an fsync: after a power cut the namespaces are gone, and DEL works without
+results.
 """
 
 import posix
@@ -91,6 +93,7 @@ class Store:
         self._check = check
         self._containers = f"{directory}/containers"
         self.lock_file = f"{directory}/lock"  # the node's
+        self._unsynced = -1  # the plan that `begin` has written
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
@@ -117,22 +120,48 @@ class Store:
         places = count or 4 * (posix.cpu_count() or 1)
         return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
-    def save(self, plan: "Plan") -> None:
-        """Replace the state file, durably and at once: the plan, and what has happened to it."""
-        name = file_name(*plan.key)
-        temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
+    def begin(self, plan: "Plan") -> None:
+        """Write the state file of a container that has none. It is durable only after `sync`."""
+        self._unsynced = self._write(plan, durably=False)
+
+    def sync(self) -> None:
+        """Make what `begin` has written durable, if anything."""
+        fd, self._unsynced = self._unsynced, -1
+        if fd < 0:
+            return
         try:
-            fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
-            try:
-                write_all(fd, encode_journal(plan))
-                posix.fsync(fd)
-            finally:
-                posix.close(fd)
-            posix.rename(temporary, path)
+            posix.fsync(fd)
             sync_directory(self._containers)
         except OSError as error:
+            raise failure("write the state file in", self._containers, error) from None
+        finally:
+            posix.close(fd)
+
+    def save(self, plan: "Plan") -> None:
+        """Replace the state file, durably and at once: the plan, and what has happened to it."""
+        posix.close(self._write(plan, durably=True))
+        try:
+            sync_directory(self._containers)
+        except OSError as error:
+            raise failure("write the state file in", self._containers, error) from None
+
+    def _write(self, plan: "Plan", *, durably: bool) -> int:
+        """Put a whole file in its place; the file's descriptor."""
+        name = file_name(*plan.key)
+        temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
+        fd = -1
+        try:
+            fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
+            write_all(fd, encode_journal(plan))
+            if durably:
+                posix.fsync(fd)
+            posix.rename(temporary, path)
+        except OSError as error:
+            if fd >= 0:
+                posix.close(fd)
             self.discard(*plan.key)
             raise failure("write the state file", path, error) from None
+        return fd
 
     def record(self, event: "Event") -> None:
         """Append an event to the container's journal."""

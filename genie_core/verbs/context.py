@@ -12,6 +12,7 @@ from genie_core.jsontext import encode
 from genie_core.spec.conf import DEVICE_INFO
 from genie_core.steps import (
     Attached,
+    Begin,
     Event,
     First,
     Forget,
@@ -63,7 +64,9 @@ class Context:
         self.cancel = cancel
         self.path = path
         self.store = Store(settings.state_dir, cancel.check)
-        self.delegates = Delegates(env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
+        self.delegates = Delegates(
+            env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own, ready=self.store.sync
+        )
         self._env = env
         self._api = api
 
@@ -144,7 +147,10 @@ class Context:
 
     def _record(self, step: "Record") -> None:
         if isinstance(step, Save):
-            self.store.save(step.plan)
+            if isinstance(step, Begin):
+                self.store.begin(step.plan)
+            else:
+                self.store.save(step.plan)
             self._describe_devices(step.plan)
         elif isinstance(step, Releasing | Released | Refused | Forget):
             self._record_release(step)

@@ -210,3 +210,39 @@ def test_a_file_system_without_locks_is_a_clear_error_and_keeps_no_pod_from_goin
     assert node.add().result
     assert node.delete(wrap=NO_LOCKS).is_silent_success
     assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
+
+
+def test_a_plan_that_cannot_be_made_durable_attaches_nothing(node):
+    """The plugin has been started, and waits for its configuration."""
+    node.networks("a", "b")
+    failing = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO")
+    document = node.add("a,b", wrap=failing).error(5)
+    assert "Input/output error" in document["msg"]
+    assert node.said("DEL") == ["DEL a@eth0"]
+    assert node.leftovers() == []
+
+
+def test_no_plugin_gets_its_configuration_before_the_plan_is_durable(node):
+    node.networks("a", "b")
+    trace = node.root / "trace"
+    record = (
+        "strace",
+        "-qq",
+        "-y",
+        "-s",
+        "9",
+        "-o",
+        str(trace),
+        "-e",
+        "signal=none",
+        "-e",
+        "fsync,rename,/clone3?$|vfork,write",
+    )
+    assert node.add("a", wrap=record).result
+    calls = trace.read_text().splitlines()
+    (renamed,) = (place for place, call in enumerate(calls) if call.startswith("rename"))
+    (given,) = (place for place, call in enumerate(calls) if "pipe:" in call and '"{\\"type' in call)
+    kinds = [call.partition("(")[0] for call in calls[renamed:given]]
+    started = kinds.pop(1)
+    assert started in ("clone3", "clone", "vfork")
+    assert kinds == ["rename", "fsync", "fsync"], calls
