@@ -11,11 +11,14 @@ import posix
 
 from genie_core.attach import add, delete, drive
 from genie_core.edges.cancel import Cancel
+from genie_core.edges.podnet import existing_links
+from genie_core.errors import GenieError
 from genie_core.jsontext import encode as encode_text
 from genie_core.merge import merge
-from genie_core.model import Attachment, NetConf, Plan, PluginConf
+from genie_core.model import Attachment, Plan
 from genie_core.plugin import run
 from genie_core.server.caller import Caller
+from genie_core.spec.conf import parse_network
 from genie_core.spec.result import convert, encode
 from genie_core.spec.versions import CURRENT
 from genie_core.state import decode_plan, encode_event, encode_journal
@@ -30,6 +33,9 @@ _NAME = "rehearsal"
 _RESULT = (
     '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","mac":"02:00:00:00:00:01","sandbox":"/proc/self/nowhere"}],'
     '"ips":[{"address":"192.0.2.2/24","gateway":"192.0.2.1","interface":0}],"routes":[{"dst":"0.0.0.0/0"}]}'
+)
+_NETWORK = (
+    '{"cniVersion":"1.0.0","name":"rehearsal","type":"bridge","bridge":"none0","ipam":{"type":"host-local"}}'
 )
 _CONFIG = (
     '{"cniVersion":"1.1.0","name":"genie","type":"genie","conf_dirs":["/proc/self/nowhere"],'
@@ -50,6 +56,7 @@ def rehearse(times: int) -> None:
             itself.close()
             _call(null)
             _attach()
+            _look()
     finally:
         posix.dup2(standard_error, 2)
         posix.close(standard_error)
@@ -75,8 +82,7 @@ def _call(null: int) -> None:
 
 def _attach() -> None:
     """The steps of an attachment and of its release, each answered at once."""
-    plugin = PluginConf("bridge", '{"type":"bridge","bridge":"none0","ipam":{"type":"host-local"}}')
-    network = NetConf(_NAME, "1.0.0", [plugin], _NOWHERE)
+    network = parse_network(_NETWORK, _NOWHERE)
     plan = Plan(
         container_id=_NAME,
         ifname="eth0",
@@ -91,6 +97,14 @@ def _attach() -> None:
         encode(merge([("eth0", convert(_RESULT, "1.0.0", CURRENT, _NAME).result)], _NOWHERE), CURRENT)
     )
     drive(delete(decode_plan(encode_journal(plan)), _NOWHERE), _answer)
+
+
+def _look() -> None:
+    """The look into the pod's network namespace, for which this process has its own."""
+    try:
+        existing_links("/proc/self/ns/net")
+    except GenieError:
+        return  # no thread or socket can be had now
 
 
 def _answer(step: "Step") -> str:
