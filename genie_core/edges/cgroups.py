@@ -12,11 +12,11 @@ def group_files(pid: int) -> list[str]:
 
     Raises OSError where the process has ended.
     """
-    files = []
+    files, mounts = [], _lines("/proc/self/mountinfo")
     for line in _lines(f"/proc/{pid}/cgroup"):
         _, controllers, path = line.split(":", _NAME)
         try:
-            files.append(f"{group_mount(controllers)}{path}/cgroup.procs")
+            files.append(f"{group_mount(controllers, mounts)}{path}/cgroup.procs")
         except FileNotFoundError:
             continue
     return files
@@ -37,13 +37,13 @@ def join(files: "list[str]") -> list[str]:
     return failed
 
 
-def group_mount(controllers: str) -> str:
+def group_mount(controllers: str, mounts: "list[str] | None" = None) -> str:
     """Where the hierarchy of these controllers, "" for that of version 2, is mounted from its root on.
 
-    Raises FileNotFoundError where it is not.
+    `mounts` are the lines of mountinfo (proc(5)). Raises FileNotFoundError where it is not mounted.
     """
     wanted = {word for word in controllers.split(",") if word}
-    for line in _lines("/proc/self/mountinfo"):
+    for line in mounts or _lines("/proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         root, point = before.split()[3:5]
         kind, _, options = after.split(" ", 2)

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.diagnose.classes.kind import Held, Kind, conf
+from tests.diagnose.classes.kind import Held, Kind, conf, network
 from tests.diagnose.faults import EDITS, Fault
 from tests.diagnose.healthy import Control
 from tests.diagnose.lab import PLUGINS, Lab
@@ -43,9 +43,7 @@ def _dhcp_daemon(lab: Lab) -> None:
 def _macvlan(lab: Lab) -> None:
     """A macvlan network on eth1 comes first, with addresses of the node's prefix."""
     ipam = {"type": "host-local", "ranges": [[{"subnet": "10.244.1.0/24", "rangeStart": "10.244.1.200"}]]}
-    (lab.conf / "10-bridge.conflist").write_text(
-        json.dumps({"cniVersion": "1.0.0", "name": "lan", "plugins": [{"type": "macvlan", "master": "eth1", "ipam": ipam}]})
-    )  # fmt: skip
+    network(lab, 10, "lan", {"type": "macvlan", "master": "eth1", "ipam": ipam}, file="bridge")
 
 
 def _enslaved(lab: Lab) -> None:
@@ -75,12 +73,8 @@ def _flannel(text: str) -> Any:
             "subnetFile": str(lab.directory / "subnet.env"),
             "delegate": {"bridge": "cni0", "hairpinMode": True},
         }
-        document = {
-            "cniVersion": "1.0.0",
-            "name": "cbr0",
-            "plugins": [plugin, {"type": "portmap", "capabilities": {"portMappings": True}}],
-        }
-        (lab.conf / "10-bridge.conflist").write_text(json.dumps(document))
+        portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+        network(lab, 10, "cbr0", plugin, portmap, file="bridge")
         if text:
             (lab.directory / "subnet.env").write_text(text)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from genie_core.edges.netns import inside
 from tests.diagnose import traffic
-from tests.diagnose.classes.kind import MAC, Held, Kind, at, conf, silence
+from tests.diagnose.classes.kind import MAC, Held, Kind, at, conf, network, silence
 from tests.diagnose.faults import EDITS, IPV6_WIDE, PROBES, Fault
 from tests.diagnose.healthy import Control
 from tests.diagnose.lab import PLUGINS, Lab
@@ -106,9 +106,7 @@ def _lan_net(lab: Lab, mode: str, **more: Any) -> None:
         "mode": mode,
         "ipam": {"type": "host-local", "subnet": "203.0.113.0/24"},
     }
-    (lab.conf / "50-lan.conflist").write_text(
-        json.dumps({"cniVersion": "1.0.0", "name": "lan", "plugins": [plugin | more]})
-    )
+    network(lab, 50, "lan", plugin | more)
     for pod, ip in (("p1", "203.0.113.51"), ("p2", "203.0.113.52")):
         cached = json.loads((lab.results / f"cbr0-cid{pod}-eth0").read_text())
         cached |= {"ifName": "net1", "networkName": "lan"}
@@ -122,14 +120,18 @@ def _lan_net(lab: Lab, mode: str, **more: Any) -> None:
         (lab.ipam / "lan" / ip).write_text(f"cid{pod}\r\nnet1")
 
 
-def _tuned(lab: Lab) -> None:
+def _tuning(lab: Lab, **members: Any) -> None:
+    """Chain tuning to the pod's network."""
     shutil.copy2(PLUGINS / "tuning", lab.bin / "tuning")
-    conf(lab, lambda d: d["plugins"].append({"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.rp_filter": "0", "net.ipv6.conf.IFNAME.accept_ra": "0", "net.ipv4.conf.IFNAME.arp_ignore": "0"}}))  # fmt: skip
+    conf(lab, lambda d: d["plugins"].append({"type": "tuning", **members}))
+
+
+def _tuned(lab: Lab) -> None:
+    _tuning(lab, sysctl={"net.ipv4.conf.eth0.rp_filter": "0", "net.ipv6.conf.IFNAME.accept_ra": "0", "net.ipv4.conf.IFNAME.arp_ignore": "0"})  # fmt: skip
 
 
 def _mac_of_tuning(lab: Lab) -> None:
-    shutil.copy2(PLUGINS / "tuning", lab.bin / "tuning")
-    conf(lab, lambda d: d["plugins"].append({"type": "tuning", "mac": "02:00:00:00:0b:0b", "mtu": 1450}))
+    _tuning(lab, mac="02:00:00:00:0b:0b", mtu=1450)
     lab.sh("p link set eth0 down; p link set eth0 address 02:00:00:00:0b:0b; p link set eth0 up; p route add default via 10.244.1.1; n neigh flush all; q neigh flush all")  # fmt: skip
     _result_mac(lab)
 

@@ -110,3 +110,9 @@ def conf(lab: Lab, change: Callable[[dict[str, Any]], None]) -> None:
     document = json.loads(path.read_text())
     change(document)
     path.write_text(json.dumps(document, indent=2))
+
+
+def network(lab: Lab, number: int, name: str, *plugins: dict[str, Any], file: str = "") -> None:
+    """Write a network's configuration list into the lab's directory; `file` is its name where that differs."""
+    document = {"cniVersion": "1.0.0", "name": name, "plugins": plugins}
+    (lab.conf / f"{number}-{file or name}.conflist").write_text(json.dumps(document))

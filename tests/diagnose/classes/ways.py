@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.diagnose import nodes, traffic
-from tests.diagnose.classes.kind import Kind, at, each
+from tests.diagnose.classes.kind import Kind, at, each, network
 from tests.diagnose.faults import EDITS, IPV6_WIDE, NET1_ROUTED, PROBES, Fault
 from tests.diagnose.healthy import Control
 from tests.diagnose.lab import Lab
@@ -98,10 +96,7 @@ def _lan(lab: Lab, name: str, start: str, end: str) -> None:
         "type": "host-local",
         "ranges": [[{"subnet": "203.0.113.0/24", "rangeStart": start, "rangeEnd": end}]],
     }
-    plugin = {"type": "macvlan", "master": "eth1", "ipam": ipam}
-    (lab.conf / f"50-{name}.conflist").write_text(
-        json.dumps({"cniVersion": "1.0.0", "name": name, "plugins": [plugin]})
-    )
+    network(lab, 50, name, {"type": "macvlan", "master": "eth1", "ipam": ipam})
 
 
 def _disjoint(lab: Lab) -> None:
@@ -118,15 +113,8 @@ def _same_bridge(lab: Lab) -> None:
     """Two networks of one bridge and subnet, with ranges of their own."""
     for name, start, end in (("one", 50, 99), ("two", 100, 120)):
         span = {"subnet": "10.99.0.0/24", "rangeStart": f"10.99.0.{start}", "rangeEnd": f"10.99.0.{end}"}
-        plugin = {
-            "type": "bridge",
-            "bridge": "br9",
-            "isGateway": True,
-            "ipam": {"type": "host-local", "ranges": [[span]]},
-        }
-        (lab.conf / f"60-{name}.conflist").write_text(
-            json.dumps({"cniVersion": "1.0.0", "name": name, "plugins": [plugin]})
-        )
+        ipam = {"type": "host-local", "ranges": [[span]]}
+        network(lab, 60, name, {"type": "bridge", "bridge": "br9", "isGateway": True, "ipam": ipam})
 
 
 EDITS |= {"crossing": _crossing}
