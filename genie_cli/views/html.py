@@ -18,8 +18,10 @@ _STYLE = """
 body{background:#0d1117;color:#e6edf3}}
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:1rem;overflow-wrap:anywhere}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:0}
+article p{margin:.5rem 0}
 article{border:1px solid var(--line);border-radius:6px;padding:.8rem 1rem;margin:.8rem 0;break-inside:avoid}
-figure{margin:0 calc(50% - 50vw + 2rem);overflow-x:auto}figure svg{max-width:none}
+figure{margin:0 calc(50% - 50vw + 1rem) 0 0;overflow-x:auto}figure svg{max-width:none}
+@media screen and (max-width:40rem){figure svg{zoom:.7}}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.5rem .7rem;margin:.4rem 0;
 white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from genie_cli.views.html import dim, document, table, text
 from genie_cli.views.page import checks_of, findings_of
-from genie_cli.views.svg import BOX, LINE, MARGIN, box, edge, label, picture, width_of
+from genie_cli.views.svg import BOX, LINE, MARGIN, PADDING, box, edge, label, picture, width_of
 from genie_core.fields import counted
 from genie_core.findings import summary_line
 from genie_core.survey.facts import Cached, ConfFile
@@ -22,12 +22,14 @@ from genie_core.tasks.discover import NodeReport
 
 COLUMNS = ("Runtimes", "Configurations", "Plugins", "Networks", "Bridges and parents", "Pods")
 _GAP, _ROW = 56.0, 62.0
-_SMALL = 0.82  # width of a character of the 10 px font, beside one of the 12 px font
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One box: its column, a key that is unique there, its name, the words under it, whether it is bad."""
+    """One box: its column, a key that is unique there, its name, the words under it, whether it is bad.
+
+    Without a name it is a line that passes the column, in a place of its own.
+    """
 
     column: int
     key: str
@@ -38,7 +40,7 @@ class Item:
 
 @dataclass(slots=True)
 class Graph:
-    """The boxes by column and key, and the pairs of boxes with a line between them."""
+    """The boxes by column and key, and the pairs of boxes of neighbouring columns with a line between them."""
 
     items: dict[tuple[int, str], Item] = field(default_factory=dict)
     edges: dict[tuple[tuple[int, str], tuple[int, str]], None] = field(default_factory=dict)
@@ -52,8 +54,17 @@ class Graph:
         return item
 
     def column(self, number: int) -> list[Item]:
-        """The boxes of a column, in the order in which they were added."""
+        """The boxes and lines of a column, in the order in which they were added."""
         return [one for one in self.items.values() if one.column == number]
+
+    def boxes(self, number: int) -> list[Item]:
+        """The boxes of a column alone."""
+        return [one for one in self.column(number) if one.name]
+
+    def leading_to(self, item: Item) -> list[str]:
+        """The names of the boxes before this one, whatever lines pass between."""
+        before = [self.items[a] for a, b in self.edges if b == (item.column, item.key)]
+        return [name for one in before for name in ([one.name] if one.name else self.leading_to(one))]
 
 
 def graph_of(report: NodeReport) -> Graph:
@@ -102,6 +113,8 @@ def _configuration(
     leased = f", {counted(len(pool.leases), 'lease')}" if pool and ranges else ""
     network = graph.add(Item(3, file.network.name, file.network.name, f"{ranges}{leased}"), chain)
     links = [graph.add(link, network) for link in _links(report, file)]
+    if not links and any(one.network == file.network.name for one in report.facts.files.cached):
+        links = [graph.add(Item(4, f"past {file.path}", ""), network)]
     yield file.network.name, links or [network]
 
 
@@ -130,7 +143,8 @@ def svg(report: NodeReport) -> str:
     graph = graph_of(report)
     columns = [graph.column(number) for number in range(len(COLUMNS))]
     widths = [
-        max([width_of(head), *map(_width, items)]) for head, items in zip(COLUMNS, columns, strict=True)
+        max([width_of(head, "head"), *map(_width, items)])
+        for head, items in zip(COLUMNS, columns, strict=True)
     ]
     lefts = [MARGIN + sum(widths[:number]) + number * _GAP for number in range(len(COLUMNS))]
     top = MARGIN + LINE * 1.5
@@ -146,6 +160,9 @@ def svg(report: NodeReport) -> str:
     parts += [label(left, MARGIN + 10, head, "head") for left, head in zip(lefts, COLUMNS, strict=True)]
     for place, (x, y) in places.items():
         one = graph.items[place]
+        if not one.name:
+            parts.append(edge(x, y + BOX / 2, x + widths[one.column], y + BOX / 2))
+            continue
         parts.append(box(x, y, widths[one.column], one.name, "box bad" if one.bad else "box"))
         parts += [label(x, y + BOX + 12, one.note, "kind")] if one.note else []
     height = top + max(1, *map(len, columns)) * _ROW + MARGIN
@@ -155,14 +172,14 @@ def svg(report: NodeReport) -> str:
 
 
 def _width(item: Item) -> float:
-    return max(width_of(item.name), width_of(item.note) * _SMALL)
+    return max(width_of(item.name) + 2 * PADDING, width_of(item.note, "kind"))
 
 
 def words_of(graph: Graph) -> str:
     """The picture in words: what each column has."""
     parts = []
     for number, head in enumerate(COLUMNS):
-        named = [f"{one.name} ({one.note})" if one.note else one.name for one in graph.column(number)]
+        named = [f"{one.name} ({one.note})" if one.note else one.name for one in graph.boxes(number)]
         parts.append(f"{head}: {'; '.join(named) or 'none'}.")
     return " ".join(parts)
 
@@ -184,13 +201,6 @@ def page(report: NodeReport) -> str:
 
 def _lists(graph: Graph) -> Iterator[str]:
     for number, head in enumerate(COLUMNS):
-        rows = [
-            (
-                one.name,
-                one.note,
-                ", ".join(graph.items[a].name for a, b in graph.edges if b == (number, one.key)),
-            )
-            for one in graph.column(number)
-        ]
+        rows = [(one.name, one.note, ", ".join(graph.leading_to(one))) for one in graph.boxes(number)]
         if rows:
             yield f"<h2>{text(head)}</h2>{table(('Name', 'State', 'By'), rows)}"

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from genie_cli.views.debug import interfaces
-from genie_cli.views.drawing import Track, svg
+from genie_cli.views.drawing import svg
 from genie_cli.views.html import dim, document, table, text
+from genie_cli.views.layout import Track
 from genie_core.findings import CheckResult, Finding, Status, summary_line
 from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.report import DiagnosisReport

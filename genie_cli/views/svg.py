@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from unicodedata import east_asian_width
 
 from genie_cli.terminal import visible
 
-CHARACTER, LINE = 7.3, 16.0  # of the 12 px monospace font, in pixels
+# The width of a character of each kind of text, and the height of a line, in pixels: fonts are monospaced, 0.6 em wide.
+CHARACTER = {"name": 7.3, "kind": 6.1, "code": 6.8, "head": 7.3}
+LINE = 16.0
 PADDING, BOX, MARGIN = 12.0, 34.0, 14.0
 STYLE = """
 svg{max-width:100%;height:auto}
 .box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.2}
 .end{fill:#ddf4ff;stroke:#0969da}
-.head{font:bold 12px system-ui,sans-serif;fill:#1f2328}
+.head{font:bold 12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}
 .bad{stroke:#cf222e;stroke-width:2;stroke-dasharray:5 3}
 .unreached{stroke-dasharray:3 3;opacity:.6}
 .name{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}
-.kind{font:10px system-ui,sans-serif;fill:#57606a}
+.kind{font:10px ui-monospace,Menlo,Consolas,monospace;fill:#57606a}
 .edge{stroke:#57606a;stroke-width:1.6;fill:none}
 .broken{stroke:#cf222e;stroke-width:2;stroke-dasharray:5 4;fill:none}
 .cross{stroke:#cf222e;stroke-width:2.4}
@@ -71,6 +74,7 @@ def edge(x1: float, y1: float, x2: float, y2: float, kind: str = "edge") -> str:
     return f'<path class="{kind}" d="{path}"/>'
 
 
-def width_of(text: str) -> float:
-    """The width of a box with this text."""
-    return len(visible(text)) * CHARACTER + 2 * PADDING
+def width_of(text: str, kind: str = "name") -> float:
+    """The width of a text of this kind; characters of East Asia take the place of two."""
+    cells = sum(2 if east_asian_width(character) in "WF" else 1 for character in visible(text))
+    return cells * CHARACTER[kind]

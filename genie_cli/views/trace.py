@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_cli.render import Block, Cell, Heading, Table, Text, Tone
-from genie_cli.views.drawing import Track
 from genie_cli.views.findings import findings_view
+from genie_cli.views.layout import Track
 from genie_core.net.hops import Hop
 from genie_core.net.wording import Said
 from genie_core.tasks.trace import TraceReport

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from genie_cli.views.html import dim, document, text
 from genie_cli.views.page import findings_of
-from genie_cli.views.svg import BOX, LINE, MARGIN, box, label, picture, text_of, width_of
+from genie_cli.views.svg import BOX, LINE, MARGIN, PADDING, box, label, picture, text_of, width_of
 from genie_cli.views.trace import seen_words, told
 from genie_core.net.hops import Hop
 from genie_core.tasks.trace import TraceReport
 
 _WRAP, _GAP, _INDENT = 88, 26.0, 16.0  # characters of a line; pixels between boxes, and before the text
-_SMALL = 6.1  # width of a character of the 10 px font, in pixels
 
 
 def title_of(report: TraceReport) -> str:
@@ -24,10 +23,10 @@ def title_of(report: TraceReport) -> str:
 def svg(report: TraceReport) -> str:
     """The picture alone."""
     hops = report.path.hops
-    column = max(width_of(hop.name) for hop in hops)
+    column = max(width_of(hop.name) for hop in hops) + 2 * PADDING
     lines = [list(_lines(report, number, hop)) for number, hop in enumerate(hops)]
-    longest = max((len(line) for block in lines for line in block), default=0)
-    width = MARGIN * 2 + column + _INDENT + longest * _SMALL
+    longest = max((width_of(line, "kind") for block in lines for line in block), default=0.0)
+    width = MARGIN * 2 + column + _INDENT + longest
     y, parts = MARGIN, []
     for number, hop in enumerate(hops):
         height = max(BOX, len(lines[number]) * LINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genie_cli.views.drawing import Track
+from genie_cli.views.layout import Track
 from genie_core.findings import Finding, Severity
 from genie_core.tasks.debug.report import DiagnosisReport
 

@@ -4,16 +4,21 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from genie_cli.views.drawing import Track, described, mermaid, svg
+from genie_cli.views.drawing import described, mermaid, svg
+from genie_cli.views.layout import Track
 from genie_cli.views.page import page
 from genie_cli.views.tracks import tracks_of
 from genie_core.checks import registry
 from genie_core.findings import Code, Command, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.report import DiagnosisReport
+from tests.drawn import assert_readable
 
 assert registry.NETWORK  # it declares the codes
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'&"
@@ -62,14 +67,37 @@ def test_the_broken_edge_has_its_code_and_is_visible_without_colour():
     assert "remote: r1 is not reached: packets stop after cni0, GN0503" in words
 
 
-def test_boxes_do_not_lie_on_each_other():
-    rectangles = [
-        tuple(float(element.get(name, "")) for name in ("x", "y", "width", "height"))
-        for element in ET.fromstring(svg("Paths", TRACKS)).iter(f"{SVG}rect")
-    ]
-    for number, (x, y, width, height) in enumerate(rectangles):
-        for x2, y2, width2, height2 in rectangles[number + 1 :]:
-            assert x + width < x2 or x2 + width2 < x or y + height < y2 or y2 + height2 < y
+LONG, WIDE = "a host of a name that is much longer than others", "\u7db2\u8def"
+NAMES = ("veth1", "cni0", "flannel.1", "node", "eth0", LONG, WIDE, "i")
+CODES = ("", "GN0503", "GN0601", "a rule of the policy shop/deny")
+
+
+@st.composite
+def tracks(draw):
+    """Any tracks from one pod: they share hops in any order, come back to one, and stop anywhere."""
+    hops = ("pod eth0", *draw(st.lists(st.sampled_from(NAMES), max_size=5)), draw(st.sampled_from(NAMES)))
+    stop = draw(st.none() | st.integers(0, len(hops) - 2))
+    note = draw(st.sampled_from(("", "node", "a service of this cluster")))
+    return Track(target=hops[-1], hops=hops, stop=stop, code=draw(st.sampled_from(CODES)), note=note)
+
+
+@pytest.mark.property
+@given(st.lists(tracks(), max_size=6))
+def test_no_name_or_code_is_cut_off_or_lies_on_another(several):
+    assert_readable(svg("Paths", several))
+    flow = mermaid(several)
+    names = dict(re.findall(r'^  (n\d+)\["(.*)"\]$', flow, re.MULTILINE))
+    drawn = {(names[a], names[b]) for a, b in re.findall(r"^  (n\d+) .*(n\d+)$", flow, re.MULTILINE)}
+    assert {pair for track in several for pair in pairwise(track.hops)} == drawn
+
+
+def test_two_causes_of_one_edge_are_both_there():
+    """The second cause was drawn over the first, and a line behind a box it did not belong to."""
+    hops: tuple[str, ...] = ("pod eth0", "veth1", "cni0", "node")
+    broken = [Track(target=f"t{code}", hops=hops, stop=1, code=code) for code in ("GN0503", "GN0601")]
+    shown = texts(svg("Paths", [*broken, Track(target="open", hops=hops)]))
+    assert {"GN0503", "GN0601"} < set(shown)
+    assert shown.count("node") == 1
 
 
 def test_the_same_facts_give_the_same_picture():

@@ -11,6 +11,7 @@ import pytest
 from genie_cli import schemas
 from tests import warm
 from tests.diagnose.lab import Lab
+from tests.drawn import assert_readable
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trace-a-packet.md").read_text()
 SCHEMA = json.loads(schemas.text("TraceReport"))
@@ -222,7 +223,9 @@ def test_a_target_that_is_unknown(lab, target, code, words):
 
 
 def test_the_pictures(lab):
-    picture = ET.fromstring(trace(lab, "svc/web:80", output="svg").stdout)
+    drawn = trace(lab, "svc/web:80", output="svg").stdout
+    assert_readable(drawn)
+    picture = ET.fromstring(drawn)
     shown = ["".join(element.itertext()) for element in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert [name for name in shown if name in ("pod eth0", "veth1", "node routing", "default/p2 eth0")]
     assert any("destination becomes 10.244.1.11:8080" in line for line in shown)
