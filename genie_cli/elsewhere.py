@@ -113,7 +113,7 @@ def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[by
     failed: dict[str, str] = {}
     known, stop = known_cluster(trips[0], access), Event()
     with Progress() as progress, ThreadPoolExecutor(AT_ONCE) as workers:
-        progress(_bar(0, len(trips)))
+        progress(f"0 of {len(trips)} nodes", 0.0)
         running = {
             workers.submit(_fetched, trip, known, announce=_ignore, warn=note, stop=stop): trip.node
             for trip in trips
@@ -124,7 +124,7 @@ def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[by
                     found[running[one]] = one.result()
                 except GenieError as error:
                     failed[running[one]] = error.msg
-                progress(_bar(done, len(trips)))
+                progress(f"{done} of {len(trips)} nodes", done / len(trips))
         except BaseException:
             stop.set()
             workers.shutdown(wait=False, cancel_futures=True)
@@ -161,11 +161,6 @@ def _fetched(
 
 def _ignore(_text: str) -> None:
     """A step that is not shown."""
-
-
-def _bar(done: int, total: int) -> str:
-    width = 20 * done // total
-    return f"[{'#' * width}{'-' * (20 - width)}] {done} of {total} nodes"
 
 
 def attempt(trip: Trip, known: KnownCluster, here: Here, begun: Event, *, asks: bool = False) -> int:

@@ -10,6 +10,7 @@ from typing import Self
 from genie_cli import terminal
 
 PATIENCE = 1.0  # seconds before the first step is shown
+_WIDTH = 20  # characters of the bar
 
 
 class Progress:
@@ -18,7 +19,7 @@ class Progress:
     def __enter__(self) -> Self:
         self._terminal = terminal.current.get()
         self._waited = self._drawn = False
-        self._step = ""
+        self._step, self._share = "", 0.0
         self._lock = Lock()
         self._timer = Timer(PATIENCE, self._begin)
         self._timer.daemon = True
@@ -26,10 +27,10 @@ class Progress:
             self._timer.start()
         return self
 
-    def __call__(self, step: str) -> None:
-        """Set the current step."""
+    def __call__(self, step: str, share: float = 0.0) -> None:
+        """Set the current step; a terminal shows `share`, what is done of it from 0 to 1, as a bar."""
         with self._lock:
-            self._step = terminal.visible(step)
+            self._step, self._share = terminal.visible(step), share
             if self._waited:
                 self._show()
 
@@ -48,7 +49,9 @@ class Progress:
 
     def _show(self) -> None:
         self._drawn = self._terminal.interactive()
-        sys.stderr.write(f"\r\x1b[K{self._step} ..." if self._drawn else f"{self._step}\n")
+        done = round(self._share * _WIDTH)
+        bar = f" [{'#' * done}{'-' * (_WIDTH - done)}] {self._share:.0%}" if self._share else " ..."
+        sys.stderr.write(f"\r\x1b[K{self._step}{bar}" if self._drawn else f"{self._step}\n")
         sys.stderr.flush()
 
     def __exit__(

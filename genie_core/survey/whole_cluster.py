@@ -37,7 +37,7 @@ NAMES = ("genie", "genie-agent")
 NODE_CONDITION = "GenieNetworkReady"
 NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
 _KEPT = (*ASKING, NETWORK_STATUS, OBSERVED)
-Announce = Callable[[str], None]
+Announce = Callable[..., None]  # given a step in words, and where it is known what is done of it, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +172,10 @@ class _Reader:
             yield from page
             seen += len(page)
             left = metadata.get("remainingItemCount")
-            total = f" of {seen + left}" if isinstance(left, int) and left > 0 else ""
-            self.announce(f"reading {kind.plural}: {seen}{total}")
+            if isinstance(left, int) and left > 0:
+                self.announce(f"reading {kind.plural}: {seen} of {seen + left}", seen / (seen + left))
+            else:
+                self.announce(f"reading {kind.plural}: {seen}")
 
 
 def _is(item: JSON, name: str) -> bool:

@@ -38,6 +38,19 @@ def test_a_step_that_takes_long_is_said_while_it_does(capsys):
     assert capsys.readouterr() == ("", "next\n")
 
 
+def test_a_terminal_gets_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.Progress() as tell:
+        tell("reading pods: 500 of 2000", 0.25)
+        a_second_passes()
+        assert capsys.readouterr().err == "\r\x1b[Kreading pods: 500 of 2000 [#####---------------] 25%"
+        tell("reading nodes: 3")
+        assert capsys.readouterr().err == "\r\x1b[Kreading nodes: 3 ..."
+    assert capsys.readouterr().err == "\r\x1b[K"
+
+
 def test_while_it_rests_nothing_is_said(capsys):
     """The shell of --keep has the terminal then."""
     with progress.Progress() as tell:

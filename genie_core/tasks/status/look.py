@@ -8,14 +8,13 @@ from collections.abc import Callable
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_TIMEOUT, GenieError, NotFound
 from genie_core.survey import whole_cluster
-from genie_core.survey.whole_cluster import WholeCluster
+from genie_core.survey.whole_cluster import Announce, WholeCluster
 from genie_core.tasks.status.asked import asked_of
 from genie_core.tasks.status.judge import is_ready, pod_problems, problems_of
 from genie_core.tasks.status.nodes import nodes_of
 from genie_core.tasks.status.report import ClusterStatus, NetworkList
 from genie_core.tasks.status.usage import networks_of
 
-Announce = Callable[[str], None]
 POLL_SECONDS = 2.0
 
 
