@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
-from genie_cli.views.findings import findings_view
+from genie_cli.views.findings import findings_alone, summary_view
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool
 from genie_core.dialects import WORDS
 from genie_core.fields import counted
+from genie_core.findings import Severity
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import GenieState
 from genie_core.survey.selection import Choice, candidates
@@ -26,13 +27,18 @@ _VERDICTS: dict[str, Tone] = {
 
 
 def view(report: NodeReport, wide: bool) -> Iterator[Block]:
-    """Runtimes, configurations, plugins, networks, Genie itself, then the findings."""
+    """What is wrong; runtimes, configurations, plugins, networks, Genie itself; what is good to know; the summary."""
+    infos = [finding for finding in report.findings if finding.severity is Severity.INFO]
+    yield from findings_alone([one for one in report.findings if one not in infos], wide=wide)
     yield from _runtimes(report.choices, wide=wide)
     yield from _configurations(report, wide=wide)
     yield from _plugins(report, wide=wide)
     yield from _networks(report, wide=wide)
     yield from _genie(report)
-    yield from findings_view(report.findings, report.checks, wide=wide)
+    yield from (Heading("Good to know"),) if infos else ()
+    yield from findings_alone(infos, wide=wide)
+    yield Text("")
+    yield from summary_view(report.findings, report.checks, wide=wide)
 
 
 def _runtimes(choices: Sequence[Choice], *, wide: bool) -> Iterator[Block]:

@@ -93,7 +93,7 @@ def _finding(finding: Finding, *, wide: bool) -> Iterator[Block]:
         for command in finding.remedy.commands:
             where = "in the pod: " if command.netns == "pod" else ""
             yield Verbatim(f"{where}{shlex.join(command.argv)}", indent=8, tone="strong")
-        if finding.remedy.risk and wide:
+        if finding.remedy.risk:
             yield Text(f"risk: {finding.remedy.risk}", "warn", indent=4)
 
 

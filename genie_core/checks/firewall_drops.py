@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_chain
+from genie_core.fields import counted
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
@@ -143,7 +144,7 @@ def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...
 
 
 def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
-    count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
+    count = f"; {counted(chain.policy_packets, 'packet')} so far" if chain.policy_packets else ""
     return GN0506.found(
         Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
         f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "

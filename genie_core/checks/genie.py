@@ -215,8 +215,7 @@ def state(facts: Facts) -> Iterator[Finding]:
         )
     if genie.other_boot:
         yield GN1608.info(
-            f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: their "
-            "namespaces are gone",
+            f"{counted(genie.other_boot, 'entry', 'entries')} from before the last boot, whose namespaces are gone",
             _genie("state", genie.state_dir),
             remedy=fix(
                 "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
@@ -274,8 +273,7 @@ def abandoned(facts: Facts) -> Iterator[Finding]:
     gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
     if gone:
         yield GN1613.warning(
-            f"{counted(len(gone), 'container')} in Genie's state without a sandbox: they hold "
-            "addresses and interfaces",
+            f"{counted(len(gone), 'container')} in Genie's state without a sandbox, with addresses and interfaces",
             _genie("state", facts.genie.state_dir),
             *(
                 seen(

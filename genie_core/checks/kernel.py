@@ -66,7 +66,9 @@ def _queue(case: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     loss = qdisc.options.get("loss", 0)
     bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
     command = on_node if in_node else in_pod
-    what = f"{qdisc.kind} on {name}" + (f", {qdisc.dropped} packets dropped" if qdisc.dropped else "")
+    what = f"{qdisc.kind} on {name}" + (
+        f", {counted(qdisc.dropped, 'packet')} dropped" if qdisc.dropped else ""
+    )
     # The bandwidth plugin uses tbf: that is configured.
     return GN0515.found(
         Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,

@@ -49,6 +49,8 @@ def cause_of(message: str) -> tuple[str, str]:
     """(the plugin that failed, "" for none; its message)."""
     found = list(PLUGIN.finditer(message))
     words = message[found[-1].end() :] if found else message.rpartition("desc = ")[2]
+    if words.count('"') % 2:  # the end of a quotation that kubelet began before these words
+        words = words.removesuffix('"')
     return (found[-1]["type"] if found else ""), (words[:LONGEST] or message[:LONGEST])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
+from genie_core.fields import counted
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
@@ -211,7 +212,8 @@ def garbage_of_others(facts: Facts) -> Iterator[Finding]:
             name = file.network.name if file.network else ""
             pods = [one.pod or one.container for one in facts.cache if one.network == name]
             effect = (
-                f"{len(pods)} pods that it attached itself then lose their interface and address"
+                f"{counted(len(pods), 'pod that it attached itself loses', 'pods that it attached itself lose')} "
+                "the interface and the address then"
                 if pods
                 else "a plugin that has GC then frees the addresses of running pods"
             )

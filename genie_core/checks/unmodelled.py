@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, subject, the_chain, the_interface, the_pod
 from genie_core.checks.probe_results import ANSWERED, FROM_POD, cut_off
+from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
@@ -126,7 +127,7 @@ def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe 
         # A limit may have been exceeded as intended.
         Severity.ERROR if total else Severity.INFO if rated and probe is None else Severity.WARNING,
         f"{chain.place} rule {rule.number} "
-        + (f"has dropped {rule.packets} packets" if rule.packets else "may drop packets")
+        + (f"has dropped {counted(rule.packets, 'packet')}" if rule.packets else "may drop packets")
         + " under a condition that is not evaluated, perhaps the pod's"
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
@@ -216,8 +217,8 @@ GN0525 = Code("GN0525", "IPsec policies refuse packets",
 @check("ipsec", GN0525, title="no IPsec policy refuses packets", needs=("pod", "node"))
 def ipsec(case: Case) -> Iterator[Finding]:
     for place, stack in (("pod", case.pod), ("node", case.node)):
-        counted = stack.facts.counters if stack else {}
-        refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
+        counters = stack.facts.counters if stack else {}
+        refused = {name: n for name, n in counters.items() if name.startswith("Xfrm") and n}
         if not refused:
             continue
         whose = "in the pod's namespace" if place == "pod" else "on the node"
@@ -225,7 +226,7 @@ def ipsec(case: Case) -> Iterator[Finding]:
         silent = _forwarded_silent(case)
         yield GN0525.found(
             Severity.ERROR if silent else Severity.WARNING,
-            f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})"
+            f"IPsec policies {whose} have refused {counted(sum(refused.values()), 'packet')} ({shown})"
             + (f"; {', '.join(silent[:3])} do not answer the pod" if silent else ""),
             subject("ipsec", "xfrm policies") if place == "node" else the_pod(case),
             seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),

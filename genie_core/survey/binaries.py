@@ -199,7 +199,8 @@ class Prober:
                 Invoke("STATUS", type_, config, network, binary=binary)
             )
         except GenieError as error:
-            return "not ready", "; ".join(part for part in (error.msg, error.details) if part)
+            said = error.msg.rpartition(" failed (status): ")[2]
+            return "not ready", "; ".join(part for part in (said, error.details) if part)
         return "ready", ""
 
 
@@ -208,7 +209,7 @@ def _since(started: float) -> float:
 
 
 def _explain(error: GenieError) -> tuple[str, str]:
-    text = error.msg.partition(", VERSION: ")[2] or error.msg
+    text = error.msg.rpartition(" failed (version): ")[2]
     if "no answer after" in text:
         return "hang", text
     if isinstance(error, PluginMissing) or "cannot execute" in text:

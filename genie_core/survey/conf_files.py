@@ -90,6 +90,8 @@ def _lean(data: JSON) -> JSON:
         kept["ipam"] = _members(data["ipam"], _IPAM)
     if isinstance(data.get("delegate"), dict):
         kept["delegate"] = _plain_members(data["delegate"])
+    if isinstance(data.get("sysctl"), dict):
+        kept["sysctl"] = {key: value for key, value in data["sysctl"].items() if isinstance(value, str)}
     return kept
 
 

@@ -105,6 +105,7 @@ def test_what_the_state_holds(node):
     genie = report.as_json()["genie"]
     assert (genie["entries"], genie["pendingDeletes"], genie["damaged"]) == (2, 1, [str(damaged)])
     assert {"GN1603", "GN1604", "GN1608"} <= set(codes(report))
+    assert "1 attachment is waiting for a DEL" in the(report, "GN1603").title
 
 
 @pytest.mark.root

@@ -92,7 +92,7 @@ def test_networks_that_its_next_start_collects(node):
     }
     nodes.write(root / "var/lib/cni/results/green-c0ffee-eth0", entry)
     found = the(look(root), "GN1207")
-    assert (found.severity.value, "1 pods that it attached itself" in found.title) == ("error", True)
+    assert (found.severity.value, "1 pod that it attached itself loses" in found.title) == ("error", True)
     nodes.write(root / "etc/cni/net.d/10-green.conflist", nodes.bridge("green") | {"disableGC": True})
     assert "GN1207" not in codes(look(root))
 
