@@ -1,7 +1,7 @@
 """Writes docs/codes: a page for each code of a finding, made from the checks (`make generated`).
 
-Usage: docs/write_codes.py DIRECTORY. Examples are real findings, which `python -m tests.diagnose.bench --keep` saved in
-docs/codes/examples.json.
+Usage: docs/write_codes.py DIRECTORY. Examples are real findings, which `python -m tests.diagnose.bench --keep` and
+`tests/examples.py` saved in docs/codes/examples.json.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def _page(code: Code, example: dict[str, Any] | None) -> Iterator[str]:
     yield f"- **Cause**: {code.cause}"
     yield f"- **Confirm**: {code.confirm}"
     yield f"- **Fix**: {code.fix}"
+    yield f"- **Risk**: {_risk(example)}"
     causes = [_link(cause) for cause in sorted(code.explained_by) if cause in CODES]
     causes += [f"anything by which {effect}" for effect in Effect if effect in code.explained_by]
     explains = [
@@ -62,6 +63,14 @@ def _page(code: Code, example: dict[str, Any] | None) -> Iterator[str]:
         yield from _finding(example)
         yield "```"
     yield ""
+
+
+def _risk(example: dict[str, Any] | None) -> str:
+    """What the remedy of the example risks."""
+    remedy = (example or {}).get("remedy") or {}
+    if remedy.get("risk"):
+        return str(remedy["risk"])
+    return "none known" if remedy.get("commands") else "no command is printed; it depends on what you change"
 
 
 def _link(code: str) -> str:
@@ -87,6 +96,8 @@ def _finding(finding: dict[str, Any]) -> Iterator[str]:
         yield f"    remedy: {remedy['text']}"
     for command in remedy.get("commands", ()):
         yield f"        {'in the pod: ' if command['netns'] == 'pod' else ''}{shlex.join(command['argv'])}"
+    if remedy.get("risk"):
+        yield f"    risk: {remedy['risk']}"
 
 
 if __name__ == "__main__":

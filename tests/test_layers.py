@@ -1,5 +1,6 @@
 """The layers of docs/architecture.md, as contracts that a tool checks (`[tool.importlinter]` in pyproject.toml)."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -65,3 +66,17 @@ def test_the_pages_of_the_codes_are_made_from_the_checks(tmp_path):
     kept = {path.name: path.read_text() for path in (ROOT / "docs" / "codes").glob("*.md")}
     made = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert made == kept, "run make generated"
+
+
+def test_every_code_has_an_example_of_what_is_printed():
+    """From a fault or from a test: `tests/examples.py` says how one is kept."""
+    pages = [
+        path for path in (ROOT / "docs" / "codes").glob("GN*.md") if "## Example" not in path.read_text()
+    ]
+    assert [path.stem for path in pages] == []
+
+
+def test_no_example_counts_one_in_the_plural():
+    texts = (ROOT / "docs" / "codes" / "examples.json").read_text()
+    nouns = "pods|leases|containers|networks|packets|entries|addresses|attachments|interfaces|results|files|deletes"
+    assert re.findall(rf"(?<!of )\b1 (?:{nouns})\b", texts) == []

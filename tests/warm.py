@@ -219,6 +219,8 @@ def serve(clients: socket.socket) -> None:
 
     for name in _READY:
         importlib.import_module(name)
+    if path := os.environ.get("GENIE_EXAMPLES"):
+        importlib.import_module("tests.examples").watch(path)
     freeze()
     jobs = socket.socket(fileno=os.dup(0))
     running: dict[int, int] = {}
