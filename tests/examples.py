@@ -43,11 +43,11 @@ def watch(path: str) -> None:
 
 def _made(path: str) -> None:
     """`Finding.__post_init__` returns, two frames above this one."""
-    frame = sys._getframe(2)
-    finding = frame.f_locals["self"]
-    files = []
-    while frame := frame.f_back:
+    made = sys._getframe(2)
+    finding, frame, files = made.f_locals["self"], made.f_back, []
+    while frame:
         files.append(frame.f_code.co_filename)
+        frame = frame.f_back
     if any("genie_core/checks/" in file and not file.endswith(_NO_CHECKS) for file in files):
         with open(path, "a", encoding="utf-8") as out:
             out.write(json.dumps(finding.as_json()) + "\n")

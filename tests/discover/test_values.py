@@ -1,5 +1,7 @@
 """Values of a plugin's configuration: unknown keys, contradictions, missing capabilities, the parent's limits."""
 
+import json
+
 import pytest
 
 from genie_core.findings import Severity
@@ -84,7 +86,7 @@ def test_the_parent_s_limits(lab, plugin, code, words):
 
 def test_a_default_network_that_another_file_may_replace(node):
     nodes.add_plugins(node.bin, "genie")
-    conf = {**GENIE, "plugins": [{**GENIE["plugins"][0]}]}
+    conf = json.loads(json.dumps(GENIE))
     del conf["plugins"][0]["default_plugin"]
     node.configure("00-genie.conflist", conf)
     node.configure("10-net.conflist", nodes.bridge())
