@@ -4,6 +4,7 @@
 --lanes N    at once (8)
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
+--pause N    seconds between two changes of a lane, on average (1): the fewer, the more are merged into one sync
 --quiet N    seconds for which the agent watches a hundred healthy pods (600)
 --parallel   a pod's networks are attached side by side (parallel_attachments)
 --only WHAT  steps, delegates, syncs, sync_delegates, passes, lanes, served, live or quiet
@@ -30,9 +31,6 @@ CAMPAIGNS = (
     "steps", "delegates", "syncs", "sync_delegates", "passes", "lanes", "served", "live", "quiet",
 )  # fmt: skip
 
-# Seconds between two changes of a lane, about: so that most are made, and do not only replace what waited.
-PAUSE = 1.0
-
 
 def main(argv=None):
     """The exit status: 0 if nothing was lost."""
@@ -41,6 +39,7 @@ def main(argv=None):
     parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--running", type=int, default=200)
+    parser.add_argument("--pause", type=float, default=1)
     parser.add_argument("--quiet", type=float, default=600)
     parser.add_argument("--parallel", action="store_true")
     parser.add_argument("--only", choices=CAMPAIGNS)
@@ -200,7 +199,12 @@ def live(node, options):
     print(f"{changes} changes of {options.running} running pods in {options.lanes} lanes, with random kills")
     running = Running(node.root / "live", node.plugins)
     campaign = LiveCampaign(
-        running, pods=options.running, changes=changes, lanes=options.lanes, seed=options.seed, pause=PAUSE
+        running,
+        pods=options.running,
+        changes=changes,
+        lanes=options.lanes,
+        seed=options.seed,
+        pause=options.pause,
     )
     try:
         campaign.run(patience=10 * options.running)
