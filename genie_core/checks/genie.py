@@ -13,7 +13,7 @@ from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.select.files import SELF_TYPE
 from genie_core.survey.facts import Facts, Unknown
 from genie_core.survey.genie import DEFINITIONS
-from genie_core.survey.sandboxes import is_abandoned
+from genie_core.survey.sandboxes import abandoned
 from genie_core.survey.selection import candidates
 
 _SHOWN, _SHOWN_DIGITS = 5, 13
@@ -269,8 +269,9 @@ GN1613 = Code("GN1613", "Genie's state has containers that do not exist",
 @check(
     "genie-records", GN1613, title="containers in Genie's state have sandboxes", needs=("state", "sandboxes")
 )
-def abandoned(facts: Facts) -> Iterator[Finding]:
-    gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
+def without_sandbox(facts: Facts) -> Iterator[Finding]:
+    left = abandoned(facts)
+    gone = [one for one in facts.genie.records if one in left and not one.earlier]
     if gone:
         yield GN1613.warning(
             f"{counted(len(gone), 'container')} in Genie's state without a sandbox, with addresses and interfaces",

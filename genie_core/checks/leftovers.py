@@ -11,7 +11,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Subject
 from genie_core.survey.facts import Cached, Facts
 from genie_core.survey.kernel import Namespace
-from genie_core.survey.sandboxes import is_abandoned
+from genie_core.survey.sandboxes import abandoned
 
 # Names that runtimes give: containerd cni-<uuid>, CRI-O a bare uuid. Other namespaces belong to the administrator.
 _RUNTIMES_OWN = re.compile(r"cni-[0-9a-f-]+[0-9a-z-]*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+")
@@ -117,7 +117,8 @@ GN1402 = Code("GN1402", "a stale network namespace",
 def stale_namespaces(facts: Facts) -> Iterator[Finding]:
     used = {entry.netns.rpartition("/")[2] for entry in facts.cache if _is_live(entry.container, facts)}
     # an ADD under way has written its record; the runtime lists the sandbox later
-    used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if not is_abandoned(one, facts)}
+    gone = abandoned(facts)
+    used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if one not in gone}
     for namespace in facts.namespaces:
         name = namespace.path.rpartition("/")[2]
         if namespace.processes != 0 or name in used or not is_runtimes_own(name):

@@ -7,7 +7,7 @@ directories, which have one entry for each sandbox, give the container IDs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.survey import cri, crictl
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Facts, Recorded, Sandbox
+from genie_core.survey.kernel import Namespace
 from genie_core.survey.layouts import SANDBOX_DIRS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import runtime_socket
@@ -95,39 +96,51 @@ def _of_directories(root: Root, directories: Sequence[str], problem: GenieError)
 def known_containers(facts: Facts) -> dict[str, str] | None:
     """Container ID -> the record that has it; None where there is no record to compare with.
 
-    A container of Genie's state counts unless it `is_abandoned`.
+    A container of Genie's state counts unless it is `abandoned`.
     """
     known: dict[str, str] = {}
     sandboxes = facts.sandbox_ids
     asked = sandboxes is not None
-    alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
+    alive = by_name(facts)
     for entry in facts.cache:
         if entry.container and (entry.netns.rpartition("/")[2] in alive or entry.netns.startswith("/proc/")):
             known[entry.container] = "libcni's cache"
     asked = asked or bool(known)
-    recorded = [record.container for record in facts.genie.records if not is_abandoned(record, facts)]
+    gone = abandoned(facts)
+    recorded = [record.container for record in facts.genie.records if record not in gone]
     known |= dict.fromkeys(recorded, "Genie's state")
     known |= dict.fromkeys(sandboxes or (), "the runtime")
     return known if asked or facts.genie.records else None
 
 
-def is_abandoned(record: Recorded, facts: Facts) -> bool:
-    """Whether the container of a record is gone: no runtime has it, and its namespace is gone or has no process.
+def abandoned(facts: Facts) -> set[Recorded]:
+    """The records whose container is gone: no runtime has it, and its namespace is gone or has no process.
 
     As `genie gc` judges it. Where no runtime answered, a namespace without a process may still be a pod's.
     """
-    if record.age < YOUNG_SECONDS or record.container in (facts.sandbox_ids or ()):
-        return False
-    state = namespace_state(facts, record.netns, exists=record.exists)
-    return record.earlier or state == "gone" or (state == "empty" and facts.sandboxes is not None)
+    listed, named = facts.sandbox_ids, by_name(facts)
+
+    def is_abandoned(record: Recorded) -> bool:
+        if record.age < YOUNG_SECONDS or record.container in (listed or ()):
+            return False
+        state = namespace_state(named, record.netns, exists=record.exists)
+        return record.earlier or state == "gone" or (state == "empty" and listed is not None)
+
+    return {record for record in facts.genie.records if is_abandoned(record)}
 
 
-def namespace_state(facts: Facts, netns: str, *, exists: bool) -> Literal["gone", "empty", "in use"]:
-    """Whether a recorded network namespace is still used; `exists`: its path does.
+def by_name(facts: Facts) -> dict[str, Namespace]:
+    """The named network namespaces by their names."""
+    return {space.path.rpartition("/")[2]: space for space in facts.namespaces}
+
+
+def namespace_state(
+    named: Mapping[str, Namespace], netns: str, *, exists: bool
+) -> Literal["gone", "empty", "in use"]:
+    """Whether a recorded network namespace is still used; `exists`: its path does. `named` is from `by_name`.
 
     A named one is empty without a process; one of a process (/proc/PID/ns/net) is in use while it exists.
     """
-    named = {space.path.rpartition("/")[2]: space for space in facts.namespaces}
     space = None if netns.startswith("/proc/") else named.get(netns.rpartition("/")[2])
     if space is None:
         return "in use" if exists else "gone"

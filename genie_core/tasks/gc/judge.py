@@ -18,7 +18,7 @@ from genie_core.net.firewall.owned import owned_chains
 from genie_core.select.underlay import is_own_bridge, own_bridge_of
 from genie_core.survey.facts import Cached
 from genie_core.survey.kernel import Namespace
-from genie_core.survey.sandboxes import namespace_state
+from genie_core.survey.sandboxes import by_name, namespace_state
 from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Leftover
@@ -64,7 +64,7 @@ class _Owners:
 
     def __init__(self, scene: Scene, min_age: float) -> None:
         facts = scene.facts
-        self._scene, self._sandboxes = scene, facts.sandbox_ids
+        self._scene, self._sandboxes, self._named = scene, facts.sandbox_ids, by_name(facts)
         ages = {record.container: record.age for record in facts.genie.records}
         self.plans = {
             plan.container_id: self._of_plan(
@@ -95,7 +95,7 @@ class _Owners:
         if self._is_listed(container):
             return _Verdict(False)
         missing = [] if self._sandboxes is None else [f"{self._scene.source} has no such sandbox"]
-        state = namespace_state(self._scene.facts, netns, exists=netns in self._scene.existing)
+        state = namespace_state(self._named, netns, exists=netns in self._scene.existing)
         if state == "in use" or (state != "gone" and not self._scene.answered):
             return _Verdict(False)
         detail = "does not exist" if state == "gone" else "has no process"
