@@ -9,14 +9,20 @@ import argparse
 import json
 import os
 import random
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median, quantiles
 
+from genie_core.settings import Settings
 from genie_core.status import OBSERVED
+from genie_core.tasks.agent.jobs import NO_OBJECTS
+from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.sync.observed import observed
-from tests.live.agent.running import CONDITION, Running
+from tests.live.agent.running import CONDITION, NODE, Running
 from tests.live.live import NPWG, cni_args, pod_object
 from tests.system.node import install_plugin
 
@@ -73,7 +79,7 @@ def measure(running, options):
     agent = running.agent("--repair", "report")
     time.sleep(5)
     figures["RSS at rest, MiB"] = round(rss(agent.pid) / MEBI, 1)
-    figures["CPU at rest, % of a core"] = round(share(agent.pid, options.rest), 2)
+    figures |= at_rest(running, agent, options.rest)
     figures |= defined(running, agent, options.definitions)
     took = [change(running, names[0], number) for number in range(options.changes)]
     figures |= shown(f"{options.changes} changes, one at a time", took)
@@ -210,16 +216,49 @@ def spent(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def share(pid, seconds):
-    """Percent of a core, with the processor time of ended children."""
-
-    def all_spent():
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-        return sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICKS
-
-    before = all_spent()
+def at_rest(running, agent, seconds):
+    """What the agent takes itself, and the jobs that it starts, each as often as the defaults say."""
+    before = spent(agent.pid)
     time.sleep(seconds)
-    return 100 * (all_spent() - before) / seconds
+    own = (spent(agent.pid) - before) / seconds
+    jobs = {name: cost_of(running, words) for name, words in words_of_jobs(running).items()}
+    defaults = Settings({})
+    every = (defaults.repair_interval, defaults.collect_interval, defaults.collect_interval)
+    share = own + sum(job / pause for job, pause in zip(jobs.values(), every, strict=True))
+    return {
+        "CPU at rest, % of a core": round(100 * share, 2),
+        "of that the agent itself": round(100 * own, 2),
+        **{f"{name}, s of a core": round(seconds, 2) for name, seconds in jobs.items()},
+    }
+
+
+def words_of_jobs(running):
+    """Name -> module and words of each job on a timer, in the order of `at_rest`."""
+    options = AgentOptions(
+        node=NODE,
+        conf_dir=str(running.node.conf),
+        ipam_dir=str(running.node.leases),
+        cache_dir=str(running.node.root / "cache"),
+    )
+    return {
+        "a look at all attachments": ["genie_core.tasks.repair", *options.repair_words("report", "")],
+        "a collection": ["genie_cli", *options.gc_words()],
+        "checks of the node": ["genie_cli", *options.debug_words()],
+    }
+
+
+def cost_of(running, words):
+    """Seconds of processor time of a job; its standard input is an empty list of objects."""
+    with tempfile.TemporaryFile() as objects:
+        objects.write(NO_OBJECTS)
+        objects.seek(0)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            running.node.inside(sys.executable, "-m", *words),
+            stdin=objects, env=running.environment(), capture_output=True, check=True,
+        )  # fmt: skip
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ REPAIR_SECONDS, COLLECT_SECONDS, CHECK_SECONDS = 300.0, 600.0, 120.0
 # After the agent's start the node has other things to do.
 FIRST_COLLECTION_SECONDS = 60.0
 AGAIN_SECONDS = 1.0
-_NO_OBJECTS = b'{"apiVersion": "v1", "kind": "List", "items": []}'
+NO_OBJECTS = b'{"apiVersion": "v1", "kind": "List", "items": []}'
 
 
 class Posts(Protocol):
@@ -124,7 +124,7 @@ class Jobs:
     def check(self, settings: Settings) -> None:
         """Check the node, and write the result to its Node object."""
         words, then = self._options.debug_words(), partial(self._checked, settings)
-        self._start("node checks", "genie_cli", words, then, CHECK_SECONDS, _NO_OBJECTS)
+        self._start("node checks", "genie_cli", words, then, CHECK_SECONDS, NO_OBJECTS)
 
     def _checked(self, settings: Settings, ended: Ended) -> None:
         report = json_object(ended.out)
