@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from genie_cli import table
 from genie_cli.boundary import guard
-from genie_core.tasks.there import ON_NODE
+from genie_core.tasks.remote import ON_NODE
 
 COMPLETE = "__complete"  # the word that the shells' completion scripts call: see completing.py
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _on_node(word: str, arguments: Sequence[str]) -> int:
-    from genie_core.tasks.there import inside
+    from genie_core.tasks.remote import on_node
 
-    inside.begin(word)
+    on_node.begin(word)
     return table.run(arguments)

@@ -19,7 +19,7 @@ IMAGE = "deploy/test_image.py::test_nothing_of_the_image_depends_on_when_it_was_
 SIGNED = "deploy/test_rootfs.py::test_the_image_can_be_signed_and_checked"
 MANIFESTS = "deploy/test_manifests.py::test_manifests_hold_to_kubernetes_schemas"
 STATUS = "status/test_commands.py::test_"
-THERE = "elsewhere/test_elsewhere.py::test_"
+THERE = "remote/test_remote.py::test_"
 # How a block's command line begins: the test that runs it, or in other words why none does.
 RUN_BY = {
     "make demo": "test_make.py::test_the_demo_is_one_page_and_ends_with_what_to_do_next",

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from genie_cli import candidates, options, wiring
 from genie_cli.candidates import FILES
 from genie_cli.debugging import PodFlags, completed
-from genie_cli.elsewhere import NotThere, There, Trip, fetch, fetch_all
 from genie_cli.flags import argument, flag, switch
 from genie_cli.options import CLUSTER
 from genie_cli.progress import Progress
+from genie_cli.remote import NodeCommand, NotRun, Remote, fetch, fetch_all
 from genie_cli.render import Block, Heading, Table, Text, emit, note
 from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_TIMEOUT, GenieError, WrongUsage
 from genie_core.survey import cluster
@@ -33,7 +33,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Report, PodFlags, There):
+class Flags(options.Report, PodFlags, Remote):
     """Which pod or nodes, where everything is, and where to write."""
 
     target: str = argument("[NAMESPACE/]POD", "A pod; without one, the node.", complete=candidates.pods)
@@ -60,7 +60,7 @@ def run(flags: Flags) -> int:
             raise WrongUsage("--all excludes a pod and --node")
         return _of_all(flags, access)
     if not (flags.target or wiring.is_here(flags, access)):
-        return _of_another(flags, _trip(flags, flags.node), access)
+        return _of_another(flags, _on_node(flags, flags.node), access)
     pod = object_name(flags.target, flags.namespace, access) if flags.target else ("", "")
     asked = completed(flags, access, pod)
     with Progress() as progress:
@@ -68,20 +68,20 @@ def run(flags: Flags) -> int:
     if report.state == "not-here" and not flags.here:
         node = cluster.pod(report.facts.pod_object).node
         try:
-            return _of_another(flags, _trip(flags, node, "/".join(pod)), access)
-        except NotThere as error:
+            return _of_another(flags, _on_node(flags, node, "/".join(pod)), access)
+        except NotRun as error:
             note(f"{error.msg}\n{error.hint}")
     _save(flags, contents(report), report.facts.time)
     return EXIT_TIMEOUT if report.late else 0
 
 
-def _trip(flags: Flags, node: str, pod: str = "") -> Trip:
+def _on_node(flags: Flags, node: str, pod: str = "") -> NodeCommand:
     there = replace(flags, target=pod, namespace="", all=False, file="-", output=options.Report().output)
-    return Trip(node=node, command="debug bundle", flags=there)
+    return NodeCommand(node=node, command="debug bundle", flags=there)
 
 
-def _of_another(flags: Flags, trip: Trip, access: Access) -> int:
-    archive, late = fetch(trip, access)
+def _of_another(flags: Flags, remote: NodeCommand, access: Access) -> int:
+    archive, late = fetch(remote, access)
     _save(flags, unpacked(archive))
     return EXIT_TIMEOUT if late else 0
 
@@ -89,7 +89,7 @@ def _of_another(flags: Flags, trip: Trip, access: Access) -> int:
 def _of_all(flags: Flags, access: Access) -> int:
     with wiring.api(flags, flags.timeout) as api:
         nodes = names_of_nodes(api)
-    archives, failed = fetch_all([_trip(flags, node) for node in nodes], access)
+    archives, failed = fetch_all([_on_node(flags, node) for node in nodes], access)
     found: dict[str, Members] = {}
     for node, (archive, _) in archives.items():
         try:

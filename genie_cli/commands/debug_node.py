@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from genie_cli import options, wiring
 from genie_cli.debugging import DebugFlags, NodeReport, completed, exit_of, show_checks, show_report
-from genie_cli.elsewhere import NotThere, There, Trip, go
 from genie_cli.progress import Progress
+from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES
 from genie_core.errors import EXIT_NOT_FOUND, GenieError
@@ -22,7 +22,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, NodeReport, DebugFlags, There):
+class Flags(options.Findings, NodeReport, DebugFlags, Remote):
     """Which checks, and where everything is."""
 
     runtime_config: str = options.runtime_config()
@@ -39,8 +39,8 @@ def run(flags: Flags) -> int:
     access = wiring.access(flags)
     if _is_elsewhere(flags, access):
         try:
-            return go(Trip(node=flags.node, command="debug node", flags=flags), access)
-        except NotThere as error:
+            return run_on_node(NodeCommand(node=flags.node, command="debug node", flags=flags), access)
+        except NotRun as error:
             if error.exit_code != EXIT_NOT_FOUND:
                 raise
             note(f"{error.msg}; this machine is examined as node {flags.node}")

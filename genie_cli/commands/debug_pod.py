@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from genie_cli import candidates, options, wiring
 from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_checks, show_report
-from genie_cli.elsewhere import NotThere, There, Trip, go, not_there
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
+from genie_cli.remote import NodeCommand, NotRun, Remote, not_run, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
@@ -32,7 +32,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, PodReport, PodFlags, There):
+class Flags(options.Findings, PodReport, PodFlags, Remote):
     """Which pod, which checks, and where everything is."""
 
     target: str = argument("[NAMESPACE/]POD", "The pod; also pod/NAME.", complete=candidates.pods)
@@ -67,23 +67,23 @@ def run(flags: Flags) -> int:
         _save(flags.save, report)
     if report.state == "not-here" and not flags.here and not flags.from_:
         try:
-            return go(_trip(flags, report, pod), access)
-        except NotThere as error:
+            return run_on_node(_on_node(flags, report, pod), access)
+        except NotRun as error:
             note(f"{error.msg}\n{error.hint}")
     show_report(report, flags.output)
     return exit_of(report, flags.fail_on)
 
 
-def _trip(flags: Flags, report: DiagnosisReport, pod: tuple[str, str]) -> Trip:
-    """The command for the pod's node. Raises NotThere where a flag names a file of this machine."""
+def _on_node(flags: Flags, report: DiagnosisReport, pod: tuple[str, str]) -> NodeCommand:
+    """The command for the pod's node. Raises NotRun where a flag names a file of this machine."""
     there = replace(flags, target="/".join(pod), namespace="", save="")
-    trip = Trip(node=cluster.pod(report.facts.pod_object).node, command="debug pod", flags=there)
+    remote = NodeCommand(node=cluster.pod(report.facts.pod_object).node, command="debug pod", flags=there)
     given = {"--save": flags.save, "--pod-file": flags.pod_file, "--objects-file": flags.objects_file}
     local = [name for name, value in given.items() if value]
     if local:
         reason = f"{local[0]} names a file of this machine"
-        raise not_there(trip, GenieError(reason, hint="`genie debug bundle` brings the facts here"))
-    return trip
+        raise not_run(remote, GenieError(reason, hint="`genie debug bundle` brings the facts here"))
+    return remote
 
 
 def _save(path: str, report: DiagnosisReport) -> None:

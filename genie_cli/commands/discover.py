@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 
 from genie_cli import candidates, options, wiring
-from genie_cli.elsewhere import There, Trip, go
 from genie_cli.flags import flag, switch
 from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
 from genie_cli.output import OF_DISCOVER, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.records import Records
+from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks, say_denied
@@ -41,7 +41,7 @@ class Flags(
     Records,
     options.Runtime,
     options.Root,
-    There,
+    Remote,
     DiscoverOptions,
 ):
     """The options of the task, and how to show its report."""
@@ -70,7 +70,7 @@ def run(flags: Flags) -> int:
     chosen = selection(flags.only, flags.skip, FILES)
     access = wiring.access(flags)
     if flags.api and not wiring.is_here(flags, access):
-        return go(Trip(node=flags.node, command="discover", flags=flags), access)
+        return run_on_node(NodeCommand(node=flags.node, command="discover", flags=flags), access)
     return _watch(flags, chosen)
 
 

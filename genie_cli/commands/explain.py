@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genie_cli import candidates, options, wiring
-from genie_cli.elsewhere import NotThere, There, Trip, go
 from genie_cli.flags import Asked, Candidate, argument
 from genie_cli.progress import Progress
+from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
 from genie_core.edges.confdir import list_files
@@ -57,7 +57,7 @@ def _topics(asked: Asked) -> list[Candidate]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeName, options.Report, There):
+class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeName, options.Report, Remote):
     """What to explain, and where to look."""
 
     topic: tuple[str, ...] = argument(
@@ -168,8 +168,8 @@ def _explain_there(pod: PodObject, here: str, flags: Flags, access: Access) -> i
     """Explain the pod on its node. Raises NotFound where that is not possible."""
     there = replace(flags, topic=("pod", f"{pod.namespace}/{pod.name}"), namespace="")
     try:
-        return go(Trip(node=pod.node, command="explain", flags=there), access)
-    except NotThere as error:
+        return run_on_node(NodeCommand(node=pod.node, command="explain", flags=there), access)
+    except NotRun as error:
         raise NotFound(
             f"pod {pod.namespace}/{pod.name} is on node {pod.node}, this is {here}: run genie explain pod there",
             details="\n".join(filter(None, (error.msg, error.details))),

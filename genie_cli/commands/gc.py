@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import typer
 
 from genie_cli import candidates, options, terminal, wiring
-from genie_cli.elsewhere import There, Trip, go
 from genie_cli.flags import flag, switch
 from genie_cli.options import CLUSTER, duration_flag
 from genie_cli.progress import Progress
 from genie_cli.records import Records
+from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
 from genie_core.errors import WrongUsage
@@ -27,7 +27,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.OwnFiles, Records, options.Runtime, options.Report, There, options.Cluster, GCOptions):
+class Flags(options.OwnFiles, Records, options.Runtime, options.Report, Remote, options.Cluster, GCOptions):
     """The options of the task, and how far to go."""
 
     node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
@@ -65,7 +65,7 @@ def run(flags: Flags) -> int:
     access = wiring.access(flags)
     if not wiring.is_here(flags, access):
         asks = not (flags.dry_run or flags.yes)
-        return go(Trip(node=flags.node, command="gc", flags=flags), access, asks=asks)
+        return run_on_node(NodeCommand(node=flags.node, command="gc", flags=flags), access, asks=asks)
     wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])
     with Progress() as progress:
         report = find(flags, interval=flags.interval, announce=progress)

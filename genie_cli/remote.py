@@ -1,6 +1,6 @@
 """Commands about a node, run from any machine: on that node, through the API server, with the user's own rights.
 
-Where that is not possible, `NotThere` has the one command to run on the node.
+Where that is not possible, `NotRun` has the one command to run on the node.
 """
 
 from __future__ import annotations
@@ -21,14 +21,21 @@ from genie_cli.render import note
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_TIMEOUT, GenieError
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import KnownCluster
-from genie_core.tasks.there.run import LARGEST, LONGEST_SECONDS, NAMESPACE, Errand, Here, run_there
+from genie_core.tasks.remote.run import (
+    LARGEST,
+    LONGEST_SECONDS,
+    NAMESPACE,
+    LocalEnd,
+    RemoteCommand,
+    run_remote,
+)
 
 AT_ONCE = 8  # nodes side by side
 
 
 @dataclass(frozen=True, kw_only=True)
-class There:
-    """How to reach another node."""
+class Remote:
+    """The flags of commands that can run on another node."""
 
     here: bool = switch("--here", "Run on this machine, whatever node it is.", CLUSTER)
     genie_namespace: str = flag(
@@ -45,15 +52,15 @@ class There:
     )
 
 
-class NotThere(GenieError):
+class NotRun(GenieError):
     """The command could not be run on the node; the hint has the command to run there."""
 
     exit_code = EXIT_NOT_FOUND
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trip:
-    """A command (`debug pod`) with its flags as they are to be there, and the node."""
+class NodeCommand:
+    """A command (`debug pod`) for a node, with the flags that it has there."""
 
     node: str
     command: str
@@ -75,10 +82,10 @@ class Trip:
         return f"ssh {shlex.quote(self.node)} sudo {shlex.join(['genie', *self.words])}"
 
 
-def go(trip: Trip, access: Access, *, asks: bool = False) -> int:
+def run_on_node(remote: NodeCommand, access: Access, *, asks: bool = False) -> int:
     """Run the command on its node, its output passed on byte for byte; its exit code.
 
-    `asks`: what is typed here is the command's stdin. Raises NotThere where it was not started, GenieError where the
+    `asks`: what is typed here is the command's stdin. Raises NotRun where it was not started, GenieError where the
     connection was lost.
     """
     begun = Event()
@@ -88,7 +95,7 @@ def go(trip: Trip, access: Access, *, asks: bool = False) -> int:
             begun.set()
             progress.rest()
 
-        here = Here(
+        here = LocalEnd(
             out=_writer(sys.stdout.buffer),
             err=_writer(sys.stderr.buffer),
             announce=progress,
@@ -96,27 +103,29 @@ def go(trip: Trip, access: Access, *, asks: bool = False) -> int:
             lines=_typed_lines() if asks else None,
             started=started,
         )
-        return attempt(trip, known_cluster(trip, access), here, begun, asks=asks)
+        return attempt(remote, known_cluster(remote, access), here, begun, asks=asks)
 
 
-def fetch(trip: Trip, access: Access) -> tuple[bytes, bool]:
-    """What the command prints there, and whether its time was up. Raises NotThere, GenieError where it fails there."""
+def fetch(remote: NodeCommand, access: Access) -> tuple[bytes, bool]:
+    """What the command prints there, and whether its time was up. Raises NotRun, GenieError where it fails there."""
     with Progress() as progress:
-        return _fetched(trip, known_cluster(trip, access), announce=progress, warn=note, stop=None)
+        return _fetched(remote, known_cluster(remote, access), announce=progress, warn=note, stop=None)
 
 
-def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[bytes, bool]], dict[str, str]]:
-    """What `fetch` gives, by node, and why others have failed. Raises NotThere where no server is known."""
+def fetch_all(
+    remotes: Sequence[NodeCommand], access: Access
+) -> tuple[dict[str, tuple[bytes, bool]], dict[str, str]]:
+    """What `fetch` gives, by node, and why others have failed. Raises NotRun where no server is known."""
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
     found: dict[str, tuple[bytes, bool]] = {}
     failed: dict[str, str] = {}
-    known, stop = known_cluster(trips[0], access), Event()
+    known, stop = known_cluster(remotes[0], access), Event()
     with Progress() as progress, ThreadPoolExecutor(AT_ONCE) as workers:
-        progress(f"0 of {len(trips)} nodes", 0.0)
+        progress(f"0 of {len(remotes)} nodes", 0.0)
         running = {
-            workers.submit(_fetched, trip, known, announce=_ignore, warn=note, stop=stop): trip.node
-            for trip in trips
+            workers.submit(_fetched, remote, known, announce=_ignore, warn=note, stop=stop): remote.node
+            for remote in remotes
         }
         try:
             for done, one in enumerate(as_completed(running), start=1):
@@ -124,7 +133,7 @@ def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[by
                     found[running[one]] = one.result()
                 except GenieError as error:
                     failed[running[one]] = error.msg
-                progress(f"{done} of {len(trips)} nodes", done / len(trips))
+                progress(f"{done} of {len(remotes)} nodes", done / len(remotes))
         except BaseException:
             stop.set()
             workers.shutdown(wait=False, cancel_futures=True)
@@ -133,7 +142,7 @@ def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[by
 
 
 def _fetched(
-    trip: Trip,
+    remote: NodeCommand,
     known: KnownCluster,
     *,
     announce: Callable[[str], None],
@@ -145,15 +154,15 @@ def _fetched(
     def write(data: bytes) -> None:
         out.extend(data)
         if len(out) > LARGEST:
-            raise GenieError(f"node {trip.node} sent more than {LARGEST >> 20} MiB")
+            raise GenieError(f"node {remote.node} sent more than {LARGEST >> 20} MiB")
 
-    here = Here(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
-    code = attempt(trip, known, here, begun)
+    here = LocalEnd(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
+    code = attempt(remote, known, here, begun)
     if code not in (0, EXIT_TIMEOUT):
         said = err.decode("utf-8", "replace").strip().splitlines()
         problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")
         raise GenieError(
-            f"genie {trip.command} failed on node {trip.node}: {problem or f'exit code {code}'}",
+            f"genie {remote.command} failed on node {remote.node}: {problem or f'exit code {code}'}",
             exit_code=code,
         )
     return bytes(out), code == EXIT_TIMEOUT
@@ -163,43 +172,45 @@ def _ignore(_text: str) -> None:
     """A step that is not shown."""
 
 
-def attempt(trip: Trip, known: KnownCluster, here: Here, begun: Event, *, asks: bool = False) -> int:
-    """The same for output that goes anywhere; `begun` is set once the command was started."""
-    seconds = 24 * 3600.0 if getattr(trip.flags, "watch", False) else LONGEST_SECONDS
-    errand = Errand(
-        node=trip.node,
-        words=[*trip.words, "--here", *_look()],
+def attempt(
+    remote: NodeCommand, known: KnownCluster, here: LocalEnd, begun: Event, *, asks: bool = False
+) -> int:
+    """Run the command on its node; its exit code. `begun` is set once it was started. Raises as `run_on_node` does."""
+    seconds = 24 * 3600.0 if getattr(remote.flags, "watch", False) else LONGEST_SECONDS
+    wanted = RemoteCommand(
+        node=remote.node,
+        words=[*remote.words, "--here", *_look()],
         environment=_environment(asks=asks),
-        namespace=trip.flags.genie_namespace,
-        image=trip.flags.debug_image,
+        namespace=remote.flags.genie_namespace,
+        image=remote.flags.debug_image,
         seconds=seconds,
     )
     try:
-        return run_there(known, errand, here)
+        return run_remote(known, wanted, here)
     except GenieError as error:
         if begun.is_set():
             raise
-        raise not_there(trip, error) from None
+        raise not_run(remote, error) from None
 
 
-def known_cluster(trip: Trip, access: Access) -> KnownCluster:
-    """The API server, with the user's credentials. Raises NotThere."""
+def known_cluster(remote: NodeCommand, access: Access) -> KnownCluster:
+    """The API server, with the user's credentials. Raises NotRun."""
     try:
         found = find_cluster(access)
         if found is None:
             raise GenieError("no API server is known (--kubeconfig, $KUBECONFIG)")
         return found.login()
     except GenieError as error:
-        raise not_there(trip, error) from None
+        raise not_run(remote, error) from None
 
 
-def not_there(trip: Trip, error: GenieError) -> NotThere:
+def not_run(remote: NodeCommand, error: GenieError) -> NotRun:
     """The error for a command that was not started, with the command that does it."""
     code = error.exit_code if error.exit_code in (EXIT_DENIED, EXIT_TIMEOUT) else EXIT_NOT_FOUND
-    return NotThere(
-        f"genie {trip.command} was not run on node {trip.node}: {error.msg}",
+    return NotRun(
+        f"genie {remote.command} was not run on node {remote.node}: {error.msg}",
         details="\n".join(filter(None, (error.details, error.hint))),
-        hint=f"run it there: {trip.by_hand}",
+        hint=f"run it there: {remote.by_hand}",
         exit_code=code,
     )
 

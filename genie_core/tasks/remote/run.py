@@ -10,10 +10,10 @@ from threading import Event, Thread
 from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_exec import Command, ExecAPI, Running, Write
+from genie_core.tasks.remote import ON_NODE, on_node
+from genie_core.tasks.remote.node_pod import CONTAINER, Wanted, node_pod
+from genie_core.tasks.remote.place import find
 from genie_core.tasks.runtime_tree import HOME
-from genie_core.tasks.there import ON_NODE, inside
-from genie_core.tasks.there.node_pod import CONTAINER, Wanted, node_pod
-from genie_core.tasks.there.place import find
 
 NAMESPACE = "kube-system"
 REQUEST_SECONDS = 60.0  # for all requests of one node together, the command itself excluded
@@ -23,7 +23,7 @@ _NODE_INIT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class RemoteCommand:
     """A command for a node: `words` follow the program's name, `environment` is what the terminal here is like.
 
     `image` is for a node without an agent, "" for that of Genie's pods in `namespace`.
@@ -38,8 +38,8 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
-    """This end of it: where output goes to, where steps and warnings are shown, what ends it.
+class LocalEnd:
+    """This end of a remote command: its output, the steps and warnings to show, and the event that ends it.
 
     `lines` are given to the command's stdin, None for none.
     """
@@ -53,11 +53,11 @@ class Here:
     started: Callable[[], None] = lambda: None
 
 
-def run_there(known: KnownCluster, errand: Errand, here: Here) -> int:
+def run_remote(known: KnownCluster, remote: RemoteCommand, here: LocalEnd) -> int:
     """The command's exit code there. Raises one of kube_errors where it is not allowed, else GenieError."""
-    here.announce(f"looking for Genie on node {errand.node}")
-    with ExecAPI(known, REQUEST_SECONDS) as api, _command(api, errand, here) as command:
-        here.announce(f"starting the command on node {errand.node}")
+    here.announce(f"looking for Genie on node {remote.node}")
+    with ExecAPI(known, REQUEST_SECONDS) as api, _command(api, remote, here) as command:
+        here.announce(f"starting the command on node {remote.node}")
         running = api.start(command)
         here.started()
         if here.lines is not None:
@@ -66,36 +66,36 @@ def run_there(known: KnownCluster, errand: Errand, here: Here) -> int:
 
 
 @contextmanager
-def _command(api: ExecAPI, errand: Errand, here: Here) -> Iterator[Command]:
+def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Command]:
     """The command in the agent, or in a pod that lives as long as this context."""
-    place = find(api, errand.namespace, errand.node)
+    place = find(api, remote.namespace, remote.node)
     for name in place.ended:
         with suppress(GenieError):
-            api.delete_pod(errand.namespace, name)
-    argv = _argv(errand)
+            api.delete_pod(remote.namespace, name)
+    argv = _argv(remote)
     if place.pod:
-        yield Command(namespace=errand.namespace, pod=place.pod, container=place.container, argv=argv)
+        yield Command(namespace=remote.namespace, pod=place.pod, container=place.container, argv=argv)
         return
-    image = errand.image or place.image
+    image = remote.image or place.image
     if not image:
         raise GenieError(
-            f"node {errand.node} has no agent of Genie in namespace {errand.namespace}, and no pod of Genie there "
+            f"node {remote.node} has no agent of Genie in namespace {remote.namespace}, and no pod of Genie there "
             "names an image for a pod that could run the command",
             hint="--genie-namespace names another namespace, --debug-image an image",
             exit_code=EXIT_NOT_FOUND,
         )
-    wanted = Wanted(namespace=errand.namespace, node=errand.node, image=image, seconds=errand.seconds)
-    here.announce(f"node {errand.node} has no agent: making a pod of {image}")
+    wanted = Wanted(namespace=remote.namespace, node=remote.node, image=image, seconds=remote.seconds)
+    here.announce(f"node {remote.node} has no agent: making a pod of {image}")
     with node_pod(api, wanted, here.warn, here.stop) as name:
-        yield Command(namespace=errand.namespace, pod=name, container=CONTAINER, argv=argv)
+        yield Command(namespace=remote.namespace, pod=name, container=CONTAINER, argv=argv)
 
 
-def _argv(errand: Errand) -> list[str]:
-    if not all(word.isprintable() for word in errand.words):
+def _argv(remote: RemoteCommand) -> list[str]:
+    if not all(word.isprintable() for word in remote.words):
         raise WrongUsage("a word of the command line has control characters")
-    environment = {"NODE_NAME": errand.node, **errand.environment}
-    word = inside.words(environment, _NODE_INIT, errand.seconds)
-    return [f"{HOME}/bin/genie", ON_NODE, word, *errand.words]
+    environment = {"NODE_NAME": remote.node, **remote.environment}
+    word = on_node.words(environment, _NODE_INIT, remote.seconds)
+    return [f"{HOME}/bin/genie", ON_NODE, word, *remote.words]
 
 
 def _forward(running: Running, lines: Iterator[bytes]) -> None:

@@ -23,9 +23,9 @@ from genie_cli.app import main
 from genie_core.errors import DecodingFailure
 from genie_core.tasks.debug import bundle
 from tests import warm
-from tests.elsewhere.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
 from tests.patience import wait_until
 from tests.processes import processes
+from tests.remote.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
 from tests.test_lint import ROOT
 
 CONFLIST = json.dumps({"cniVersion": "1.0.0", "name": "of-the-node", "plugins": [{"type": "ptp"}]})
