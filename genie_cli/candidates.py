@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from genie_cli.flags import Asked, Candidate, Directive
+from genie_cli.flags import Candidate, Completion, Directive
 from genie_core.edges.kube_resources import NAMESPACE, NETWORK_ATTACHMENT, NODE, POD, SERVICE, SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ SECONDS = 0.6  # for the cluster, credentials included; with the interpreter's s
 FILES, DIRECTORIES = Directive.FILES, Directive.DIRECTORIES
 
 
-def pods(asked: Asked) -> list[Candidate]:
+def pods(asked: Completion) -> list[Candidate]:
     """The pods of this node's state, and of the API server; those of --namespace by their names alone."""
     found = dict.fromkeys(_pods_of_state(), "on this node")
     for name in _names_of(POD.everywhere, asked):
@@ -30,7 +30,7 @@ def pods(asked: Asked) -> list[Candidate]:
     return [Candidate(name, text) for name, text in sorted(found.items())]
 
 
-def targets(asked: Asked) -> list[Candidate]:
+def targets(asked: Completion) -> list[Candidate]:
     """What `genie debug pod --to` takes by name: nodes, pods and services of the cluster."""
     kinds = {"node": NODE, "pod": POD, "service": SERVICE}
     kind, slash, _ = asked.current.partition("/")
@@ -40,22 +40,22 @@ def targets(asked: Asked) -> list[Candidate]:
     return [Candidate(f"{kind}/{name.removeprefix('None/')}") for name in sorted(names)]
 
 
-def namespaces(asked: Asked) -> list[Candidate]:
+def namespaces(asked: Completion) -> list[Candidate]:
     """The cluster's namespaces."""
     return [Candidate(_name(item)) for item in _listed(NAMESPACE.everywhere, asked)]
 
 
-def nodes(asked: Asked) -> list[Candidate]:
+def nodes(asked: Completion) -> list[Candidate]:
     """The cluster's nodes."""
     return [Candidate(_name(item)) for item in _listed(NODE.everywhere, asked)]
 
 
-def accounts(asked: Asked) -> list[Candidate]:
+def accounts(asked: Completion) -> list[Candidate]:
     """The cluster's service accounts."""
     return [Candidate(name) for name in sorted(_names_of(SERVICE_ACCOUNT.everywhere, asked))]
 
 
-def objects(asked: Asked) -> list[Candidate]:
+def objects(asked: Completion) -> list[Candidate]:
     """The cluster's NetworkAttachmentDefinitions; the last of a comma list."""
     before, comma, _ = asked.current.rpartition(",")
     own = f"{asked.namespace or 'default'}/"
@@ -63,7 +63,7 @@ def objects(asked: Asked) -> list[Candidate]:
     return [Candidate(f"{before}{comma}{name}") for name in sorted(names)]
 
 
-def contexts(asked: Asked) -> list[Candidate]:
+def contexts(asked: Completion) -> list[Candidate]:
     """The kubeconfig's contexts."""
     from genie_core.survey.user_cluster import Access
     from genie_core.survey.user_cluster import contexts as found
@@ -74,14 +74,14 @@ def contexts(asked: Asked) -> list[Candidate]:
         return []
 
 
-def networks(asked: Asked) -> list[Candidate]:
+def networks(asked: Completion) -> list[Candidate]:
     """The networks of the node's files; the last of a comma list, as `net` of `net@interface`."""
     before, comma, _ = asked.current.rpartition(",")
     names = _networks_of_files() or dict.fromkeys(("bridge", "macvlan", "ptp"), "made up for a dry run")
     return [Candidate(f"{before}{comma}{name}", text) for name, text in names.items()]
 
 
-def network(_asked: Asked) -> list[Candidate]:
+def network(_asked: Completion) -> list[Candidate]:
     """One network of the node's files."""
     return [Candidate(name, text) for name, text in _networks_of_files().items()]
 
@@ -104,12 +104,12 @@ def _networks_of_files() -> dict[str, str]:
     return names
 
 
-def interfaces(_asked: Asked) -> list[Candidate]:
+def interfaces(_asked: Completion) -> list[Candidate]:
     """The node's interfaces, without the loopback interface."""
     return [Candidate(name) for name in sorted(os.listdir("/sys/class/net")) if name != "lo"]
 
 
-def plugins(asked: Asked) -> list[Candidate]:
+def plugins(asked: Completion) -> list[Candidate]:
     """Plugin types of the catalogue; the last of a comma list."""
     from genie_core.catalog import PLUGINS
 
@@ -117,7 +117,7 @@ def plugins(asked: Asked) -> list[Candidate]:
     return [Candidate(f"{before}{comma}{name}") for name in PLUGINS]
 
 
-def modes(_asked: Asked) -> list[Candidate]:
+def modes(_asked: Completion) -> list[Candidate]:
     """The modes of macvlan and ipvlan."""
     from genie_core.catalog import PLUGINS
 
@@ -127,35 +127,37 @@ def modes(_asked: Asked) -> list[Candidate]:
     ]
 
 
-def versions(_asked: Asked) -> list[Candidate]:
+def versions(_asked: Completion) -> list[Candidate]:
     """The versions of the CNI specification, the newest first."""
     from genie_core.spec.versions import SUPPORTED
 
     return [Candidate(version) for version in reversed(SUPPORTED)]
 
 
-def config_keys(_asked: Asked) -> list[Candidate]:
+def config_keys(_asked: Completion) -> list[Candidate]:
     """The keys of Genie's configuration, ready for a value."""
     from genie_core.tasks.explain import key_names
 
     return [Candidate(f"{key}=") for key in key_names() if "." not in key]
 
 
-def annotation_keys(_asked: Asked) -> list[Candidate]:
+def annotation_keys(_asked: Completion) -> list[Candidate]:
     """The annotations that ask for networks, ready for a value."""
     from genie_core.dialects import ASKING
 
     return [Candidate(f"{key}=") for key in ASKING]
 
 
-def checks(_asked: Asked) -> list[Candidate]:
+def checks(_asked: Completion) -> list[Candidate]:
     """The ids of all checks."""
     from genie_core.checks.registry import FILES, NETWORK
 
     return [Candidate(check.id, check.title) for check in (*NETWORK, *FILES)]
 
 
-def or_files(source: Callable[[Asked], list[Candidate]]) -> Callable[[Asked], list[Candidate] | Directive]:
+def or_files(
+    source: Callable[[Completion], list[Candidate]],
+) -> Callable[[Completion], list[Candidate] | Directive]:
     """Files where nothing else begins with the word."""
     return lambda asked: [item for item in source(asked) if item.value.startswith(asked.current)] or FILES
 
@@ -171,7 +173,7 @@ def _pods_of_state() -> list[str]:
         return []
 
 
-def _names_of(parts: tuple[str, ...], asked: Asked) -> list[str]:
+def _names_of(parts: tuple[str, ...], asked: Completion) -> list[str]:
     """NAMESPACE/NAME of all objects of a kind."""
     return [f"{item.get('metadata', {}).get('namespace')}/{_name(item)}" for item in _listed(parts, asked)]
 
@@ -180,7 +182,7 @@ def _name(item: dict[str, Any]) -> str:
     return str(item.get("metadata", {}).get("name"))
 
 
-def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
+def _listed(parts: tuple[str, ...], asked: Completion) -> list[dict[str, Any]]:
     from genie_core.survey.collection import in_thread
     from genie_core.survey.user_cluster import Access, find_cluster
 

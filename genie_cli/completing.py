@@ -18,7 +18,7 @@ from itertools import takewhile
 from typing import Any
 
 from genie_cli.arrange import Typed, arranged, flags_of, read
-from genie_cli.flags import Asked, Candidate, Directive
+from genie_cli.flags import Candidate, Completion, Directive
 from genie_cli.table import COMMANDS, root
 from genie_cli.tree import Leaf, import_command
 
@@ -131,7 +131,7 @@ def _argument(command: Leaf, index: int) -> str:
 def _values(command: Leaf, name: str, typed: Typed, current: str) -> tuple[list[Candidate], Directive]:
     source = command.sources.get(name, Directive.NOTHING_ELSE)
     places = {flag: typed.values.get(flag, "") for flag in ("kubeconfig", "context", "namespace")}
-    found = source(Asked(current, **places)) if callable(source) else source
+    found = source(Completion(current, **places)) if callable(source) else source
     return (_matching(found, current), Directive.NOTHING_ELSE) if isinstance(found, list) else ([], found)
 
 

@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     help: str = ""
 
 
-class Asked(NamedTuple):
+class Completion(NamedTuple):
     """The word that is typed, and the flags before it that say where to look."""
 
     current: str
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     namespace: str = ""
 
 
-Source = Callable[[Asked], list[Candidate] | Directive] | Directive
+Source = Callable[[Completion], list[Candidate] | Directive] | Directive
 
 
 def flag(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genie_cli import candidates, options, wiring
-from genie_cli.flags import Asked, Candidate, argument
+from genie_cli.flags import Candidate, Completion, argument
 from genie_cli.progress import Progress
 from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
 from genie_cli.render import emit
@@ -44,7 +44,7 @@ _KINDS = (*_PODS, *_NETWORKS, "code", "key")
 _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
-def _topics(asked: Asked) -> list[Candidate]:
+def _topics(asked: Completion) -> list[Candidate]:
     """Codes, configuration keys, `pod`, `network`; behind a slash, pods."""
     if "/" in asked.current:
         return candidates.pods(asked)

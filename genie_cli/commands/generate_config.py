@@ -12,7 +12,7 @@ import typer
 
 from genie_cli import candidates, options, wiring
 from genie_cli.candidates import DIRECTORIES, FILES
-from genie_cli.flags import Asked, Candidate, argument, flag, given, several, switch
+from genie_cli.flags import Candidate, Completion, argument, flag, given, several, switch
 from genie_cli.options import FailOn
 from genie_cli.output import OutputFormat
 from genie_cli.progress import Progress
@@ -52,7 +52,7 @@ LIST = "Network"
 OBJECTS = ("genie", "nad", "logical-network", "physical-network")
 
 
-def _types(_asked: Asked) -> list[Candidate]:
+def _types(_asked: Completion) -> list[Candidate]:
     return [Candidate(name) for name in dict.fromkeys((*PLUGINS, *OBJECTS))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from genie_cli import table, terminal
-from genie_cli.flags import Asked, Candidate, argument
+from genie_cli.flags import Candidate, Completion, argument
 from genie_cli.output import OutputFormat
 from genie_cli.render import Block, Heading, Table, Text, show
 from genie_cli.table import COMMANDS
@@ -48,7 +48,7 @@ def _output() -> list[Block]:
 TOPICS = {"exit-codes": _exit_codes, "output": _output}
 
 
-def _topics(_asked: Asked) -> list[Candidate]:
+def _topics(_asked: Completion) -> list[Candidate]:
     names = {words.split(" ")[0]: entry.summary for words, entry in reversed(COMMANDS.items())}
     return [*(Candidate(topic) for topic in TOPICS), *(Candidate(name, text) for name, text in names.items())]
 

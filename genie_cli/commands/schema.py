@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from genie_cli import options, schemas
-from genie_cli.flags import Asked, Candidate, argument
+from genie_cli.flags import Candidate, Completion, argument
 from genie_cli.output import OutputFormat, to_yaml
 from genie_cli.render import Block, Table, emit, write
 
@@ -30,7 +30,7 @@ class SchemaList:
         return {"schemas": [{"kind": kind, "title": title} for kind, title in self.titles]}
 
 
-def _kinds(_asked: Asked) -> list[Candidate]:
+def _kinds(_asked: Completion) -> list[Candidate]:
     return [Candidate(kind) for kind in schemas.kinds()]
 
 

@@ -14,7 +14,7 @@ from genie_core.fields import counted
 from genie_core.findings import Severity
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import GenieState
-from genie_core.survey.selection import Choice, candidates
+from genie_core.survey.selection import RuntimeChoice, candidates
 from genie_core.tasks.discover import NodeReport
 
 _VERDICTS: dict[str, Tone] = {
@@ -41,7 +41,7 @@ def view(report: NodeReport, wide: bool) -> Iterator[Block]:
     yield from summary_view(report.findings, report.checks, wide=wide)
 
 
-def _runtimes(choices: Sequence[Choice], *, wide: bool) -> Iterator[Block]:
+def _runtimes(choices: Sequence[RuntimeChoice], *, wide: bool) -> Iterator[Block]:
     yield Heading("Container runtimes")
     if not choices:
         yield Text("none found: --runtime-config names the configuration of one", indent=2)

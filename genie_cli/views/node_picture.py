@@ -16,7 +16,7 @@ from genie_cli.views.svg import BOX, LINE, MARGIN, PADDING, box, edge, label, pi
 from genie_core.fields import counted
 from genie_core.findings import summary_line
 from genie_core.survey.facts import Cached, ConfFile
-from genie_core.survey.selection import Choice
+from genie_core.survey.selection import RuntimeChoice
 from genie_core.survey.versions import needed
 from genie_core.tasks.discover import NodeReport
 
@@ -88,7 +88,7 @@ def graph_of(report: NodeReport) -> Graph:
     return graph
 
 
-def _runtime(choice: Choice) -> Item:
+def _runtime(choice: RuntimeChoice) -> Item:
     runtime = choice.runtime
     state = "running" if runtime.running else "not running"
     return Item(0, runtime.name, runtime.name, f"{state}, reads {runtime.conf_dir}")

@@ -16,7 +16,7 @@ from genie_core.fields import place
 from genie_core.findings import Code, Finding, Severity
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.facts import ConfFile, Facts
-from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
+from genie_core.survey.selection import RuntimeChoice, candidates, choices, in_use, objections
 
 # Networks that container engines install for themselves: pods of a cluster do not belong there.
 _ENGINES = {
@@ -166,7 +166,7 @@ def foreign_first(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
+def _other_by_name(choice: RuntimeChoice, own: ConfFile) -> Finding:
     """CRI-O's configuration names the network: the order of the files does not matter."""
     runtime, name = choice.runtime, own.network.name if own.network else ""
     source = runtime.sources.get("default_network", "")

@@ -38,7 +38,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Attempt:
     """A connection to judge: `port` 0 stands for any port of the protocol (tcp, udp, sctp)."""
 
     source: End
@@ -117,7 +117,7 @@ class Policies:
             for n in cluster.of_kind(objects, "Namespace")
         }
 
-    def rule(self, direction: str, wanted: Wanted) -> Ruling:
+    def rule(self, direction: str, wanted: Attempt) -> Ruling:
         """The ruling at one end: Egress at the source, Ingress at the target."""
         mine, other = (
             (wanted.source, wanted.target) if direction == EGRESS else (wanted.target, wanted.source)
@@ -129,7 +129,7 @@ class Policies:
         allowed = any_of(self._allows(p, direction, other, wanted) for p in found) if found else True
         return Ruling(direction=direction, policies=tuple(cluster.key(p) for p in found), allowed=allowed)
 
-    def _allows(self, policy: JSON, direction: str, other: End, wanted: Wanted) -> Answer:
+    def _allows(self, policy: JSON, direction: str, other: End, wanted: Attempt) -> Answer:
         side = "to" if direction == EGRESS else "from"
         rules = (policy.get("spec") or {}).get(direction.lower()) or ()
         return any_of(
@@ -172,11 +172,11 @@ def _within(ip: str, cidr: object) -> bool:
         return False
 
 
-def _ports(ports: Sequence[JSON] | None, wanted: Wanted) -> Answer:
+def _ports(ports: Sequence[JSON] | None, wanted: Attempt) -> Answer:
     return any_of(_port(port, wanted) for port in ports) if ports else True
 
 
-def _port(entry: JSON, wanted: Wanted) -> Answer:
+def _port(entry: JSON, wanted: Attempt) -> Answer:
     if str(entry.get("protocol") or "TCP").lower() != wanted.protocol:
         return False
     port = entry.get("port")

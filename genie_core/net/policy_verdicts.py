@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from genie_core.net.flows import Flow
 from genie_core.net.model import Model
-from genie_core.net.policy import EGRESS, INGRESS, End, Ruling, Wanted
+from genie_core.net.policy import EGRESS, INGRESS, Attempt, End, Ruling
 from genie_core.survey import cluster
 
-Denial = tuple[Ruling, Wanted, Flow]
+Denial = tuple[Ruling, Attempt, Flow]
 
 
 def denials(model: Model, flow: Flow) -> Iterator[Denial]:
@@ -23,7 +23,7 @@ def denials(model: Model, flow: Flow) -> Iterator[Denial]:
                 yield ruling, wanted, flow
 
 
-def connections(model: Model, flow: Flow) -> Iterator[Wanted]:
+def connections(model: Model, flow: Flow) -> Iterator[Attempt]:
     """A conversation as policies see it: client, server and port; for a service one for each endpoint."""
     mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
     if flow.role == "service":
@@ -33,11 +33,11 @@ def connections(model: Model, flow: Flow) -> Iterator[Wanted]:
             if (f.ip, f.port, f.protocol) == (flow.target, flow.port, flow.protocol)
         )
         for ip, port in (endpoint for front in fronts for endpoint in front.endpoints):
-            yield Wanted(source=mine, target=_end(model, ip), protocol=flow.protocol, port=port)
+            yield Attempt(source=mine, target=_end(model, ip), protocol=flow.protocol, port=port)
         return
     other = _end(model, flow.target)
     ends = (other, mine) if flow.inbound else (mine, other)
-    yield Wanted(source=ends[0], target=ends[1], protocol=flow.protocol, port=flow.port)
+    yield Attempt(source=ends[0], target=ends[1], protocol=flow.protocol, port=flow.port)
 
 
 def _end(model: Model, ip: str) -> End:

@@ -19,7 +19,7 @@ from genie_core.survey.versions import missing_plugins, refuses_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class RuntimeChoice:
     """The files of its directory that a runtime uses, in order, and why; `blocker` keeps it from using others."""
 
     runtime: Runtime
@@ -41,11 +41,11 @@ def candidates(files: Sequence[ConfFile]) -> list[ConfFile]:
     )
 
 
-def choose(runtime: Runtime, facts: Facts) -> Choice:
+def choose(runtime: Runtime, facts: Facts) -> RuntimeChoice:
     """What a runtime would use now."""
     files = candidates(facts.directories.get(runtime.conf_dir, ()))
     if not files:
-        return Choice(runtime=runtime, reason=f"there is no configuration in {runtime.conf_dir}")
+        return RuntimeChoice(runtime=runtime, reason=f"there is no configuration in {runtime.conf_dir}")
     if runtime.kind == "containerd":
         return _containerd(runtime, files)
     if runtime.kind == "crio":
@@ -54,13 +54,13 @@ def choose(runtime: Runtime, facts: Facts) -> Choice:
     return _first(runtime, usable, files)
 
 
-def _containerd(runtime: Runtime, files: list[ConfFile]) -> Choice:
+def _containerd(runtime: Runtime, files: list[ConfFile]) -> RuntimeChoice:
     count = runtime.max_conf_num if runtime.max_conf_num > 0 else len(files)
     looked_at = files[:count]
     for file in looked_at:
         if not file.network:
             reason = f"{file.file} cannot be loaded, and containerd then loads nothing: it looks no further"
-            return Choice(runtime=runtime, reason=reason, blocker=file)
+            return RuntimeChoice(runtime=runtime, reason=reason, blocker=file)
     rest = len(files) - len(looked_at)
     reason = (
         f"first of {len(files)} by name"
@@ -69,20 +69,20 @@ def _containerd(runtime: Runtime, files: list[ConfFile]) -> Choice:
         if len(files) == 1
         else f"all {len(files)}"
     )
-    return Choice(runtime=runtime, files=tuple(looked_at), reason=reason)
+    return RuntimeChoice(runtime=runtime, files=tuple(looked_at), reason=reason)
 
 
-def _crio(runtime: Runtime, files: list[ConfFile], facts: Facts) -> Choice:
+def _crio(runtime: Runtime, files: list[ConfFile], facts: Facts) -> RuntimeChoice:
     usable = [file for file in files if file.network and not any(objections(file, facts))]
     if not runtime.default_network:
         return _first(runtime, usable, files)
     for file in usable:
         if file.network and file.network.name == runtime.default_network:
-            return Choice(
+            return RuntimeChoice(
                 runtime=runtime, files=(file,), reason=f"cni_default_network = {runtime.default_network}"
             )
     reason = f'no usable file has the network "{runtime.default_network}" that cni_default_network names'
-    return Choice(runtime=runtime, reason=reason)
+    return RuntimeChoice(runtime=runtime, reason=reason)
 
 
 def objections(file: ConfFile, facts: Facts) -> Iterator[str]:
@@ -92,15 +92,19 @@ def objections(file: ConfFile, facts: Facts) -> Iterator[str]:
     yield from (binary.type for binary in refuses_version(file, facts, path))
 
 
-def _first(runtime: Runtime, usable: list[ConfFile], files: list[ConfFile]) -> Choice:
+def _first(runtime: Runtime, usable: list[ConfFile], files: list[ConfFile]) -> RuntimeChoice:
     if not usable:
-        return Choice(runtime=runtime, reason=f"none of the {len(files)} files can be used", blocker=files[0])
+        return RuntimeChoice(
+            runtime=runtime, reason=f"none of the {len(files)} files can be used", blocker=files[0]
+        )
     skipped = files.index(usable[0])
     reason = f"first usable of {len(files)} by name" if skipped else f"first of {len(files)} by name"
-    return Choice(runtime=runtime, files=(usable[0],), reason=reason, blocker=files[0] if skipped else None)
+    return RuntimeChoice(
+        runtime=runtime, files=(usable[0],), reason=reason, blocker=files[0] if skipped else None
+    )
 
 
-def choices(facts: Facts) -> list[Choice]:
+def choices(facts: Facts) -> list[RuntimeChoice]:
     """Every runtime's choice."""
     return [choose(runtime, facts) for runtime in facts.runtimes]
 

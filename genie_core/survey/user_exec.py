@@ -38,7 +38,7 @@ Write = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class ExecCommand:
     """What to run where. No shell reads `argv`."""
 
     namespace: str
@@ -54,7 +54,7 @@ class ExecAPI(KubeAPI):
         self._pool = PooledConnection(known.cluster, known.configuration, known.headers)
         super().__init__(known.cluster, seconds, _SILENT, connection=self._pool)
 
-    def start(self, command: Command) -> Running:
+    def start(self, command: ExecCommand) -> Running:
         """Start a command; its stdin is open until the connection ends. Raises one of kube_errors."""
         query = [("container", command.container), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
         parts = (*POD.path(command.namespace, command.pod), "exec")

@@ -14,7 +14,7 @@ import pytest
 from genie_core.edges.kube_errors import BadAnswer, Forbidden, ObjectNotFound, Untrusted
 from genie_core.errors import GenieError, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
-from genie_core.survey.user_exec import Command, ExecAPI
+from genie_core.survey.user_exec import ExecAPI, ExecCommand
 from tests import own_node
 from tests.apiserver import API, Authority, Objects
 from tests.apiserver.execs import frame
@@ -57,7 +57,7 @@ def api(tmp_path):
 def run(api, *argv, stop=None, write=b"", pod="agent", place=("kube-system", "", "agent")):
     """(exit code, stdout, stderr) of a command."""
     out, err = bytearray(), bytearray()
-    command = Command(namespace=place[0], pod=place[1] or pod, container=place[2], argv=argv)
+    command = ExecCommand(namespace=place[0], pod=place[1] or pod, container=place[2], argv=argv)
     running = api.start(command)
     if write:
         running.write(write)
@@ -121,7 +121,9 @@ def test_the_end_of_the_connection_is_the_end_of_its_stdin(server, api, tmp_path
     """What a person's ^C becomes there: the process can clean up."""
     stop = Event()
     argv = ("sh", "-c", f"echo begun; cat; echo cleaned >{tmp_path}/end")
-    running = api(server).start(Command(namespace="kube-system", pod="agent", container="agent", argv=argv))
+    running = api(server).start(
+        ExecCommand(namespace="kube-system", pod="agent", container="agent", argv=argv)
+    )
     with pytest.raises(KeyboardInterrupt):
         running.wait(lambda data: stop.set() if data else None, bytearray().extend, stop)
     wait_until((tmp_path / "end").exists, 10)
@@ -149,7 +151,9 @@ def test_a_program_that_is_not_there(server, api):
 
 def test_a_server_that_goes_away(server, api):
     argv = ("sh", "-c", "echo begun; sleep 2")
-    running = api(server).start(Command(namespace="kube-system", pod="agent", container="agent", argv=argv))
+    running = api(server).start(
+        ExecCommand(namespace="kube-system", pod="agent", container="agent", argv=argv)
+    )
     with pytest.raises(IOFailure, match="ended before the command") as raised:
         running.wait(lambda data: server.hang_up() if data else None, print)
     assert raised.value.exit_code == 5

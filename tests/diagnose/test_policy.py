@@ -5,7 +5,7 @@ import pytest
 from genie_core.checks import network_policies
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
-from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Wanted
+from genie_core.net.policy import EGRESS, INGRESS, Attempt, End, Policies
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.kernel import Address, Firewall, Link, Netns
 
@@ -41,7 +41,7 @@ def ruling(direction, *policies, source=WEB, target=DB, protocol="tcp", port=543
     known = [
         {"kind": "Namespace", "metadata": {"name": n, "labels": labels}} for n, labels in NAMESPACES.items()
     ]
-    wanted = Wanted(source=ends[0], target=ends[1], protocol=protocol, port=port)
+    wanted = Attempt(source=ends[0], target=ends[1], protocol=protocol, port=port)
     return Policies([*policies, *(known if namespaces else ())]).rule(direction, wanted)
 
 

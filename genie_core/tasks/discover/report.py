@@ -13,7 +13,7 @@ from genie_core.checks.node_leases import Pool, pools
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import ConfFile, Credential, Facts
-from genie_core.survey.selection import Choice, candidates, choices
+from genie_core.survey.selection import RuntimeChoice, candidates, choices
 from genie_core.survey.versions import chain_binaries, common_versions, needed
 
 JSON = dict[str, Any]
@@ -39,7 +39,7 @@ class NodeReport:
         return {record.container: record.pod for record in self.facts.genie.records if record.pod}
 
     @property
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[RuntimeChoice]:
         """What each runtime would use."""
         return choices(self.facts)
 

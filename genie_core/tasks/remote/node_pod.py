@@ -41,7 +41,7 @@ _HOPELESS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PodSpec:
     """A pod in `namespace` on `node`, of `image`, that lives for at most so many seconds once it runs."""
 
     namespace: str
@@ -50,7 +50,7 @@ class Wanted:
     seconds: float
 
 
-def manifest(wanted: Wanted, name: str) -> dict[str, Any]:
+def manifest(wanted: PodSpec, name: str) -> dict[str, Any]:
     """The Pod. The scheduler is not asked; no taint keeps it away; it takes nothing from the node but its image."""
     lives = f"import time; time.sleep({wanted.seconds:g})"
     return {
@@ -80,7 +80,7 @@ def manifest(wanted: Wanted, name: str) -> dict[str, Any]:
 
 @contextmanager
 def node_pod(
-    api: ExecAPI, wanted: Wanted, left: Callable[[str], None], stop: Event | None = None
+    api: ExecAPI, wanted: PodSpec, left: Callable[[str], None], stop: Event | None = None
 ) -> Iterator[str]:
     """The name of a running pod, which is removed at the end, however that comes.
 
@@ -102,7 +102,7 @@ def node_pod(
                 _remove(api, wanted.namespace, name, left)
 
 
-def _create(api: ExecAPI, wanted: Wanted, name: str) -> None:
+def _create(api: ExecAPI, wanted: PodSpec, name: str) -> None:
     try:
         api.create(POD.collection(wanted.namespace), manifest(wanted, name))
     except Conflict:  # an earlier try succeeded, and its answer was lost: the name is random

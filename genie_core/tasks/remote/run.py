@@ -9,9 +9,9 @@ from threading import Event, Thread
 
 from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
-from genie_core.survey.user_exec import Command, ExecAPI, Running, Write
+from genie_core.survey.user_exec import ExecAPI, ExecCommand, Running, Write
 from genie_core.tasks.remote import ON_NODE, on_node
-from genie_core.tasks.remote.node_pod import CONTAINER, Wanted, node_pod
+from genie_core.tasks.remote.node_pod import CONTAINER, PodSpec, node_pod
 from genie_core.tasks.remote.place import find
 from genie_core.tasks.runtime_tree import HOME
 
@@ -66,7 +66,7 @@ def run_remote(known: KnownCluster, remote: RemoteCommand, here: LocalEnd) -> in
 
 
 @contextmanager
-def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Command]:
+def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[ExecCommand]:
     """The command in the agent, or in a pod that lives as long as this context."""
     place = find(api, remote.namespace, remote.node)
     for name in place.ended:
@@ -74,7 +74,7 @@ def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Co
             api.delete_pod(remote.namespace, name)
     argv = _argv(remote)
     if place.pod:
-        yield Command(namespace=remote.namespace, pod=place.pod, container=place.container, argv=argv)
+        yield ExecCommand(namespace=remote.namespace, pod=place.pod, container=place.container, argv=argv)
         return
     image = remote.image or place.image
     if not image:
@@ -84,10 +84,10 @@ def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Co
             hint="--genie-namespace names another namespace, --debug-image an image",
             exit_code=EXIT_NOT_FOUND,
         )
-    wanted = Wanted(namespace=remote.namespace, node=remote.node, image=image, seconds=remote.seconds)
+    wanted = PodSpec(namespace=remote.namespace, node=remote.node, image=image, seconds=remote.seconds)
     here.announce(f"node {remote.node} has no agent: making a pod of {image}")
     with node_pod(api, wanted, here.warn, here.stop) as name:
-        yield Command(namespace=remote.namespace, pod=name, container=CONTAINER, argv=argv)
+        yield ExecCommand(namespace=remote.namespace, pod=name, container=CONTAINER, argv=argv)
 
 
 def _argv(remote: RemoteCommand) -> list[str]:
