@@ -60,3 +60,10 @@ def test_a_look_that_is_killed_before_it_has_reported(ward):
     assert kinds(ward.repair("report")) == ["net2 route found"]
     assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"]
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}
+
+
+def test_a_whole_cluster_is_listed(live):
+    """Policies are judged by objects of seven kinds, and each kind has its own time."""
+    slow(live, 0.6)
+    code, report = live.genie("policy", "list")
+    assert (code, report["kind"]) == (0, "PolicyList"), report

@@ -31,7 +31,7 @@ from genie_core.verbs.context import Context
 from genie_core.verbs.networks import default_of
 
 KINDS = (MULTI_POLICY, NETWORK_POLICY, POD, NAMESPACE, NODE, NETWORK_ATTACHMENT, LOGICAL_NETWORK)
-_SECONDS = 10.0
+_SECONDS, _KIND_SECONDS = 10.0, 60.0  # for a page of a list, and for all of a kind
 
 
 def from_texts(texts: Sequence[tuple[str, str]]) -> Cluster:
@@ -57,6 +57,7 @@ def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], 
 
 def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
     """All objects of a kind; none where the cluster does not have the kind."""
+    api.renew(_KIND_SECONDS)
     try:
         return [{**item, "kind": kind.kind} for item in api.list_objects(kind, within=_SECONDS)]
     except ObjectNotFound:
