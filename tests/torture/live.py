@@ -104,11 +104,12 @@ class LiveCampaign:
         self._count(f"CHECK, {'right' if done.status == 0 else 'refused meanwhile'}")
 
     def _kill(self):
-        """Kill the agent, which is then started again, or a change that it has begun."""
+        """Kill the agent, which is then started again, or a change that it has begun, once a few others have ended."""
         chance = random.Random(f"{self.seed}/kill")
         while not self._over.wait(chance.uniform(0.1, 2)):
-            agent = self.running.agents[-1]
+            self._wait_for_syncs(chance.randrange(5))
             if chance.random() < 0.4:
+                agent = self.running.agents.pop()
                 agent.kill()
                 agent.wait()
                 self.running.agent(wait=False)
@@ -120,6 +121,16 @@ class LiveCampaign:
                 except ProcessLookupError:
                     pass
 
+    def _wait_for_syncs(self, count):
+        """Wait until so many more have ended, but not for ever: the slower the node, the fewer there are."""
+        wanted, give_up = self._syncs() + count, time.monotonic() + 20
+        while self._syncs() < wanted and time.monotonic() < give_up:
+            if self._over.wait(0.2):
+                return
+
+    def _syncs(self):
+        return self.running.log.read_bytes().count(b'"event": "sync"')
+
     # --- the end -----------------------------------------------------------------------------------------
 
     def _settle(self, patience):
@@ -129,7 +140,7 @@ class LiveCampaign:
         while waiting and time.monotonic() < give_up:
             waiting = [name for name in waiting if not self._is_right(name)]
             time.sleep(0.2)
-        self.figures["syncs"] = len(self.running.events("sync"))
+        self.figures["syncs"] = self._syncs()
         self.figures["seconds until all was right"] = round(time.monotonic() - began)
         self.problems += [f"{name} {self._state(name)}" for name in waiting]
 
