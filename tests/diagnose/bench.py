@@ -123,7 +123,8 @@ def mend(lab: Lab, pod: str, findings: list[dict[str, Any]]) -> list[str]:
     """Carry out all that the findings' remedies print, in that order: what fails, and what each remedy breaks."""
     works: tuple[str, ...] = WATCHED
     for _ in range(2):  # what works now and then only says nothing
-        works = tuple(name for name in works if name not in settle(lab, works, True, "{}", tries=1))
+        broken = settle(lab, works, True, "{}", tries=1)
+        works = tuple(name for name in works if name not in broken)
     notes = []
     for finding in findings:
         commands = (finding.get("remedy") or {}).get("commands", ())
