@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.root, pytest.mark.system]
 
 BOTH = {"cni": "a,b@net7"}
 BY_ATTACHMENT = {"k8s.v1.cni.cncf.io/networks": "far@far0"}
-CROWD = 16
+CROWD = 8
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_wrong_definition_leaves_no_sandbox_and_one_record(node, containerd, w
     right = {"cniVersion": "1.0.0", "name": "wrong", "type": "macvlan", "master": "up0"}
     file = node.conf / "50-wrong.conf"
     file.write_text(json.dumps({**right, **wrong}))
-    for number in range(4):
+    for number in range(2):
         with pytest.raises(grpc.RpcError, match=words):
             node.run_pod(f"p{number}", {"cni": "a,wrong@net1"})
         assert containerd.sandboxes() == []
@@ -187,7 +187,7 @@ def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, container
 
 
 def test_a_crowd(node, containerd):
-    """Many sandboxes, sixteen at once, two networks each: each has addresses of its own."""
+    """Many sandboxes, eight at once, two networks each: each has addresses of its own."""
     sandboxes = node.run_pods([f"p{number}" for number in range(CROWD)], BOTH)
     links = [containerd.pod_links(sandbox) for sandbox in sandboxes]
     assert all(set(one) == {"eth0", "net7"} for one in links)
@@ -220,9 +220,9 @@ def test_containerd_killed_in_the_middle(node, containerd):
     whole = node.run_pod("whole", BOTH)
     links = containerd.pod_links(whole)
     with ThreadPoolExecutor(8) as pool:
-        for number in range(24):
+        for number in range(12):
             pool.submit(run, f"p{number}")
-        wait_until(lambda: node.recorded() > 8)
+        wait_until(lambda: node.recorded() > 4)
         containerd.kill()
     assert failed
     containerd.start()

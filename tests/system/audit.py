@@ -26,7 +26,7 @@ def trace(node):
         *(f"lease {path.parent.name}/{path.name}" for path in lease_files(node.leases)),
         *_files(node.state, "state"),
         *_files(node.conf, "conf"),
-        *_processes(str(node.state)),
+        *processes(str(node.state)),
     }
     for pod in node.pods:
         if pod.path.exists():
@@ -38,8 +38,8 @@ difference = machine.difference
 
 
 def settle(node):
-    """Attach one pod to everything and release it, so that what stays for good is there; the audit then."""
-    node.add()
+    """Attach one pod to the bridge and release it: what stays for good is there then. The audit of that."""
+    node.add("blue")
     node.delete()
     return node.trace()
 
@@ -99,7 +99,7 @@ def _files(directory, where):
             yield f"{where} {name}"
 
 
-def _processes(mark):
+def processes(mark):
     """Processes of a call: those with the mark (a folder of the node) in their files or their environment."""
     for name in filter(str.isdecimal, os.listdir("/proc")):
         try:

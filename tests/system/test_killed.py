@@ -41,7 +41,7 @@ def start_add(node, wrap=()):
 
 def delegates(node):
     """Processes that work for this node."""
-    return [line for line in node.trace() if line.startswith("process")]
+    return list(audit.processes(str(node.state)))
 
 
 def test_del_waits_for_a_delegate_that_outlived_its_add(node):
