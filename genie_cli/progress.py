@@ -28,10 +28,11 @@ class Progress:
         return self
 
     def __call__(self, step: str, share: float = 0.0) -> None:
-        """Set the current step; a terminal shows `share`, what is done of it from 0 to 1, as a bar."""
+        """Set the current step; `share` is what is done of it (0 to 1): a bar on a terminal, else a line per tenth."""
         with self._lock:
+            is_new = not share or int(share * 10) != int(self._share * 10) or self._terminal.interactive()
             self._step, self._share = terminal.visible(step), share
-            if self._waited:
+            if self._waited and is_new:
                 self._show()
 
     def rest(self) -> None:

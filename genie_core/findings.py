@@ -77,7 +77,8 @@ class Subject(Published):
     def __str__(self) -> str:
         name = f"{self.ns}/{self.name}" if self.ns else self.name
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        return " ".join(part for part in (self.kind, name, self.iface, place) if part)
+        iface = "" if self.iface == self.name else self.iface
+        return " ".join(part for part in (self.kind, name, iface, place) if part)
 
     def as_json(self) -> JSON:
         """The members that are not empty."""

@@ -47,7 +47,7 @@ def _edge(x: float, top: float, bottom: float, hop: Hop, after: Hop) -> str:
     if after.state != "unreached":
         return f'<path class="edge" d="{line}"/>'
     if hop.state != "stops":
-        return f'<path class="broken" d="{line}"/>'
+        return f'<path class="edge unreached" d="{line}"/>'
     y = bottom - _GAP / 2
     return (
         f'<path class="broken" d="{line}"/><path class="cross" d="M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12"/>'

@@ -24,6 +24,8 @@ def _track(target: str, hops: tuple[str, ...], report: DiagnosisReport, causes: 
     cause = _cause(target, hops, causes)
     found = _place(cause, hops) if cause else None
     last = report.stops.get(target, found if found is not None else len(hops) - 2)
+    if cause and cause.object.kind == "interface" and found is not None:
+        last = min(last, found)  # the model goes on behind a link that it takes for another kind
     shown = _once(hops)
     stop = min(len(_once(hops[: last + 1])) - 1, len(shown) - 2)
     code = cause.code if cause else ""

@@ -51,6 +51,14 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     assert capsys.readouterr().err == "\r\x1b[K"
 
 
+def test_elsewhere_each_tenth_is_a_line(capsys):
+    with progress.Progress() as tell:
+        a_second_passes()
+        for done in range(1, 101):
+            tell(f"{done} of 100", done / 100)
+    assert capsys.readouterr().err.splitlines() == [f"{ten}0 of 100" for ten in range(1, 11)]
+
+
 def test_while_it_rests_nothing_is_said(capsys):
     """The shell of --keep has the terminal then."""
     with progress.Progress() as tell:

@@ -1,7 +1,10 @@
 """The paths of a diagnosis: what is called open answers, what is called blocked does not. Real plugins and packets."""
 
+import re
+
 import pytest
 
+from tests import warm
 from tests.diagnose import attached
 from tests.diagnose.faults import PROBES
 from tests.diagnose.lab import Lab
@@ -62,6 +65,22 @@ def test_a_service_with_an_error_is_not_called_open(lab, inject):
     assert not PROBES["vip"](lab)
     _, report, _ = lab.debug("p1", "--no-probes")
     assert blocked(report)["service: default/web"] is True
+
+
+def test_a_link_that_is_down_blocks_every_path(lab):
+    """The paths were called open beside the finding that the link is down, which `genie trace` stops at."""
+    lab.sh("n link set veth1 down")
+    _, report, _ = lab.debug("p1", "--no-probes")
+    assert (report["findings"][0]["code"], set(blocked(report).values())) == ("GN0401", {True})
+
+
+def test_a_link_that_left_its_bridge_stops_packets_there(lab):
+    lab.sh("n link set veth1 nomaster")
+    argv = lab.arguments("p1")
+    shown = warm.run(*argv[:-1], "mermaid", "--no-probes", netns=lab.netns("node")).stdout
+    assert set(re.findall(r"  (n\d+) -\. \"GN0402\" \.->", shown)) == {
+        re.findall(r'  (n\d+)\["veth1"\]', shown)[0]
+    }
 
 
 @pytest.mark.parametrize("asked", [True, False])

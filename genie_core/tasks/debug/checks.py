@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -13,6 +13,7 @@ from genie_core.checks.registry import FILES, NETWORK, OF_ROUTING
 from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding, Severity
 from genie_core.net.case import Case
+from genie_core.net.hops import path_of
 from genie_core.net.target import aim
 from genie_core.net.traces import Walk
 from genie_core.survey import cluster
@@ -51,14 +52,15 @@ def diagnose(
     host_network = cluster.pod(case.facts.pod_object).host_network
     checks = [check for check in NETWORK if not host_network or "pod" not in check.needs]
     report = judge(case, checks, chosen, until, files)
-    ways, blocked = _ways(case, report.findings)
+    stops = _stops(case)
+    ways, blocked = _ways(case, report.findings, stops)
     return replace(
         report,
         state="host-network" if host_network else "diagnosed",
         reason="the pod uses the node's own network" if host_network else "",
         ways=ways,
         blocked=blocked,
-        stops=_stops(case.walks) if case.facts.pod is not None else {},
+        stops=stops,
     )
 
 
@@ -111,36 +113,49 @@ def _of_files(facts: Facts, chosen: Selection, until: float) -> OfFiles:
     return OfFiles(findings=tuple(findings), checks=tuple(outcomes))
 
 
-def _ways(case: Case, findings: Sequence[Finding]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+def _ways(
+    case: Case, findings: Sequence[Finding], stops: Mapping[str, int]
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     """The interfaces that each conversation of the pod crosses, and the conversations that stop on the way."""
     walks = case.walks if case.facts.pod is not None else []
     ways: dict[str, tuple[str, ...]] = {}
     for walk in walks:
         if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
-            ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
+            ways.setdefault(_conversation(walk), tuple(walk.steps))
     dead, unreached = _dead_services(findings), _unreached(case.facts)
     hit = {
-        f"{w.flow.role}: {w.flow.name or w.flow.target}"
+        _conversation(w)
         for w in walks
-        if w.flow.target in unreached
-        or (w.flow.role == "service" and w.flow.name in dead)
-        or (
-            any(b.chance > 0.5 for b in w.blocks)
-            and (w.flow.general or w.flow.role == "service" or case.narrowed)
-        )
+        if w.flow.target in unreached or (w.flow.role == "service" and w.flow.name in dead)
     }
-    return ways, tuple(sorted(hit & ways.keys()))
+    return ways, tuple(sorted((hit | stops.keys()) & ways.keys()))
 
 
-def _stops(walks: Sequence[Walk]) -> dict[str, int]:
-    """Conversation -> the number of the last hop before what stops most of its packets."""
+def _stops(case: Case) -> dict[str, int]:
+    """Conversation -> the number of the last hop before what stops most of its packets, or of their answers."""
     found: dict[str, int] = {}
-    for walk in walks:
-        first = next((block for block in walk.blocks if block.chance > 0.5), None)
-        if first is not None:
-            last = len(walk.steps) - 2 if first.reply else first.after - 1
-            found.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", max(last, 0))
+    for walk in case.walks if case.facts.pod is not None else ():
+        wanted = walk.flow.general or walk.flow.role == "service" or case.narrowed
+        last = _last_hop(case, walk) if wanted and walk.steps and not walk.flow.inbound else None
+        if last is not None:
+            found.setdefault(_conversation(walk), last)
     return found
+
+
+def _last_hop(case: Case, walk: Walk) -> int | None:
+    """The number of that hop among the walk's steps; None where nothing stops the packets."""
+    hops = path_of(case, walk).hops
+    names = {hop.name for hop in hops if hop.state != "unreached"}
+    if any(hop.state == "stops" for hop in hops):
+        return max((number for number, step in enumerate(walk.steps[:-1]) if step in names), default=0)
+    first = next((block for block in walk.blocks if block.chance > 0.5), None)
+    if first is None:
+        return None
+    return max(len(walk.steps) - 2 if first.reply else first.after - 1, 0)
+
+
+def _conversation(walk: Walk) -> str:
+    return f"{walk.flow.role}: {walk.flow.name or walk.flow.target}"
 
 
 def _dead_services(findings: Sequence[Finding]) -> set[str]:
