@@ -80,6 +80,14 @@ def cni_bin():
     return CNI_BIN
 
 
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory, cni_bin):
+    """The folder that `genie install` put Genie into."""
+    from tests.system.node import install_plugin
+
+    return install_plugin(tmp_path_factory.mktemp("installed"))
+
+
 @pytest.fixture
 def netns():
     """Make network namespaces: each call gives a new one; all are removed after the test."""

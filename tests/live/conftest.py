@@ -5,13 +5,6 @@ import pytest
 from tests.live.live import Live
 from tests.live.ward import Ward
 from tests.patience import wait_until
-from tests.system.node import install_plugin
-
-
-@pytest.fixture(scope="session")
-def plugins(tmp_path_factory):
-    """The folder that `genie install` put Genie into."""
-    return install_plugin(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -4,13 +4,7 @@ import json
 
 import pytest
 
-from tests.system.node import Node, install_plugin
-
-
-@pytest.fixture(scope="session")
-def plugins(tmp_path_factory):
-    """The folder that `genie install` put Genie into."""
-    return install_plugin(tmp_path_factory.mktemp("installed"))
+from tests.system.node import Node
 
 
 @pytest.fixture
