@@ -57,5 +57,5 @@ def _first_of(errors: "Sequence[GenieError]") -> GenieError:
     first, *others = errors
     if not others:
         return first
-    told = [first.details, *(f"also failed: {error.msg}" for error in others)]
-    return first.replace(details="; ".join(filter(None, told)))
+    details = [first.details, *(f"also failed: {error.msg}" for error in others)]
+    return first.replace(details="; ".join(filter(None, details)))

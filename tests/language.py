@@ -36,9 +36,10 @@ def forbidden(line):
 
 
 def in_code(text):
-    """The line numbers and words of a module's comments, docstrings and messages."""
+    """The line numbers and words of a module's comments, docstrings and messages, and of the names that it gives."""
     lines = _comments(text)
     for node in ast.walk(ast.parse(text)):
+        lines += _given(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             lines += enumerate(node.value.splitlines(), node.lineno)
     return [(number, word) for number, line in lines for word in forbidden(line)]
@@ -49,12 +50,24 @@ def in_test(text):
     lines = _comments(text)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            lines.append((node.lineno, node.name.replace("_", " ")))
+            lines += _given(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
             said := ast.get_docstring(node)
         ):
             lines += enumerate(said.splitlines(), node.body[0].lineno)
     return [(number, word) for number, line in lines for word in forbidden(line)]
+
+
+def _given(node):
+    """The line and the words of the name that a node defines: a function, class, parameter, variable, attribute."""
+    name = ""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        name = node.name
+    elif isinstance(node, ast.arg):
+        name = node.arg
+    elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+        name = node.id if isinstance(node, ast.Name) else node.attr
+    return [(node.lineno, name.replace("_", " "))] if name else []
 
 
 def _comments(text):

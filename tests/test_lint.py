@@ -124,7 +124,7 @@ def test_texts_are_plain():
     [
         ("# Whoever reads this", ["Whoever"]),
         ("x = 'nobody answers'", ["nobody"]),
-        ("tell = print  # the choice is `told`, by tell(x)", []),
+        ("tell_pod = print  # the choice is `told`, by tell(x)", ["tell"]),
         ('"""The\nlines are told."""', ["told"]),
     ],
 )

@@ -52,7 +52,7 @@ def view(report: TraceReport, wide: bool) -> Iterator[Block]:
 
 
 def _rows(report: TraceReport, number: int, hop: Hop, *, wide: bool) -> Iterator[list[str | Cell]]:
-    said = told(hop, wide=wide)
+    said = shown_decisions(hop, wide=wide)
     for line in range(max(len(said), 1)):
         one = said[line] if line < len(said) else None
         first = line == 0
@@ -63,7 +63,7 @@ def _rows(report: TraceReport, number: int, hop: Hop, *, wide: bool) -> Iterator
         yield [*row, _STATES[hop.state] if first else ""]
 
 
-def told(hop: Hop, *, wide: bool) -> list[Said]:
+def shown_decisions(hop: Hop, *, wide: bool) -> list[Said]:
     """The decisions to show: without `wide` not what happens by default, where anything else does."""
     return [one for one in hop.said if wide or not one.plain] or hop.said[:1]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from genie_cli.views.html import dim, document, text
 from genie_cli.views.page import findings_of
 from genie_cli.views.svg import BOX, LINE, MARGIN, PADDING, box, label, picture, text_of, width_of
-from genie_cli.views.trace import seen_words, told
+from genie_cli.views.trace import seen_words, shown_decisions
 from genie_core.net.hops import Hop
 from genie_core.tasks.trace import TraceReport
 
@@ -56,7 +56,7 @@ def _edge(x: float, top: float, bottom: float, hop: Hop, after: Hop) -> str:
 
 
 def _lines(report: TraceReport, number: int, hop: Hop) -> Iterator[str]:
-    for said in told(hop, wide=False):
+    for said in shown_decisions(hop, wide=False):
         mark = "STOPS: " if said.stops else ""
         yield from textwrap.wrap(mark + said.text, _WRAP, break_long_words=False, break_on_hyphens=False)
     if hop.state == "unreached":

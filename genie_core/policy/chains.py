@@ -132,7 +132,7 @@ class _Writer:
                     yield (Match("named", self.port_side, (version, name)),)
 
     def _sources(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
-        if rule.anybody:
+        if rule.any_peer:
             yield ()
         if rule.pods:
             for version, name in self.peers.pods(networks, rule.pods).items():
@@ -142,7 +142,7 @@ class _Writer:
                 yield (Match("in", self.peer_side, (version, name)),)
 
     def _ports(self, rule: Allowed) -> Iterator[tuple[Match, ...]]:
-        if rule.anything:
+        if rule.any_port:
             yield ()
         for protocol, ranges in self._ranges(rule.ports).items():
             if self.swapped and protocol != "TCP":

@@ -296,7 +296,7 @@ def _guarded(
         rules=rules_of(isolation, pod, peers),
         swapped=rules_of(isolation, pod, peers, swapped=True),
         open=not (isolation.denied and isolation.direction == EGRESS)
-        and (not isolation.policies or any(rule.anybody and rule.anything for rule in allowing)),
+        and (not isolation.policies or any(rule.any_peer and rule.any_port for rule in allowing)),
         note=comment(f"deny address {','.join(names)}"),
     )
 

@@ -69,7 +69,7 @@ class Peers:
 
     def named(self, networks: Networks, rule: Rule, ports: tuple[Port, ...]) -> dict[int, str]:
         """IP version -> the set of (address, protocol, port) of the containers' ports of these names."""
-        key = networks, rule.pods, rule.blocks, rule.anybody, ports
+        key = networks, rule.pods, rule.blocks, rule.any_peer, ports
         found: dict[int, set[str]] = {4: set(), 6: set()}
         for pod, address in self._targets(networks, rule):
             for name, protocol, number in pod.ports:
@@ -132,11 +132,11 @@ class Peers:
             chosen = [(pod, one) for pod in self._selected(rule.pods) for one in addresses_on(pod, networks)]
         else:
             chosen = []
-        if not rule.anybody and not rule.blocks:
+        if not rule.any_peer and not rule.blocks:
             return chosen
         pods = [pod for pod in self.cluster.pods.values() if not pod.ended]
         every = [(pod, one) for pod in pods for member in pod.members for one in member.addresses]
-        if rule.anybody:
+        if rule.any_peer:
             return every
         nets = [ipaddress.ip_network(text) for texts in subtract(rule.blocks).values() for text in texts]
         return chosen + [

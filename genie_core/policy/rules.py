@@ -85,14 +85,14 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The peers that may connect, and the ports; `anybody` and `anything` where the rule does not limit them."""
+    """The peers that may connect, and the ports; `any_peer` and `any_port` where the rule does not limit them."""
 
     place: str
     pods: tuple[PodPeer, ...] = ()
     blocks: tuple[Block, ...] = ()
     ports: tuple[Port, ...] = ()
-    anybody: bool = False
-    anything: bool = False
+    any_peer: bool = False
+    any_port: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +219,8 @@ class _Reader:
             tuple(sorted(item for item in found if isinstance(item, PodPeer))),
             tuple(sorted(item for item in found if isinstance(item, Block))),
             tuple(sorted(set(ports))),
-            anybody=not peers,
-            anything=not ports,
+            any_peer=not peers,
+            any_port=not ports,
         )
 
     def _peer(self, item: object, where: str) -> PodPeer | Block:

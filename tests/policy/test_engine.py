@@ -371,7 +371,7 @@ def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
     engine = Engine(Enforcer(config, "n1"), no_server, str(node.node.state), JSONLog("error"))
     engine._objects.listed("pods", [mute])
     engine._objects.listed("multi-networkpolicies", [policy])
-    engine._told = frozenset(Policies(Cluster([mute, policy])).findings)
+    engine._reported = frozenset(Policies(Cluster([mute, policy])).findings)
     inside(str(node.node.host.path), engine._apply)
     node.pod("mute", app="mute")
     inside(str(node.node.host.path), engine._mend)

@@ -126,7 +126,7 @@ class Engine:
         self._log = log
         self._objects = Objects(log)
         self._stamps: tuple[int, ...] = ()
-        self._told: frozenset[Finding] = frozenset()
+        self._reported: frozenset[Finding] = frozenset()
         self._due: dict[str, float] = {}
         self._problems: tuple[str, ...] = ()
 
@@ -169,8 +169,8 @@ class Engine:
             self._try(self._mend)
         if self._is_due("count", COUNT_SECONDS):
             self._try(self._count)
-        is_told = self.counts.has_applied and policy_dir.age() is not None  # see policy_dir.withdraw
-        if self._is_due("stamp", STAMP_SECONDS) and is_told:
+        may_stamp = self.counts.has_applied and policy_dir.age() is not None  # see policy_dir.withdraw
+        if self._is_due("stamp", STAMP_SECONDS) and may_stamp:
             self._try(policy_dir.touch)
 
     def _is_due(self, name: str, again: float = 0.0) -> bool:
@@ -218,7 +218,7 @@ class Engine:
         policies = {name for one in applied.ruleset.isolated for name in one.policies}
         unable = {Finding(name, NOT_ENFORCED, here + text) for name in policies for text in applied.problems}
         found = frozenset({*applied.ruleset.findings, *unable})
-        new = sorted(found - self._told)
+        new = sorted(found - self._reported)
         if new:
             try:
                 with self._connect() as api:
@@ -226,7 +226,7 @@ class Engine:
             except GenieError as error:
                 self._log.warning("events not written", problem=error.msg)
                 return
-        self._told = found
+        self._reported = found
 
     def _mend(self) -> None:
         """Where another program changed rules, compile and load all: there may be new pods since the last load."""

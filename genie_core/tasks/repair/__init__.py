@@ -116,7 +116,7 @@ class _Case:
             except TryAgain:  # another call works on it; the next look finds what is missing then
                 return []
             if publisher.publish(done, self.plan) and done:  # else it is news at the next look, too
-                Counts.load(self.context.store, self.plan).note_told(done)
+                Counts.load(self.context.store, self.plan).note_reported(done)
             return done
 
     def _under_lock(self) -> list[Repair]:

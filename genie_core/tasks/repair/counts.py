@@ -1,7 +1,7 @@
 """Recent repairs and reports, in the state directory, so that a restart and `--once` know them.
 
     repairs/<container>@<interface>    {"tries": [[interface, kind, time], ...],
-                                        "told": [[interface, kind, result], ...]}
+                                        "reported": [[interface, kind, result], ...]}
 
 Written under the container's lock. A file that cannot be read counts as none: then something is repaired or reported
 once more. Files of containers that are gone are removed by the next look at all of them.
@@ -33,7 +33,7 @@ class Counts:
 
     path: Path
     tries: list[tuple[str, str, float]] = field(default_factory=list)
-    told: set[tuple[str, str, str]] = field(default_factory=set)
+    reported: set[tuple[str, str, str]] = field(default_factory=set)
 
     @classmethod
     def load(cls, store: Store, plan: Plan) -> Counts:
@@ -43,7 +43,7 @@ class Counts:
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             found.tries = [(str(name), str(kind), float(at)) for name, kind, at in data["tries"]]
-            found.told = {(str(name), str(kind), str(result)) for name, kind, result in data["told"]}
+            found.reported = {(str(name), str(kind), str(result)) for name, kind, result in data["reported"]}
         except (OSError, ValueError, KeyError, TypeError):
             return cls(path=path)
         now = time.time()
@@ -62,36 +62,36 @@ class Counts:
 
     def is_news(self, repair: Repair) -> bool:
         """Whether that was not reported yet; each success is."""
-        return repair.result == MENDED or (repair.interface, repair.kind, repair.result) not in self.told
+        return repair.result == MENDED or (repair.interface, repair.kind, repair.result) not in self.reported
 
-    def note_told(self, done: Sequence[Repair]) -> None:
+    def note_reported(self, done: Sequence[Repair]) -> None:
         """Note that these were reported, once they were. What was repaired is reported again when it returns.
 
         A process that is killed in between leaves the report to the next look.
         """
         lasting = [item for item in done if item.result != MENDED]
         faults = {(item.interface, item.kind) for item in lasting}
-        told = {one for one in self.told if one[:2] in faults}
-        told |= {(item.interface, item.kind, item.result) for item in lasting}
-        if told != self.told:
-            self.told = told
+        reported = {one for one in self.reported if one[:2] in faults}
+        reported |= {(item.interface, item.kind, item.result) for item in lasting}
+        if reported != self.reported:
+            self.reported = reported
             self.save()
 
     def forget_all_but(self, faults: Collection[tuple[str, str]]) -> None:
         """Forget the reports of other faults: these are reported again when they return."""
-        kept = {one for one in self.told if one[:2] in faults}
-        if kept != self.told:
-            self.told = kept
+        kept = {one for one in self.reported if one[:2] in faults}
+        if kept != self.reported:
+            self.reported = kept
             self.save()
 
     def save(self) -> None:
         """Write the file, or remove it where there is nothing to record. Raises IOFailure."""
         try:
-            if not (self.tries or self.told):
+            if not (self.tries or self.reported):
                 self.path.unlink(missing_ok=True)
                 return
             make_private_directory(str(self.path.parent))
-            text = json.dumps({"tries": self.tries, "told": sorted(self.told)})
+            text = json.dumps({"tries": self.tries, "reported": sorted(self.reported)})
             write_file(self.path, text + "\n", 0o600)
         except OSError as error:
             raise IOFailure(f"cannot write {error.filename}: {error.strerror}") from None

@@ -50,11 +50,11 @@ def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
         return []
     give_time(pod)
     problems = []
-    for write in (_tell_status, _tell_events):
+    for write in (_publish_status, _publish_events):
         try:
             write(pod, report, context)
         except GenieError as error:
-            is_forbidden = isinstance(error, Forbidden) and write is _tell_status
+            is_forbidden = isinstance(error, Forbidden) and write is _publish_status
             problems.append(f"{WRITE_FORBIDDEN if is_forbidden else NOT_WRITTEN}: {error.msg}")
     return problems
 
@@ -79,7 +79,7 @@ def publish_begin(pod: LivePod) -> None:
             _patch(pod, {}, condition)
 
 
-def _tell_status(pod: LivePod, report: SyncReport, context: Context) -> None:
+def _publish_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     """Write it, where the pod still asks for what was done: else the next change will write.
 
     The pod's version is the precondition, so that no answer to an earlier request comes last. Raises GenieError.
@@ -182,7 +182,7 @@ def publish_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
         pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
 
 
-def _tell_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
+def _publish_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind, once=report.request if report.error else "")
 
