@@ -8,7 +8,8 @@ from select import POLLIN, poll
 from time import monotonic, sleep
 
 from genie_core.edges.delegates import SLICE_SECONDS, Run
-from genie_core.errors import Cancelled, DelegateFailed, GenieError
+from genie_core.errors import DelegateFailed, GenieError, InvalidConfig
+from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _PAUSE_SECONDS = 0.002  # between two looks, where a process has no descriptor t
 def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]") -> int:
     """Start those of the calls that do not run yet; the place of one that has ended, the first of several.
 
-    Its outcome is what `Delegates.invoke` gives for it next. Raises Cancelled and OSError, after all were killed.
+    Its outcome is what `Delegates.invoke` gives for it next. Raises Cancelled, IOFailure and OSError, after all were
+    killed.
     """
     begun = delegates.begun
     try:
@@ -37,21 +39,28 @@ def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]") -> int:
             _pause([run for run in begun.values() if isinstance(run, Run)])
             delegates.cancel.check()
     except BaseException:
-        for run in begun.values():
-            if isinstance(run, Run):
-                run.kill()
-                delegates.note_end(run, succeeded=False)
-        begun.clear()
+        end_begun(delegates)
         raise
+
+
+def end_begun(delegates: "Delegates") -> None:
+    """Kill the plugins that still run side by side, with what they have started."""
+    for run in delegates.begun.values():
+        if isinstance(run, Run):
+            run.kill()
+            delegates.note_end(run, succeeded=False)
+    delegates.begun.clear()
 
 
 def _begin(delegates: "Delegates", call: "Invoke") -> "Run | GenieError":
     delegates.log.debug("side by side", plugin=call.type, network=call.network, interface=call.ifname)
     try:
         return delegates.begin(call)
-    except Cancelled:
-        raise
-    except GenieError as error:
+    except (
+        DelegateFailed,
+        InvalidConfig,
+        PluginMissing,
+    ) as error:  # this plugin's; any other concerns the call
         return error
 
 

@@ -193,7 +193,13 @@ def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
 def _carry_out(
     plan: "Plan", request: "Request", previous: "Result | None", context: "Context"
 ) -> "tuple[str, Results]":
-    printed = drive(add(plan), context.perform)
+    try:
+        printed = drive(add(plan), context.perform)
+    finally:
+        if context.delegates.begun:  # an error in Genie itself: no plugin goes on once the lock is released
+            from genie_core.edges.beside import end_begun
+
+            end_begun(context.delegates)
     try:
         return _answer(plan, printed, request, previous, context)
     except GenieError:
