@@ -60,15 +60,19 @@ def exchange(
     yield Save(work)
     try:
         yield from _release(work, leaving)
-        work = plan.replace(attachments=[*staying, *arriving])
+        after = plan.replace(attachments=[*staying, *arriving])
         if arriving:
-            yield Save(work)
+            yield Save(after)
+        work = after
+        if arriving:
             yield from attach_each(work, arriving)
             had = {item.ifname: addresses_of(item) for item in leaving}
             for item in arriving:
                 require_same_address(item, had.get(item.ifname), plan.ifname)
-        work = work.replace(attachments=sorted(work.attachments, key=lambda item: order.index(item.ifname)))
-        yield Save(work)
+        ordered = sorted(work.attachments, key=lambda item: order.index(item.ifname))
+        after = work.replace(attachments=ordered)
+        yield Save(after)  # where that fails, a rollback works with the plan on the disk
+        work = after
         yield from settle_all(work)
     except GenieError as error:
         return (yield from _roll_back(plan, work, leaving, arriving, error))

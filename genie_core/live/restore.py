@@ -112,12 +112,14 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     What a repair left half done is attached again. Where that fails it is released, and attached again if it is asked
     for; but not the pod's first interface, which waits for the next try, since its address must stay the same.
     """
+    plan = _keeping_first(plan)
     remaining, left = yield from _release_torn(
         plan, netns, [item for item in plan.attachments if item.restoring]
     )
     if left:
         return Outcome(remaining, left[0][1], left)
     if any(item.restoring for item in remaining.attachments):
+        yield Save(remaining)  # events name an attachment by its place
         restored = yield from finish_restoring(remaining)
         if restored.error is None or any(item.ifname == plan.ifname for item, _ in restored.left):
             return restored
@@ -131,6 +133,19 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     except GenieError as error:
         return Outcome(remaining, error)
     return (yield from finish(remaining))
+
+
+def _keeping_first(plan: "Plan") -> "Plan":
+    """The same, with the pod's first interface to be attached again where a change of it was cut off.
+
+    Released and forgotten, it would come back with another address. The network that had it goes first; the one that
+    was to get it was asked for the same address.
+    """
+    first = [item for item in plan.attachments if item.ifname == plan.ifname and item.changing]
+    if not first or any(item.result and not (item.releasing or item.released) for item in first):
+        return plan
+    kept = first[0].replace(restoring=True)
+    return plan.replace(attachments=[kept if item is first[0] else item for item in plan.attachments])
 
 
 def _release_torn(plan: "Plan", netns: str, spared: "Sequence[Attachment]") -> "Steps[tuple[Plan, Left]]":

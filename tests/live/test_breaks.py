@@ -419,6 +419,33 @@ def test_killed_somewhere(live, after):
     assert live.node.held() == []
 
 
+def test_killed_while_the_first_interface_is_replaced(live):
+    """The next one gives the pod the same address, which the network was asked for."""
+    root = live.node.root
+    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
+    live.node.wrap(
+        "bridge", f'[ "$CNI_COMMAND:$(ls {root}/hold)" = "ADD:{root}/hold" ] && {{ {hold}; }}; exec "$REAL"'
+    )
+    for name in ("one", "two"):
+        plugin = {"type": "bridge", "bridge": f"br-{name}", "capabilities": {"ips": True}}
+        plugin["ipam"] = live.node.ipam("10.7.0.0/24")
+        live.node.configure(f"50-{name}.conflist", {"cniVersion": "1.0.0", "name": name, "plugins": [plugin]})
+    live.start(cni="one")
+    before = live.links()
+    live.annotate(cni="two")
+    (root / "hold").touch()
+    running = begin(live, "--primary")
+    wait_until((root / "waits").exists)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    (root / "hold").unlink()
+    (root / "go").touch()
+    code, report = live.sync("--primary")
+    assert (code, report["status"]) == (0, "unchanged"), report
+    assert live.links() == before
+    assert live.journal() == [("eth0", "two")]
+
+
 def test_a_node_that_was_rebooted(live):
     live.start(cni="blue")
     (file,) = (live.node.state / "containers").iterdir()

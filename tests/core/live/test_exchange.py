@@ -6,11 +6,12 @@ import pytest
 
 from genie_core import attach
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
-from genie_core.live.exchange import exchange
+from genie_core.jsontext import decode, encode
+from genie_core.live.exchange import addresses_of, exchange
 from genie_core.live.restore import finish_interrupted
-from genie_core.model import Attachment
+from genie_core.model import Attachment, NetConf, PluginConf
 from genie_core.state import decode_plan
-from genie_core.steps import Invoke
+from genie_core.steps import AttachmentEvent, Invoke
 from tests.core.test_attach import Killed, World, make_plan, network
 
 
@@ -28,9 +29,19 @@ class Pod(World):
             self.links.pop(step.ifname, None)
         return super().invoke(step, error)
 
+    def write(self, step, error):
+        """What happened to an attachment is recorded by its place, so the plan on disk must be the same."""
+        if isinstance(step, AttachmentEvent):
+            assert places(self.plan) == places(step.plan)
+        return super().write(step, error)
+
     @property
     def plan(self):
         return decode_plan(self.disk)
+
+
+def places(plan):
+    return [(item.ifname, item.label) for item in plan.attachments]
 
 
 def started(broken=lambda step: None):
@@ -48,7 +59,7 @@ def coming(name, ifname):
 def change(plan):
     """c is removed, d takes b's interface, e is added."""
     going = [item for item in plan.attachments if item.label in ("b", "c")]
-    return exchange(plan, going, [coming("d", "eth1"), coming("e", "eth3")], ["eth0", "eth1", "eth3"])
+    return exchange(plan, going, [coming("d", "eth1"), coming("e", "eth3")], ["eth3", "eth0", "eth1"])
 
 
 BEFORE = {"eth0": "a", "eth1": "b", "eth2": "c"}
@@ -213,3 +224,53 @@ def test_check_passes_over_what_was_cut_off():
         with pytest.raises(Killed):
             pod.drive(change(pod.plan))
         pod.drive(attach.check(pod.plan, "/netns"))
+
+
+class Asked(Pod):
+    """Plugins that give the address that they are asked for; else each time another one."""
+
+    def invoke(self, step, error):
+        printed = super().invoke(step, error)
+        ips = decode(step.stdin).get("runtimeConfig", {}).get("ips")
+        return encode({"cniVersion": "1.0.0", "ips": [{"address": ips[0]}]}) if printed and ips else printed
+
+
+def can_be_asked(name):
+    plugin = PluginConf(f"{name}1", f'{{"type": "{name}1", "capabilities": {{"ips": true}}}}')
+    return NetConf(name, "1.0.0", [plugin], "")
+
+
+def with_such_a_first():
+    """A pod as in `started`, whose first network can be asked for an address."""
+    pod, plan = Asked(), make_plan()
+    first = plan.attachments[0].replace(network=can_be_asked("a"))
+    pod.drive(attach.add(plan.replace(attachments=[first, *plan.attachments[1:]])))
+    return pod
+
+
+def change_first(plan):
+    """d takes the first interface over, and is asked for the same address; b is removed."""
+    ips = encode(addresses_of(plan.attachments[0]))
+    first = Attachment(can_be_asked("d"), "eth0", "d", capabilities={"ips": ips})
+    return exchange(plan, plan.attachments[:2], [first], ["eth0", "eth2"])
+
+
+def test_killed_while_the_first_interface_is_replaced():
+    """Killed at each step, and again at each step of what finishes it: the pod has the same address afterwards."""
+    for first, second, effect_first in itertools.product(range(22), range(0, 14, 2), (False, True)):
+        pod = with_such_a_first()
+        address = addresses_of(pod.plan.attachments[0])
+        pod.kill_after(first, effect_first=effect_first)
+        try:
+            pod.drive(change_first(pod.plan))
+        except Killed:
+            pod.kill_after(second)
+            try:
+                pod.drive(finish_interrupted(pod.plan, "/netns"))
+            except Killed:
+                assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+        pod.left = None
+        held = {item.ifname: item for item in pod.plan.attachments}
+        assert held["eth0"].label in ("a", "d")
+        assert addresses_of(held["eth0"]) == address, (first, second, effect_first)
+        assert has(pod, pod.links), (first, second, effect_first)

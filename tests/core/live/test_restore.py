@@ -7,7 +7,7 @@ import pytest
 from genie_core import attach
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
 from genie_core.live.restore import finish_interrupted, finish_restoring, restore
-from genie_core.steps import Invoke
+from genie_core.steps import Invoke, Save
 from tests.core.live.test_exchange import BEFORE, has, started, steps_of
 from tests.core.test_attach import Killed
 
@@ -121,3 +121,21 @@ def test_a_step_that_fails_loses_nothing(step):
     if any(item.restoring for item in pod.plan.attachments):
         assert pod.drive(finish_restoring(pod.plan)).error is None
     assert has(pod, BEFORE)
+
+
+@pytest.mark.parametrize("step", range(20))
+def test_a_repair_and_a_change_that_were_both_cut_off(step):
+    """What is torn stands before what is to be attached again; killed a second time while both are finished."""
+    pod = started()
+    items = pod.plan.attachments
+    torn = items[0].replace(ifname="eth9", label="x", network=items[2].network, result="", changing=True)
+    gone = items[1].replace(changing=True, restoring=True)
+    pod.perform(Save(pod.plan.replace(attachments=[torn, items[0], gone, items[2]])))
+    pod.links.pop("eth1")
+    pod.kill_after(step)
+    try:
+        pod.drive(finish_interrupted(pod.plan, "/netns"))
+    except Killed:
+        pod.drive(finish_interrupted(pod.plan, "/netns"))
+    assert pod.links == BEFORE
+    assert {item.ifname: item.network.name for item in pod.plan.attachments} == BEFORE
