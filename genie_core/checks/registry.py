@@ -72,12 +72,6 @@ NETWORK = _of(
 TRACE = _of(traced)
 # Those of them that need no facts of the pod.
 OF_NODE = tuple(check for check in NETWORK if not OF_POD & set(check.needs))
-# Codes of the node's own way to other hosts, which a pod whose frames go past the node (macvlan) does not take.
-OF_ROUTING = frozenset(
-    code
-    for check in _of(overlay, flannel_announcement, native_routing, overlaps, underlay)
-    for code in check.codes
-)
 # What `genie discover` runs, and `genie debug` too.
 FILES = _of(
     configuration, cni_versions, subnets, plugins, runtime, node_leases, leftovers, credentials, genie,

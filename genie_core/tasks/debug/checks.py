@@ -9,7 +9,7 @@ from math import inf
 
 from genie_core.checks import rank, runner, services
 from genie_core.checks.check import Check
-from genie_core.checks.registry import FILES, NETWORK, OF_ROUTING
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding, Severity
 from genie_core.net.case import Case
@@ -90,18 +90,19 @@ def judge(
 
 
 def _for_pod(case: Case, findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, of which those about the node's routing are warnings for a pod whose frames go past the node.
+    """The findings; those about the node's own network are warnings for a pod whose frames go past it (macvlan).
 
-    What is wrong with the parent interface concerns this pod too.
+    What is wrong with the parent interface, or with a service that the pod asked, concerns this pod too.
     """
-    past = bool(case.attachments) and all(a.kind == "parent" for a in case.attachments)
+    if not case.attachments or any(a.kind != "parent" for a in case.attachments):
+        return list(findings)
     parents = {a.peer.name for a in case.attachments if a.peer}
     return [
         replace(f, severity=Severity.WARNING)
-        if past
-        and f.code in OF_ROUTING
+        if f.severity.rank < Severity.WARNING.rank
+        and f.object.netns == "node"
+        and f.object.kind != "service"
         and f.object.iface not in parents
-        and f.severity.rank < Severity.WARNING.rank
         else f
         for f in findings
     ]

@@ -138,7 +138,7 @@ UNUSUAL = Kind(
         Control(id="K13 disjoint ranges of one bridge", change=_same_bridge, silent=True),
         Control(id="K13 several tunnels", inject=SECOND_TUNNEL, silent=True),
         Control(id="K13 a macvlan pod beside an uplink without ARP", inject=nodes.MACVLAN_ALONE + "; n link set eth0 arp off", change=nodes.known_by_ip("203.0.113.60")),
-        Control(id="K13 proxy ARP answers in spite of arp_ignore", inject="N sysctl -qw net.ipv4.conf.cali1.arp_ignore=8", pod="c1", silent=True),
+        Control(id="K13 proxy ARP answers in spite of arp_ignore", inject="N sysctl -qw net.ipv4.conf.cali1.arp_ignore=8", pod="c1"),
         Control(id="K13 a filter of TLS that no packet met", inject="P iptables -I OUTPUT -p tcp --dport 443 -j DROP"),
         Control(id="K13 a filter of a port that only other pods serve", inject="P iptables -I INPUT -p udp --dport 53 -j DROP", silent=True),
         Control(id="K13 IPv6 alone", inject=ONLY_IPV6, change=nodes.known_by_ip("fd00:1::10"), silent=True),
