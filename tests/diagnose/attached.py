@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,7 @@ def add(lab: Lab, pod: str, name: str) -> None:
     """Attach a new pod by the real plugins, as a runtime does: results in the cache, configurations in the directory."""
     lab.sh(f"ip netns add $F-{pod}")
     addresses: list[str] = []
-    for plugin in PLUGINS.iterdir():
-        shutil.copy2(plugin, lab.bin / plugin.name)
+    lab.install_plugins()
     for number, (ifname, chain) in enumerate(chains(lab)[name]):
         network = "n0" if "one network" in name else f"n{number}"
         listed = {"cniVersion": "1.0.0", "name": network, "plugins": chain}

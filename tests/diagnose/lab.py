@@ -219,6 +219,12 @@ class Lab:
             raise RuntimeError(f"{text!r} failed: {done.stderr}")
         return done.stdout
 
+    def install_plugins(self) -> None:
+        """Every reference plugin of the machine in the node's directory of binaries."""
+        for plugin in PLUGINS.iterdir():
+            if plugin.is_file() and plugin.name != "genie":  # it may be installed there
+                shutil.copy2(plugin, self.bin / plugin.name)
+
     def debug(self, pod: str = "p1", *extra: str, netns: str = "") -> tuple[int, dict[str, Any], float]:
         """Run the real command in the node's namespace: exit code, report, milliseconds that it took."""
         argv = [*self.arguments(pod, netns), *extra]

@@ -21,8 +21,7 @@ def _ipam(**ipam: Any) -> Any:
 
     def edit(lab: Lab) -> None:
         own = {key: str(value).replace("{D}", str(lab.directory)) if isinstance(value, str) else value for key, value in ipam.items()}  # fmt: skip
-        for plugin in PLUGINS.iterdir():
-            shutil.copy2(plugin, lab.bin / plugin.name)
+        lab.install_plugins()
         conf(
             lab,
             lambda d: d["plugins"][0].update(ipam=own if "type" in own else d["plugins"][0]["ipam"] | own),
