@@ -314,11 +314,13 @@ def is_needed(case: Case, flow: Flow) -> bool:
 def _is_served(case: Case, flow: Flow) -> bool:
     """Whether it is the port of a service, an endpoint, or a pod's container; into this pod, one that it serves itself.
 
-    What a node serves is not known.
+    What a node serves is not known. A target that was asked about is needed.
     """
+    if case.narrowed:
+        return True
     if flow.inbound:
         return (flow.protocol, flow.port) in served_ports(case)
-    if flow.role == "node" and not case.narrowed:
+    if flow.role == "node":
         return False
     ports = {(f.protocol, f.port) for f in case.frontends}
     ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}

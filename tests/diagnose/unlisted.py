@@ -185,5 +185,8 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U162 the pod refuses its node's address", inject="p route add unreachable 10.244.1.1", codes=("GN0304",), says=("10.244.1.1", "unreachable"), breaks=("gateway",)),
     Fault(id="U163 the uplink answers no ARP", inject="N sysctl -qw net.ipv4.conf.eth0.arp_ignore=8; x neigh flush all", codes=("GN0714",), says=("eth0", "arp_ignore=8"), breaks=("remote",)),
     Fault(id="U164 the pod drops what a service answers", inject="P iptables -I INPUT -s 10.96.0.10 -j DROP", codes=("GN0510",), says=("10.96.0.10", "INPUT", "rule 1"), breaks=("vip",)),
+    Fault(id="U165 a filter of one host that no packet has met", inject="N iptables -I FORWARD -d 198.51.100.1 -p tcp --dport 9999 -j DROP", args=("--to", "198.51.100.1:9999"), codes=("GN0507",), says=("198.51.100.1", "9999", "rule 1"), silent="no packet has met the rule"),
+    Fault(id="U166 one of many blocked hosts", inject="for k in 1 2 3 4 5 6 7 8; do N iptables -A FORWARD -d 198.51.100.$k -j REJECT; done", args=("--to", "198.51.100.3"), codes=("GN0507",), says=("198.51.100.3/32", "rule 3"), silent="no packet has met the rule"),
+    Fault(id="U167 a filter of a port of the node", inject="N iptables -I INPUT -p tcp --dport 10250 -j DROP", args=("--to", "node/node:10250"), codes=("GN0507",), says=("10250", "INPUT", "rule 1"), silent="no packet has met the rule"),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip
