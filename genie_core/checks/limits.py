@@ -165,7 +165,7 @@ def pinned(case: Case) -> Iterator[Finding]:
 
 
 GN0610 = Code("GN0610", "a program accepts no connections",
-    cause="its queue of connections is full: it hangs, or is overloaded; the kernel drops what comes further",
+    cause="its queue of connections is full: it hangs, or is overloaded; the kernel drops further ones",
     confirm="ss -lnt in the pod: Recv-Q above Send-Q", fix="look at the program: restart it, give it more replicas",
     breaks=(Effect.PACKETS,))  # fmt: skip
 

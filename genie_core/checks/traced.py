@@ -59,7 +59,7 @@ def _difference(path: Path, seen_at: Sequence[Sighting | None], probe: Probe) ->
             continue
         if hop.state == "passes" and not sighting.request and not cut:
             return (
-                f"the trace says that the packet comes to {hop.name}, and the probe was not seen there",
+                f"the trace says that the packet reaches {hop.name}, and the probe was not seen there",
                 hop.iface,
             )
         if hop.state == "unreached" and sighting.request:
