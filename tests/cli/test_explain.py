@@ -73,7 +73,7 @@ def test_keys_of_objects_and_of_other_plugins(capsys):
         (["hello"], "neither a code nor", "genie explain pod NAMESPACE/hello"),
     ],
 )
-def test_what_is_not_known_says_what_is_near(capsys, words, said, hint):
+def test_an_unknown_word_gets_similar_ones(capsys, words, said, hint):
     error = answer(capsys, *words, code=3)
     assert said in error["message"]
     assert hint in error["hint"]

@@ -74,7 +74,7 @@ def ask(place, cluster, tmp_path, capsys):
     return ask
 
 
-def test_what_it_is(ask):
+def test_the_object_of_the_network(ask):
     found = ask("shop/orders")
     assert found["kind"] == "NetworkUsage"
     assert {key: found[key] for key in ("object", "plugin", "physical", "subnet", "bridge", "created")} == {
@@ -112,7 +112,7 @@ def test_who_uses_it(ask, cluster):
     }
 
 
-def test_what_it_overlaps(ask, cluster):
+def test_its_overlaps(ask, cluster):
     cluster.add(logical("old", "a", "2026-01-01T00:00:00Z", plugin="lan", sub_subnet="10.32.0.0/16"))
     cluster.add(logical("new", "b", "2026-03-01T00:00:00Z", plugin="bridge", sub_subnet="10.32.7.128/25"))
     cluster.add(logical("far", "b", "2026-01-01T00:00:00Z", plugin="lan", sub_subnet="10.33.0.0/16"))

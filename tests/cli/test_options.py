@@ -24,6 +24,6 @@ def test_durations_are_written_as_in_go(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "s", "1x", "1m 30s", "-5s", "0", "0s", "nan", "inf", "1e9", "1s2"])
-def test_what_is_no_duration(text):
+def test_an_invalid_duration(text):
     with pytest.raises(typer.BadParameter):
         parse_duration(text)

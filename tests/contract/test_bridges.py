@@ -34,7 +34,7 @@ def remove(host, lock, name=NAME):
     return inside(str(host.path), lambda: remove_unused(lock, name))
 
 
-def test_one_without_ports_goes(host, lock):
+def test_a_bridge_without_ports_is_removed(host, lock):
     assert remove(host, lock)
     assert host.links() == {}
     assert not remove(host, lock)  # gone already

@@ -27,7 +27,7 @@ def ask(url):
 
 
 @pytest.mark.parametrize("host, shown", [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-def test_what_is_wrong_is_said(host, shown):
+def test_problems_are_reported(host, shown):
     with serve(host, 0, CHECKS) as port:
         assert ask(f"http://{shown}:{port}/readyz") == (503, {"problems": ["no plugin"], "version": "1"})
         assert ask(f"http://{shown}:{port}/livez") == (200, {"problems": []})

@@ -315,7 +315,7 @@ def test_another_uid_is_a_conflict_however_it_is_worded(objects, status):
     assert len(api.requests) == 3
 
 
-def test_what_is_refused_for_another_reason_is_no_conflict(objects):
+def test_another_refusal_is_no_conflict(objects):
     api = API(objects)
     with pytest.raises(Rejected) as caught:
         memory_api(api).annotate("demo", "web", "u-1", {"a": "x" * (300 << 10)})
@@ -477,7 +477,7 @@ def test_every_way_of_sending_a_body(https, api, fault):
         (faults.raw(b"HTTP/1.1 200 OK\r\n" + b"x" * 100_000), "does not end"),
     ],
 )
-def test_an_answer_that_is_none(https, api, fault, problem):
+def test_an_invalid_answer(https, api, fault, problem):
     https.faults = [fault]
     with pytest.raises(BadAnswer, match=problem) as caught:
         api.get_pod("demo", "web")

@@ -79,7 +79,7 @@ def command(request, serve, authority, api):
         client.close()
 
 
-def test_what_any_cluster_has_to_do(command):
+def test_the_contract_of_exec(command):
     """Separate streams, exit codes, unchanged words, a long output, stdin, a program that does not exist."""
     assert command("printf", "%s|", "a b", "$(x)", "'", "ü&=%") == (0, "a b|$(x)|'|ü&=%|".encode(), b"")
     assert command("sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n")

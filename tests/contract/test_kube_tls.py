@@ -301,7 +301,7 @@ def test_an_encrypted_key_is_refused_not_asked_for(https, connect, authority, wr
         ("junk", "junk", ""),
     ],
 )
-def test_a_pair_that_is_none(https, connect, authority, write, tmp_path, certificate, key, problem):
+def test_an_invalid_pair(https, connect, authority, write, tmp_path, certificate, key, problem):
     pair = authority.client("system:node:n1")
     (tmp_path / "junk").write_text("junk")
     files = {"absent": "/absent.pem", "ca": str(authority.ca_file), "junk": str(tmp_path / "junk")}
@@ -320,7 +320,7 @@ def test_a_pair_that_is_none(https, connect, authority, write, tmp_path, certifi
     [None, b"", b"junk", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
 )
 @pytest.mark.parametrize("inline", [False, True])
-def test_an_authority_that_is_none(https, connect, write, tmp_path, content, inline):
+def test_an_invalid_authority(https, connect, write, tmp_path, content, inline):
     path = tmp_path / "ca.pem"
     if content is None or not content:
         inline = False

@@ -110,7 +110,7 @@ def test_the_thread_that_entered_ends(pod):
     "path, reason",
     [("/run/netns/none", "No such file"), ("/etc/passwd", "Invalid argument"), ("/", "Invalid argument")],
 )
-def test_what_is_no_network_namespace_is_refused(path, reason):
+def test_a_file_that_is_no_network_namespace_is_refused(path, reason):
     with pytest.raises(InvalidNetns) as caught:
         open_in(path)
     assert caught.value.msg.startswith(f"{path} is not a network namespace: {reason}")

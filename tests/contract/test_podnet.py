@@ -68,7 +68,7 @@ def snapshot(links=None, addresses=("10.1.0.5/24", "fd01::5/64"), v4=(2,), v6=(2
         (Result(interfaces=[{"name": "vf0", "sandbox": SANDBOX, "pciID": "0000:5e:02.0"}]), snapshot(), []),
     ],
 )
-def test_a74_what_is_missing(result, found, expected):
+def test_a74_missing_parts(result, found, expected):
     assert list(missing(result, found)) == expected
 
 

@@ -133,7 +133,7 @@ def test_a_silent_runtime_is_given_up(ask, runtime):
         "exec /none",
     ],
 )
-def test_a_crictl_that_is_none_is_an_error_in_time(tmp_path, script):
+def test_a_program_that_is_not_crictl_is_an_error_in_time(tmp_path, script):
     """Also one that hangs in a process that it has started, which is killed with it."""
     path = tmp_path / "crictl"
     path.write_text(f"#!/bin/sh\n{script}\n")

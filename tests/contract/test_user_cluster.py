@@ -493,7 +493,7 @@ def test_the_environments_proxy_is_not_for_the_loopback(https, write, monkeypatc
 
 
 @pytest.mark.parametrize("url", ["proxy:3128", "ftp://u:s3cret@p:1", "http://u:s3cret@", "http://p:notaport"])
-def test_a_proxy_that_is_none_is_not_quoted(https, write, url):
+def test_an_invalid_proxy_is_not_quoted(https, write, url):
     with pytest.raises(InvalidConfig, match="proxy-url is not") as caught:
         uid(write(https, **{"proxy-url": url}))
     assert "s3cret" not in str(caught.value)

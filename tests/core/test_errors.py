@@ -17,7 +17,7 @@ from genie_core.steps import NotReleased
         ("\0", r"\x00"),
     ],
 )
-def test_what_cannot_be_printed_is_escaped(quoted, shown):
+def test_unprintable_characters_are_escaped(quoted, shown):
     error = InvalidConfig(f"<{quoted}>", details=quoted)
     assert error.msg == f"<{shown}>"
     assert str(error).isprintable() or "\n" in quoted  # details may have lines

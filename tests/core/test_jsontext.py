@@ -66,7 +66,7 @@ def test_errors_hold_nothing_of_the_text():
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"x", float("nan"), float("inf"), [1j]])
-def test_what_json_cannot_hold_is_not_encoded(value):
+def test_values_beyond_json_are_not_encoded(value):
     with pytest.raises((TypeError, ValueError)):
         encode(value)
 
@@ -100,6 +100,6 @@ def test_elements_are_an_arrays(text):
 
 
 @pytest.mark.parametrize("text", ['{"a": }', '{"a": 1}}', "{", ""])
-def test_parts_of_what_is_no_json(text):
+def test_parts_of_invalid_json(text):
     with pytest.raises(JSONError):
         members(text)

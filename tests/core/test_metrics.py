@@ -62,7 +62,7 @@ def test_of_another_text_only_the_own_families_are_taken():
 @pytest.mark.parametrize(
     "damage", ["\0\0", "garbage", "genie_calls_total{verb=", "x nan\ny inf\nz -1\n", "\n \n"]
 )
-def test_what_is_no_sample_is_dropped(damage):
+def test_an_invalid_sample_is_dropped(damage):
     assert counted(damage, "DEL", 0, 1, []) == counted("", "DEL", 0, 1, [])
 
 

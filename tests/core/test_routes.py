@@ -76,7 +76,7 @@ def test_c27_two_for_one_family_are_refused_and_both_named(requests, family):
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"])
-def test_what_is_no_gateway_is_refused_before_anything_runs(address):
+def test_an_invalid_gateway_is_refused_before_anything_runs(address):
     with pytest.raises(InvalidConfig, match="cannot be a gateway"):
         refuse_conflicts([("entry 1", [address])])
 

@@ -68,7 +68,7 @@ def test_a_code_chooses_the_checks_and_the_findings_that_have_it():
         (["leases-free"], ["leases"], "no check to run", "--list-checks"),
     ],
 )
-def test_a_choice_of_what_is_not_there_is_wrong_usage(only, skip, said, hint):
+def test_an_unknown_check_or_code_is_wrong_usage(only, skip, said, hint):
     with pytest.raises(GenieError) as caught:
         runner.selection(only, skip, ALL)
     assert caught.value.exit_code == 2
@@ -92,7 +92,7 @@ def test_a_check_that_reports_a_code_of_another_check_is_broken():
     )
 
 
-def test_a_check_cannot_need_what_is_no_source():
+def test_a_check_cannot_need_an_unknown_source():
     """It would never be skipped, and be called ok without a look."""
     with pytest.raises(ValueError, match="check x needs leaseses: no such source"):
         declare("x", Code.declared["GN1001"], title="x", needs=("conf", "leaseses"))

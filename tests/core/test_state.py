@@ -50,7 +50,7 @@ def test_without_a_pod():
     assert decode_plan(encode_plan(plan)) == plan
 
 
-def test_what_happened_since(text):
+def test_events_since_the_plan(text):
     text += f"\n{line(Attached, 0, ODD)}\n\n{line(Released, 1)}\n\n{line(Failed)}\n"
     plan = decode_plan(text)
     assert [(item.result, item.released) for item in plan.attachments] == [(ODD, False), ("", True)]
@@ -64,7 +64,7 @@ def test_results_inside_a_chain(text):
     assert [item.partial for item in taken_back.attachments] == [ODD, ""]
 
 
-def test_what_was_promised_and_not_made(text):
+def test_an_interface_of_the_result_that_was_not_made(text):
     assert decode_plan(f"{text}\n{line(Absent, ['net1 link net1'])}\n").absent == ["net1 link net1"]
 
 
@@ -155,7 +155,7 @@ def test_a_plan_with_any_value_of_another_kind_is_refused_or_harmless(text, wron
 
 
 @pytest.mark.parametrize("bad", ["", "null", "7", "{}", '{"format": 2}', '{"format": 1}', "[1]"])
-def test_what_is_no_plan(bad):
+def test_an_invalid_plan(bad):
     with pytest.raises(DecodingFailure):
         decode_plan(bad)
 

@@ -114,7 +114,7 @@ def test_it_has_each_overlay_as_a_distribution():
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_all_that_it_can_make_is_valid(version):
+def test_each_manifest_is_valid(version):
     words = [f"--set={one}" for one in EVERYTHING]
     for (kind, _), document in rendered(*words, namespace="networks").items():
         if kind != "PrometheusRule":  # a kind of Prometheus' operator

@@ -123,5 +123,5 @@ def test_no_field_of_a_sample_would_be_pruned(manifest):
         {**manifests.nad("x"), "spec": {"config": {"type": "bridge"}}},
     ],
 )
-def test_what_could_not_be_attached_is_refused_at_once(manifest):
+def test_a_network_that_could_not_be_attached_is_refused_at_once(manifest):
     assert not validator(manifest["kind"]).is_valid(manifest)

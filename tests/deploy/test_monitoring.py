@@ -46,7 +46,7 @@ def served(tmp_path_factory):
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_what_is_asked_for_is_served(served, expression):
+def test_each_metric_of_an_expression_is_served(served, expression):
     asked = re.findall(r"(genie_\w+)(?:\{([^}]*)\})?", expression)
     assert asked or expression.startswith("up{")
     for name, selector in asked:

@@ -226,7 +226,7 @@ def test_an_events_message_is_one_line_without_secrets():
 @pytest.mark.parametrize(
     "item", [{}, {"reason": "x"}, {"involvedObject": 3, "reason": 1}, {"series": [], "count": "x"}]
 )
-def test_what_is_no_event_is_passed_over(item):
+def test_an_invalid_event_is_skipped(item):
     assert events.newest([item]) == ()
 
 

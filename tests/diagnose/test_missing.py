@@ -179,7 +179,7 @@ def test_probes_without_an_answer_do_not_extend_the_deadline(debug):
     assert report["findings"][0]["code"] == "GN0402"
 
 
-def test_a_timeout_that_is_none_is_wrong_usage(debug):
+def test_an_invalid_timeout_is_wrong_usage(debug):
     assert "duration" in debug("--timeout", "soon", code=2)["message"]
 
 

@@ -131,7 +131,7 @@ def test_policies_add_up_and_rules_are_alternatives():
     assert ruling(INGRESS, closed, opened).allowed is True
 
 
-def test_what_is_not_known_is_no_denial():
+def test_an_unknown_object_is_no_denial():
     strange = End(ip="10.0.0.9", known=False)
     by_label = policy(ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"team": "b"}}}]}])
     assert ruling(INGRESS, by_label, source=strange).allowed is None

@@ -76,7 +76,7 @@ def test_a_throw_route_of_table_main_refuses_where_no_other_table_has_a_route():
 
 
 @given(st.ip_addresses(v=4), st.integers(0, 32))
-def test_a_default_route_catches_what_nothing_else_does(address, length):
+def test_a_default_route_is_used_where_no_other_matches(address, length):
     prefix = f"203.0.113.0/{max(length, 24)}"
     fib = Fib(Netns(routes=routes("0.0.0.0/0 1", f"{prefix} 2")))
     assert fib.lookup(str(address)).hop.index == (2 if address in ip_network(prefix) else 1)

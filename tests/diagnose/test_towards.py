@@ -115,7 +115,7 @@ def test_what_is_not_known_is_said_with_what_is(model, text, words):
         ("", "is wanted"),
     ],
 )
-def test_what_cannot_be_meant_is_wrong_usage(model, text, words):
+def test_an_impossible_target_is_wrong_usage(model, text, words):
     with pytest.raises(GenieError, match=words) as caught:
         aim(model, text)
     assert caught.value.exit_code == 2

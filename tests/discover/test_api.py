@@ -92,7 +92,7 @@ def plan(container, *, released=(), boot_id="another-boot"):
 
 
 @pytest.mark.root
-def test_what_the_state_holds(node):
+def test_the_content_of_the_state(node):
     store = Store(str(node.state))
     store.prepare()
     half = plan("half", released=(False, False))

@@ -99,7 +99,7 @@ def test_an_installer_beside_plugins_is_listed_and_not_run(node, tmp_path):
     assert not marker.exists()
 
 
-def test_what_may_be_asked(node):
+def test_which_binaries_may_be_run_for_their_versions(node):
     by_type = {binary.type: binary for binary in list_binaries(str(node.bin), Root())}
     assert may_ask(by_type["bridge"], wanted=("bridge",), tools=True)
     assert not may_ask(by_type["bridge"], wanted=(), tools=True)

@@ -112,7 +112,7 @@ def test_a_code_chooses_the_check_that_reports_it(broken):
         (["--skip", "conf-frist"], "did you mean conf-first"),
     ],
 )
-def test_a_choice_of_what_is_not_there_is_wrong_usage(flags, said):
+def test_an_unknown_check_or_code_is_wrong_usage(flags, said):
     done = genie("discover", *flags, code=2)
     assert done.stdout == ""
     assert said in done.stderr
@@ -332,7 +332,7 @@ def test_checking_finds_everything_at_once_with_its_place(place, tmp_path):
     assert [file["valid"] for file in report["files"]] == [False, False]
 
 
-def test_checking_what_was_generated_finds_nothing(place):
+def test_checking_a_generated_file_finds_nothing(place):
     made = genie("generate-config", "bridge", *place).stdout
     report = validated(genie("generate-config", "--check", "-", *place, "-o", "json", stdin=made).stdout)
     assert report["findings"] == []

@@ -36,7 +36,7 @@ def test_no_agent_has_run(limited):
     assert "GN1615" not in codes(limited(policy_engine=True))
 
 
-def test_what_the_agent_could_not_do(limited):
+def test_failures_of_the_agent(limited):
     policy_dir.write({})
     Path(policy_dir.DIRECTORY, "status.json").write_text(
         json.dumps({"problems": ["the program nft is not on this node"]})

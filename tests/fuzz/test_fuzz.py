@@ -164,7 +164,7 @@ def test_what_a_plugin_may_be_given():
     assert judge({"stdin": b"{}"}, answers, NothingHeld([("ADD", json.dumps(given).encode())])) == []
 
 
-def test_a_secret_that_a_change_has_moved_is_none():
+def test_a_text_that_a_change_has_moved_is_no_secret():
     parts = {"kubeconfig": b'{"token": "%s"}' % SECRET}
     shown = {"stderr": b'"%s"\n' % SECRET}
     assert problems(**shown, parts=parts) == ["a secret is shown"]

@@ -97,7 +97,7 @@ def test_a_network_with_disable_gc_is_collected_for_a_person(node):
     assert node.leases() == []
 
 
-def test_what_other_programs_left(node):
+def test_leftovers_of_other_programs(node):
     """Leases, cached results and NAT chains of containers that Genie never saw."""
     pod, cached = foreign_pod(node)
     living, _ = foreign_pod(node)
@@ -375,7 +375,7 @@ def test_both_looks_have_to_agree(node):
     assert node.leases() == ["/var/lib/cni/networks/net/10.5.0.5"]
 
 
-def test_what_cannot_be_removed_is_said(node):
+def test_a_failed_removal_is_reported(node):
     """A plugin whose binary is gone keeps its network in the state; everything else goes on."""
     gone = node.add("bridge")
     node.kill(gone)

@@ -158,7 +158,7 @@ def test_a_version_that_a_plugin_does_not_do_is_refused(make):
         ("bridge", {"changes": [("plugins[9].x.y", 1)]}, "no place"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_reason(make, type_, options, words):
+def test_an_impossible_configuration_is_refused_with_the_reason(make, type_, options, words):
     with pytest.raises(GenieError, match=words):
         make(type_, **options)
 
@@ -171,7 +171,7 @@ def test_all_reasons_at_once(make):
     assert len(caught.value.details.splitlines()) == 3
 
 
-def test_force_takes_it_as_it_is(make):
+def test_force_allows_a_missing_master(make):
     assert first(make("macvlan", wanted={"master": "eth9"}, force=True))["master"] == "eth9"
 
 
@@ -236,7 +236,7 @@ def test_everything_generated_is_healthy_to_the_checks(make):
 
 
 @pytest.mark.parametrize("path", ["", "a[x]", "a..b", "[0]"])
-def test_paths_that_are_none(path):
+def test_invalid_paths(path):
     with pytest.raises(ValueError):
         set_path({"a": []}, path, 1)
 

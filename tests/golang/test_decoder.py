@@ -18,7 +18,7 @@ FOLDS_TO_ASCII = {"\u017f": "s", "\u212a": "k"}
 
 
 @pytest.mark.parametrize("case", RECORDED, ids=range(len(RECORDED)))
-def test_what_a_go_program_printed(case):
+def test_recorded_output_of_a_go_program(case):
     data = case["text"].encode("utf-8", "surrogateescape")
     if case["go"] is None:
         with pytest.raises(GoError):
@@ -65,7 +65,7 @@ def test_members_are_edited_in_every_spelling():
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "5", '{"a": 1} x'])
-def test_what_is_no_object_is_refused(text):
+def test_an_invalid_object_is_refused(text):
     with pytest.raises(JSONError):
         Members(text)
 

@@ -159,7 +159,7 @@ def events_of(ward):
     return sorted(events(ward), key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 
-def test_what_comes_back_a_third_time_is_left(ward):
+def test_a_fault_that_recurs_a_third_time_is_not_repaired(ward):
     for result in ("mended", "mended", "left", "left"):
         before = events_of(ward)
         ward.host.run("ip", "link", "set", ward.end("eth0"), "nomaster")
@@ -171,7 +171,7 @@ def test_what_comes_back_a_third_time_is_left(ward):
     assert kinds(ward.repair("fix")) == ["eth0 bridge-port mended"]
 
 
-def test_what_others_added_stays(ward):
+def test_links_and_addresses_of_others_stay(ward):
     pod = ward.node.pod
     for words in (
         "link add tun9 type veth peer name tun8",

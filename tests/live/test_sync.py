@@ -61,7 +61,7 @@ def test_another_network_on_the_same_interface(live):
     assert [name for name in live.node.held() if name.startswith("10.2.")] == []
 
 
-def test_what_stays_is_not_touched(live):
+def test_unchanged_networks_are_not_touched(live):
     live.start(cni="blue,red@net1")
     before = live.node.pod.run("ip", "-json", "link").stdout
     live.annotate(cni="blue,red@net1,green@net2")

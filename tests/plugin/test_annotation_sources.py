@@ -78,7 +78,7 @@ def test_d32_an_equals_sign_in_it_is_part_of_it(abc):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"b"', '{"cni":7}', '{"cni":"b"'])
-def test_d32_what_cannot_be_read_is_an_error(abc, text):
+def test_d32_an_unreadable_k8s_annot_is_an_error(abc, text):
     abc.config["kubernetes"] = {}
     document = abc.add(annotations=None, env={"CNI_ARGS": ARGS + f";K8S_ANNOT={text}"}).error(7)
     assert "K8S_ANNOT" in document["msg"]

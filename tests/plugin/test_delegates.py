@@ -274,7 +274,7 @@ def test_b31_a_busy_binary_is_tried_again(node):
         ("", 0o755, "it is neither a program"),
     ],
 )
-def test_b32_what_cannot_be_executed(node, content, mode, why):
+def test_b32_files_that_cannot_be_executed(node, content, mode, why):
     node.networks("a", "b")
     binary = node.bin / "b"
     binary.unlink()
@@ -354,7 +354,7 @@ def test_b76_b77_delegates_are_not_asked_for_their_version(node):
 
 
 @pytest.mark.parametrize("printed", ["[" * 200_000, '{"ips":' * 200_000, '{"dns": ' + "9" * 5000 + "}"])
-def test_b29_what_breaks_a_parser_is_a_failure_of_that_delegate(node, printed):
+def test_b29_output_that_breaks_a_parser_is_a_failure_of_that_delegate(node, printed):
     node.networks("a")
     (node.root / "printed").write_text(printed)
     node.answer("ADD", "a", shell='cat "$home/printed"')

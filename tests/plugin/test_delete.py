@@ -35,7 +35,7 @@ def test_a61_del_is_idempotent(attached):
     assert attached.leftovers() == []
 
 
-def test_a61_del_of_what_was_never_added(node):
+def test_a61_del_without_an_add(node):
     assert node.delete().is_silent_success
     node.networks("a")
     assert node.delete(env={"CNI_CONTAINERID": "never"}).is_silent_success
@@ -52,7 +52,7 @@ def test_a62_a_namespace_that_is_gone(attached, netns):
 @pytest.mark.parametrize(
     "prev_result", [{"nonsense": 1}, [7], "x", None, {"cniVersion": "9.9.9"}, {"ips": 7}]
 )
-def test_a63_whatever_prev_result_is(attached, prev_result):
+def test_a63_any_prev_result(attached, prev_result):
     assert attached.delete(prevResult=prev_result).is_silent_success
     assert attached.said() == THREE_DELS
 
@@ -140,7 +140,7 @@ def test_a66_x32_all_are_tried_and_all_failures_named(attached):
     assert attached.said() == THREE_DELS
 
 
-def test_a66_the_next_del_tries_what_is_left(attached):
+def test_a66_the_next_del_tries_the_rest(attached):
     attached.fail("DEL", "b")
     attached.delete().error(7)
     attached.forget_calls()

@@ -114,7 +114,7 @@ def test_a09_characters(node, bad):
     assert document["msg"] == "interface name contains / or : or whitespace characters"
 
 
-def test_a10_what_is_malformed_comes_before_what_is_missing_later(node):
+def test_a10_a_malformed_variable_is_named_before_a_missing_one(node):
     reply = node.add(env={"CNI_CONTAINERID": "%%", "CNI_IFNAME": None})
     assert reply.error(4)["msg"] == "invalid characters in containerID"
 
@@ -185,7 +185,7 @@ def test_a16_the_override(node, override):
 
 
 @pytest.mark.parametrize("override", ["0", "yes", ""])
-def test_a16_what_is_no_override(node, override):
+def test_a16_other_values_do_not_override(node, override):
     env = {"CNI_NETNS": "/proc/self/ns/net", "CNI_NETNS_OVERRIDE": override}
     node.add(env=env).error(8)
 

@@ -50,7 +50,7 @@ def test_a79_a_list_that_cannot_be_read_collects_nothing(pods, bad):
     assert pods.said() == []
 
 
-def test_a80_what_is_not_listed_goes_and_the_rest_is_untouched(pods):
+def test_a80_unlisted_containers_are_released_and_the_rest_is_untouched(pods):
     before = {path.name: path.read_bytes() for path in pods.states()}
     assert pods.gc(("one", "eth0"), ("three", "eth0"), ("two", "net1")).is_silent_success
     assert containers(pods.calls("DEL")) == [("b", "two", "net1"), ("a", "two", "eth0")]

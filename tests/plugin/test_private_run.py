@@ -86,7 +86,7 @@ def test_c54_what_the_device_plugin_has_written_of_the_device(private, cluster):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
-def test_c54_a_description_that_cannot_be_read_is_none(private, cluster, device, content):
+def test_c54_an_unreadable_description_counts_as_absent(private, cluster, device, content):
     private.answer(
         "ADD", "x", shell=f"mkdir -p /{DEVICES}; printf '{content}' >/{DEVICES}/{device.name}; echo '{{}}'"
     )

@@ -46,7 +46,7 @@ def test_every_pod_is_expected():
 
 
 @pytest.mark.parametrize("name", [name for name in PODS if name not in ("standard-json", REFUSED)])
-def test_what_each_pod_gets(node, cluster, name):
+def test_the_networks_of_each_pod(node, cluster, name):
     reply = add(node, name)
     assert reply.result
     assert [said.removeprefix("ADD ") for said in node.said()] == EXPECTED[name]

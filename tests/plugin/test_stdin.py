@@ -94,7 +94,7 @@ def test_a20_a_descriptor_that_cannot_be_read(node):
         b"\x1f\x8b\x08\x00",
     ],
 )
-def test_a21_what_is_not_a_json_object(node, verb, text):
+def test_a21_stdin_that_is_no_json_object(node, verb, text):
     document = node.call(verb, stdin=text).error(6)
     assert document["msg"].startswith("error unmarshall network config")
 
@@ -102,7 +102,7 @@ def test_a21_what_is_not_a_json_object(node, verb, text):
 @pytest.mark.parametrize(
     "text", [b"[" * 200_000, b'{"a":' * 200_000, b'{"name":"a","x":' + b"1" * 5000 + b"}"]
 )
-def test_a21_what_breaks_a_parser(node, text):
+def test_a21_json_that_breaks_a_parser(node, text):
     node.add(stdin=text).error(6)
 
 

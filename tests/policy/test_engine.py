@@ -105,7 +105,7 @@ def test_killed_the_rules_stay_and_its_successor_goes_on(node):
     until(lambda: node.ping("web", "db") and node.ping("late", "db"))
 
 
-def test_a_pod_that_goes_takes_its_rules_along(node):
+def test_the_rules_of_a_pod_end_with_it(node):
     gone = node.pod("web", app="web")
     node.pod("db", app="db")
     node.policy(podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
@@ -220,7 +220,7 @@ def test_pods_elsewhere_that_ask_for_nothing_are_peers_on_the_default_network(no
     until(lambda: ping(far, address))
 
 
-def test_what_it_says_of_itself_is_json(node):
+def test_its_log_is_json(node):
     node.policy(networks="sky")
     until(lambda: node.status().get("findings"))
     lines = node.kill().splitlines()

@@ -114,7 +114,7 @@ def test_any_bytes_end_in_an_answer_or_in_one_of_two_errors(data):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}unasked", True),
     ],
 )
-def test_whether_the_connection_goes_on(head, last):
+def test_whether_the_connection_stays_open(head, last):
     response = by_us(head)
     assert (response.body, response.last) == (b"{}", last)
 
@@ -137,7 +137,7 @@ def test_whether_the_connection_goes_on(head, last):
         b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
     ],
 )
-def test_what_is_ambiguous_is_refused(data):
+def test_an_ambiguous_answer_is_refused(data):
     """Where readers disagree, requests get smuggled (RFC 9112, section 11)."""
     with pytest.raises(BadAnswer):
         by_us(data)

@@ -66,7 +66,7 @@ JSONISH = st.text('{}[]",:0123456789.eE+-truefalsn \n\\u/', max_size=40)
 
 
 @given(JSONISH | st.text(string.printable, max_size=40))
-def test_what_json_refuses_is_refused_with_a_place(text):
+def test_invalid_json_is_refused_with_a_place(text):
     try:
         value = json.loads(text, parse_constant=refuse)
     except ValueError:

@@ -238,7 +238,7 @@ class TestMerging:
         assert merge_previous(Result(), merged) == merged
 
     @given(parts, versions)
-    def test_what_was_merged_can_be_printed(self, several, version):
+    def test_a_merged_result_can_be_printed(self, several, version):
         merged = merge(several, "/netns")
         if merged.ips:
             assert parse(encode_text(merged, version))[0] == version

@@ -227,7 +227,7 @@ def test_what_is_in_the_place_of_the_old_log_is_not_followed(node, victim, how):
 
 
 @pytest.mark.parametrize("how", ["pipe", "device", "directory"])
-def test_what_is_no_file_is_not_read(node, victim, serve, how):
+def test_pipes_and_devices_are_not_read(node, victim, serve, how):
     """Configuration, kubeconfig, token and authority: each would keep the ADD waiting, or fill its memory."""
     node.networks("a")
     place = node.root / "prepared.conf"

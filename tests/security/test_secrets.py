@@ -107,7 +107,7 @@ def assert_private(node):
     assert found_in((node.root / "genie.log").read_text()) == set()
 
 
-def test_what_processes_show(planted):
+def test_command_lines_and_environments(planted):
     """Command lines and environments of all that an ADD starts, as /proc shows them to every user, or to root."""
     planted.answer("ADD", sleep=0.3, stdout={"ips": [{"address": "10.1.0.2/24"}]})
     running = planted.start("ADD", annotations=None, env={}).feed()

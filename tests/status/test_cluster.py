@@ -232,7 +232,7 @@ def test_the_agents_report_of_a_node():
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"findings": 3, "tokenExpires": "x"}'])
-def test_a_report_that_is_none_is_passed_over(text):
+def test_an_invalid_report_is_skipped(text):
     report = status_of(node("n1", metadata={"annotations": {"genie.cni.dev/node": text}}), daemon_set())
     assert report.nodes[0].findings == {}
 

@@ -189,7 +189,7 @@ def test_killed_at_any_time_it_leaves_nothing(host, seconds):
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_when_the_terminal_goes_it_leaves_nothing(host, number):
+def test_the_end_of_the_terminal_leaves_nothing(host, number):
     pid = host.begin(stop_at="ADD")
     host.kill(number, pid)
     host.wait_until_nothing_is_left()

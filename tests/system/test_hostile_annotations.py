@@ -128,7 +128,7 @@ def test_a_pod_cannot_take_the_gateways_address_of_a_network_that_nothing_uses_y
     assert [line for line in found if "state objects" not in line] == []
 
 
-def test_what_is_not_hostile_works(cluster):
+def test_ordinary_values_work(cluster):
     """The same definition and the same places, with values as people use them."""
     entry = {
         "name": "net",

@@ -219,7 +219,7 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("what", SABOTAGE)
-def test_a74_b72_check_fails_for_what_is_gone(cluster, what):
+def test_a74_b72_check_fails_for_missing_parts(cluster, what):
     node = cluster.node
     # with a gateway: the reference plugins' CHECK does not find again what they added without
     routes = {"routes": [{"dst": "10.96.0.0/12", "gw": "10.4.0.1"}]}

@@ -84,7 +84,7 @@ def test_its_binary_is_replaced_and_kept(places):
     assert kept.read_bytes() == Path("/bin/true").read_bytes()
 
 
-def test_what_is_asked_for_wins(places):
+def test_settings_of_the_command_win_over_the_predecessors(places):
     plugin = json.loads(put(places, extra={"log_level": "debug"}).conflist.read_text())["plugins"][0]
     assert plugin["log_level"] == "debug"
 

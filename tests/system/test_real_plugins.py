@@ -501,7 +501,7 @@ def test_a64_add_and_del_with_annotations_from_the_runtime_ask_no_api_server(nod
     node.delete()
 
 
-def test_a67_a_failed_del_is_said_so_and_what_is_left_is_tried_again(node, settled):
+def test_a67_a_failed_del_is_an_error_and_the_rest_is_tried_again(node, settled):
     reply = json.dumps({"cniVersion": "1.0.0", "code": 100, "msg": "lease not found"})
     fails = f"[ ! -e {node.root}/fail ] || {{ echo '{reply}'; exit 1; }}"
     node.wrap("ptp", f'[ "$CNI_COMMAND" != DEL ] || {fails}\nexec "$REAL"')

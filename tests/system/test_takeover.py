@@ -110,7 +110,7 @@ def test_another_pod_keeps_what_it_has(node, settled):
 
 
 @pytest.mark.parametrize("cni", ["blue,red,green", "red,blue"])
-def test_what_libcni_remembers_is_enough(node, settled, cni):
+def test_libcnis_cache_is_enough(node, settled, cni):
     """Neither annotations nor interfaces have the networks."""
     cni_genie.add(node, FILES, cni)
     path = node.pod.path

@@ -154,7 +154,7 @@ def test_an_unknown_type_is_no_problem():
         ),
     ],
 )
-def test_what_a_plugin_would_refuse(type_, members, path):
+def test_values_that_a_plugin_would_refuse(type_, members, path):
     assert path in errors(type_, **members)
 
 
@@ -177,7 +177,7 @@ def test_what_a_plugin_would_refuse(type_, members, path):
         ),
     ],
 )
-def test_what_a_plugin_takes(type_, members):
+def test_keys_that_a_plugin_takes(type_, members):
     assert errors(type_, **members) == []
 
 

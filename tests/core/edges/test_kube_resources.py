@@ -48,7 +48,7 @@ def test_urls_C32_D19_D21(resource, expected):
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_what_is_no_name_is_never_asked_for_X22(name):
+def test_an_invalid_name_is_never_requested_X22(name):
     api = API()
     kube = memory_api(api)
     for call in (

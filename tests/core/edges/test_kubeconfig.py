@@ -272,7 +272,7 @@ def test_servers_D15(text, secured, expected):
         "https://[fe80::1%25eth0]:1",
     ],
 )
-def test_what_is_no_server(text):
+def test_an_invalid_server(text):
     if text.endswith("\n"):
         assert parse_server(text, secured=True)[1] == "h"  # a trailing newline is always a mistake
         return

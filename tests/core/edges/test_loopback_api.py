@@ -50,7 +50,7 @@ def test_who_does_not_know_its_url_gets_and_writes_nothing(url, tmp_path):
     assert list((tmp_path / "records").iterdir()) == []
 
 
-def test_it_goes_with_the_records(url, tmp_path):
+def test_it_is_removed_with_the_records(url, tmp_path):
     address = urlsplit(url)
     (tmp_path / "records").rmdir()
     deadline = time.monotonic() + 100

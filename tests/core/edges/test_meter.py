@@ -116,7 +116,7 @@ def test_the_ranges_of_one_set_stand_in_for_each_other(store, lease):
     assert not meter(store).is_full(network("blue", ipam=ipam))
 
 
-def test_what_keeps_its_books_elsewhere_is_never_full(store):
+def test_an_ipam_with_leases_elsewhere_is_never_full(store):
     assert not meter(store).is_full(network("blue", ipam={"type": "whereabouts", "range": "10.0.0.0/30"}))
 
 

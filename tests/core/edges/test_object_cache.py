@@ -74,7 +74,7 @@ def test_an_unchanged_object_is_not_written_again(cache, tmp_path):
     assert file.stat().st_ino != before
 
 
-def test_what_is_too_large_is_not_kept(cache, tmp_path):
+def test_an_object_that_is_too_large_is_not_kept(cache, tmp_path):
     cache.keep(*KEY, {"spec": {"config": "x" * MAX_OBJECT_BYTES}})
     assert files(tmp_path) == []
 
@@ -119,19 +119,19 @@ def test_names_longer_than_a_file_name(cache, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "{}", '{"read": "x", "object": {}}', '{"read": 1, "object": 5}']
 )
-def test_a_damaged_copy_is_none(cache, tmp_path, text):
+def test_a_damaged_copy_counts_as_absent(cache, tmp_path, text):
     cache.keep(*KEY, SPEC)
     files(tmp_path)[0].write_text(text)
     assert cache.find(*KEY) is None
 
 
-def test_a_file_that_others_may_write_is_none(cache, tmp_path):
+def test_a_file_that_others_may_write_counts_as_absent(cache, tmp_path):
     cache.keep(*KEY, SPEC)
     files(tmp_path)[0].chmod(0o666)
     assert cache.find(*KEY) is None
 
 
-def test_a_link_is_none(cache, tmp_path):
+def test_a_link_counts_as_absent(cache, tmp_path):
     cache.keep(*KEY, SPEC)
     (file,) = files(tmp_path)
     target = file.rename(tmp_path / "elsewhere")
@@ -139,7 +139,7 @@ def test_a_link_is_none(cache, tmp_path):
     assert cache.find(*KEY) is None
 
 
-def test_forgetting_what_is_not_there(cache, tmp_path):
+def test_forgetting_an_absent_copy(cache, tmp_path):
     cache.forget(*KEY)
     cache.keep(*KEY, SPEC)
     cache.forget(*KEY)

@@ -84,7 +84,7 @@ def test_a_change():
     ]  # fmt: skip
 
 
-def test_what_stays_is_not_called():
+def test_plugins_of_unchanged_networks_are_not_called():
     pod = started()
     pod.drive(change(pod.plan))
     assert not any("a1" in line for line in pod.log[5:])

@@ -151,7 +151,7 @@ def test_a_default_route_in_the_place_of_ours():
     ]
 
 
-def test_what_was_never_made_is_no_fault():
+def test_an_interface_that_was_never_made_is_no_fault():
     absent = ["eth0 address 10.1.0.5/24", "eth0 default IPv4"]
     assert found(attachment(BRIDGE), pod(address=False, default=False), absent=absent) == []
 

@@ -32,7 +32,7 @@ def test_both_forms_of_a_definition_are_one():
     assert attachment("blue@net5") == attachment('[{"name": "blue", "interface": "net5"}]')
 
 
-def test_what_is_asked_besides():
+def test_requests_beside_the_network():
     keys = '"ips": ["10.1.0.5/24"], "default-route": [], "cni-args": {"x": 1}, "mac": "c2:b0:57:49:47:f1"'
     assert attachment(f'[{{"name": "blue", {keys}}}]') == {
         "network": "shop/blue",

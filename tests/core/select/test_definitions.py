@@ -122,7 +122,7 @@ def test_c34_a_single_plugin_and_a_list(node):
         '{"type": "a", "capabilities": {"ips": "yes"}}',
     ],
 )
-def test_c34_b14_what_is_no_configuration(node, config):
+def test_c34_b14_an_invalid_configuration(node, config):
     assert "NetworkAttachmentDefinition ns/net" in refusal(node, config)
 
 
@@ -213,7 +213,7 @@ def test_c22_arguments_that_are_no_object(node, args):
 
 
 @pytest.mark.parametrize("args", [None, {"cni": None}])
-def test_c22_null_arguments_are_none(node, args):
+def test_c22_null_arguments_count_as_absent(node, args):
     (found,) = bodies(network(node, {"type": "x", "args": args}, cni_args={"a": 1}))
     assert found["args"]["cni"] == {"a": 1}
 

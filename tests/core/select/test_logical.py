@@ -185,7 +185,7 @@ def test_d22_d24_host_bits(node, part, better):
         ("10.0.0.0/24 ", "'24 ' is not a valid netmask"),
     ],
 )
-def test_d24_what_is_no_subnet(node, part, problem):
+def test_d24_an_invalid_subnet(node, part, problem):
     """The message says which part of it is wrong, not how another subnet is written."""
     node.logical("net", plugin="weave", sub_subnet=part)
     text = refusal(node, "net")
@@ -277,7 +277,7 @@ def test_a_dedicated_networks_whole_subnet_counts(node):
         ({"plugin": "weave"}, {"plugin": 5}, "10.1.0.0/24"),
     ],
 )
-def test_d24_what_is_no_overlap(underlays, mine, theirs, subnet):
+def test_d24_subnets_that_do_not_overlap(underlays, mine, theirs, subnet):
     node = underlays
     node.physical("on-eth9", "other", nic="eth9", **SHARED)
     rivals(node, mine, theirs, subnet=subnet)
@@ -621,7 +621,7 @@ def test_d22_x28_an_ipam_that_is_no_object(ipam):
         ipam_with("10.1.0.0/24", ipam)
 
 
-def test_d22_a_null_ipam_is_none():
+def test_d22_a_null_ipam_counts_as_absent():
     assert ipam_with("10.1.0.0/24", None) == {"subnet": "10.1.0.0/24"}
 
 

@@ -37,7 +37,7 @@ def test_d17_the_choice_is_written_to_the_pod_with_its_reason(node):
     assert ("info", "chosen by load") in [(level, event) for level, event, _ in node.log.lines]
 
 
-def test_x29_what_is_not_installed_is_no_candidate(node):
+def test_x29_a_network_that_is_not_installed_is_no_candidate(node):
     (node.bin / "flannel").unlink()
     assert chosen(node).network.name == "calico"
 

@@ -39,7 +39,7 @@ def test_a46_addresses_are_printed_in_one_form(text, printed):
         "::ffff:010.0.0.1",
     ],
 )
-def test_what_is_no_address(text):
+def test_an_invalid_address(text):
     with pytest.raises(ValueError):
         addresses.canonical_address(text)
 
@@ -82,7 +82,7 @@ def test_a44_a45_prefixes_keep_their_host_bits(text, printed):
         "1.2.3.4/" + "9" * 5000,
     ],
 )
-def test_a44_what_is_no_prefix(text):
+def test_a44_an_invalid_prefix(text):
     with pytest.raises(ValueError):
         addresses.canonical_prefix(text)
 

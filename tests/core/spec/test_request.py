@@ -60,7 +60,7 @@ def test_a27_the_first_version_is_meant_where_there_is_none(value):
         (ENV, []),
     ],
 )
-def test_a02_a03_a05_what_is_missing(env, missing):
+def test_a02_a03_a05_missing_variables(env, missing):
     assert missing_variables(env) == missing
     assert missing_variables({**dict.fromkeys(ENV, ""), **env}) == missing
 
@@ -72,7 +72,7 @@ def test_a04_bin_dirs_stand_in_for_cni_path():
         parse_request(env, '{"name": "n", "bin_dirs": []}')
 
 
-def test_a07_what_a_verb_does_not_need_is_not_checked():
+def test_a07_variables_that_a_verb_does_not_need_are_not_checked():
     assert missing_variables({**ENV, "CNI_COMMAND": "GC", "CNI_IFNAME": "a/b", "CNI_CONTAINERID": "%"}) == []
 
 
@@ -97,7 +97,7 @@ def test_a06_identifiers(text):
 
 
 @pytest.mark.parametrize("text", ["", "-a", ".a", "_a", "a\n", "a b", "ä", "aä", "a/b", "a\0", "١"])
-def test_a06_what_is_no_identifier(text):
+def test_a06_an_invalid_identifier(text):
     assert not is_identifier(text)
 
 
@@ -124,7 +124,7 @@ def test_a08_a09_names_of_interfaces(name):
         "\ud800",
     ],
 )
-def test_a08_a09_what_is_no_name_of_an_interface(name):
+def test_a08_a09_an_invalid_interface_name(name):
     assert ifname_problem(name)
 
 
@@ -144,7 +144,7 @@ def test_a08_a09_what_is_no_name_of_an_interface(name):
         ('{"name": "a\\n"}', 7),
     ],
 )
-def test_a21_a22_what_is_no_configuration(text, code):
+def test_a21_a22_an_invalid_configuration(text, code):
     with pytest.raises(GenieError) as caught:
         parse_config(text)
     assert caught.value.code == code
@@ -170,7 +170,7 @@ def test_a11_a12_a13_cni_args(args, pairs):
 
 
 @pytest.mark.parametrize("args", ["A", "=1", "A=1;B", "IgnoreUnknown=2", "IgnoreUnknown="])
-def test_a11_a12_what_is_no_cni_args(args):
+def test_a11_a12_invalid_cni_args(args):
     with pytest.raises(InvalidEnvironment, match="CNI_ARGS"):
         parse_args(args)
 

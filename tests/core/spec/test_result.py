@@ -245,7 +245,7 @@ def test_unknown_fields_are_ignored():
 
 
 @pytest.mark.parametrize("text", ["", " ", "hello", "{", "{} x", '{"ips":[}', "\udc80", '{"ips":[],}'])
-def test_b29_what_is_not_json_is_refused(text):
+def test_b29_output_that_is_no_json_is_refused(text):
     message = refusal(text)
     assert message.startswith(f"{WHERE}: the result is not JSON: ")
     assert "line 1 column" in message

@@ -32,7 +32,7 @@ def test_parse(text, parsed):
 @pytest.mark.parametrize(
     "text", ["foo", "v1.0.0", "1.0.f", "1.0.0.0", "1..0", "-1.0.0", "1.0.0\n", "١.0.0", "²", "9" * 5000]
 )
-def test_what_is_no_version_cannot_be_parsed(text):
+def test_an_invalid_version_cannot_be_parsed(text):
     with pytest.raises(DecodingFailure) as caught:
         versions.parse(text)
     assert len(str(caught.value)) < 200

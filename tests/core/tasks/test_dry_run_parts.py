@@ -56,7 +56,7 @@ def interface(name, *addresses, kind="veth"):
     return Interface(name=name, kind=kind, mac="m", mtu=1500, up=True, parent="", addresses=addresses)
 
 
-def test_what_appeared():
+def test_additions_between_two_views():
     route = Route(to="10.0.0.0/24", via="", interface="cni0", family=4)
     default = Route(to="default", via="10.0.0.1", interface="cni0", family=4)
     before = View(interfaces=(interface("eth0", "192.0.2.2/24"),), routes=(default,), files=("/a",))

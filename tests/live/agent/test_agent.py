@@ -139,7 +139,7 @@ def test_a_plugin_that_fails_is_tried_again(node):
 
 
 @pytest.mark.parametrize("where", ["pod", "namespace"])
-def test_an_opt_out_binds_until_it_goes(node, where):
+def test_an_opt_out_holds_until_it_is_removed(node, where):
     def opt_out(value):
         text = {"genie.cni.dev/live": value}
         if where == "namespace":

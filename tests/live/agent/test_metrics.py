@@ -31,7 +31,7 @@ def test_counters_begin_with_zero():
     assert {sample.value for sample in sync.samples} == {0}
 
 
-def test_a_network_that_no_pod_has_any_more_goes():
+def test_the_metric_of_a_network_without_pods_is_removed():
     metrics = Metrics()
     metrics.set_attachments({"blue": 2, "red": 1}, {"blue": (2, 254)})
     metrics.set_attachments({"blue": 1}, {})

@@ -15,7 +15,7 @@ def make():
     return Queue(lambda low, high: (low + high) / 2)
 
 
-def test_a_key_is_there_once_and_goes_when_done():
+def test_a_key_is_queued_once_and_leaves_when_done():
     queue = make()
     queue.add("a", 0)
     queue.add("a", 1)
@@ -68,7 +68,7 @@ def test_a_change_ends_the_back_off():
     assert queue.finish("a", Outcome.RETRY, 5) == 1
 
 
-def test_what_is_parked_waits_for_a_change():
+def test_a_parked_pod_waits_for_a_change():
     queue = make()
     queue.add("a", 0)
     queue.take(0)
