@@ -100,6 +100,8 @@ class Watch(Generic[View]):
             self._sink.contact("")
         except GenieError as error:
             return error.msg
+        except OSError as error:  # a file of the credentials: no descriptor is free, for one
+            return f"the credentials cannot be read: {error.strerror or error}"
         return ""
 
     def _list(self, api: WatchingAPI) -> None:

@@ -48,9 +48,13 @@ def test_without_descriptors_for_a_while(node):
     wait_until(lambda: node.events("faults are found by the timer only"))
     node.annotate(cni="blue,red@net1,green@net2")
     wait_until(lambda: node.events("not started"))
+    node.cluster.server.hang_up()
+    wait_until(lambda: node.events("the API server cannot be followed"))
     assert agent.poll() is None
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (few, most))
     is_applied(node, "net1", "net2")
+    node.annotate(cni="blue,red@net1")
+    is_applied(node, "net1")
     wait_until(lambda: "link" in mended(node))
     wait_until(lambda: node.condition("c2") == ("True", "Applied"))
 
