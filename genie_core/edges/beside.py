@@ -53,14 +53,11 @@ def end_begun(delegates: "Delegates") -> None:
 
 
 def _begin(delegates: "Delegates", call: "Invoke") -> "Run | GenieError":
+    """Start it; an error is its own outcome where it is about this plugin, and the whole call's otherwise."""
     delegates.log.debug("side by side", plugin=call.type, network=call.network, interface=call.ifname)
     try:
         return delegates.begin(call)
-    except (
-        DelegateFailed,
-        InvalidConfig,
-        PluginMissing,
-    ) as error:  # this plugin's; any other concerns the call
+    except (DelegateFailed, InvalidConfig, PluginMissing) as error:
         return error
 
 
