@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import status
+from . import protobuf, status
 from .execs import Exec
 from .objects import Kind, Objects
 
@@ -17,7 +18,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _ACCOUNT_TOKEN = re.compile(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token")
 _SUBRESOURCES = (("Pod", "status"), ("Pod", "exec"), ("Node", "status"))
-_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
+_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "PUT": "update", "DELETE": "delete"}
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ class API:
             self.objects.remove(kind, namespace, name)
             return _json(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
         media_type = request.headers.get("content-type", "").partition(";")[0]
+        if verb == "update":
+            return self._update(route, media_type, request)
         strategic = media_type == _STRATEGIC and kind.group in (
             "",
             "apps",
@@ -174,6 +177,25 @@ class API:
         if strategic:
             patch = self.objects.with_merged_lists(kind, namespace, name, patch)
         return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
+
+    def _update(self, route: _Route, media_type: str, request: Request) -> Answer:
+        """A status with its object's labels and annotations replaced, as Multus does; of protobuf only the metadata."""
+        kind, namespace, name = route.kind, route.namespace, route.name
+        if route.subresource != "status":
+            raise status.of_code(HTTPStatus.METHOD_NOT_ALLOWED, None)
+        if media_type == protobuf.MEDIA_TYPE:
+            document = {"metadata": protobuf.metadata_of(request.body)}
+        else:
+            document = _document(request.body)
+        held = self.objects.get(kind, namespace, name)["metadata"]
+        metadata = {key: document["metadata"].get(key) for key in ("labels", "annotations")}
+        for key, new in metadata.items():
+            gone = dict.fromkeys(held.get(key) or {})
+            metadata[key] = {**gone, **(new or {})} or None
+        if version := document["metadata"].get("resourceVersion"):
+            metadata["resourceVersion"] = version
+        patch = {"metadata": metadata, **({"status": document["status"]} if "status" in document else {})}
+        return _json(200, self.objects.patch(kind, namespace, name, patch, "status"))
 
     def _exec(self, route: _Route, request: Request) -> Answer:
         """A process in a running container."""

@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
                 execs.serve(self.connection, self.rfile, answer.run, protocol)
         self.close_connection = True
 
-    do_GET = do_PATCH = do_POST = do_DELETE = _serve
+    do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = _serve
 
     def _client(self) -> str:
         certificate: Any = self.request.getpeercert() if isinstance(self.request, ssl.SSLSocket) else None

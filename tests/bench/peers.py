@@ -9,9 +9,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from .node import Case, Node
+from .node import CNI_BIN, Case, Node
 
-CONF_DIR = Path("/etc/cni/net.d")  # where CNI-Genie looks, whatever its configuration says
+# Where CNI-Genie looks, whatever its configuration and CNI_PATH say.
+CONF_DIR = Path("/etc/cni/net.d")
+BIN_DIR = Path("/opt/cni/bin")
 
 
 def cases(node: Node, kubeconfig: Path, beside: str) -> list[Case]:
@@ -51,8 +53,18 @@ def cases(node: Node, kubeconfig: Path, beside: str) -> list[Case]:
 
 
 def _put_networks(node: Node) -> None:
-    """The networks' files where CNI-Genie looks, in this mount namespace alone."""
-    CONF_DIR.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(CONF_DIR)], check=True)
+    """The networks' files and the plugins where CNI-Genie looks, in this mount namespace alone."""
+    for folder in (CONF_DIR, BIN_DIR):
+        _cover(folder.parents[-2], node.root / f"over{folder.parents[-2].name}")
+        folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--bind", str(CNI_BIN), str(BIN_DIR)], check=True)
     for name, network in node.networks.items():
         (CONF_DIR / f"10-{name}.conf").write_text(json.dumps({**network, "cniVersion": "0.3.0"}))
+
+
+def _cover(folder: Path, changes: Path) -> None:
+    """Let changes below the folder go elsewhere."""
+    for part in ("upper", "work"):
+        (changes / part).mkdir(parents=True)
+    options = f"lowerdir={folder},upperdir={changes}/upper,workdir={changes}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(folder)], check=True)

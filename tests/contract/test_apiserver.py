@@ -128,6 +128,27 @@ def test_a_patch_counts_the_version_up_only_if_it_changes_something(api):
     assert versions[0] == versions[1] != versions[2]
 
 
+def field(number, data):
+    """A field of protobuf that has bytes, shorter than 128."""
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def test_a_status_is_replaced_with_its_annotations(api):
+    """As Go clients do it, in JSON or in protobuf: a key that is not given any more is removed."""
+    _, before = ask(api, "GET", POD)
+    replaced = {"metadata": {"annotations": {"a": "json"}}, "status": {"message": "new"}, "spec": {}}
+    code, after = ask(api, "PUT", f"{POD}/status", replaced, media_type="application/json")
+    assert (code, after["metadata"]["annotations"], after["status"]["message"]) == (200, {"a": "json"}, "new")
+    assert after["spec"] == before["spec"]
+    metadata = field(1, b"web") + bytes([7 << 3, 1]) + field(12, field(1, b"b") + field(2, b"protobuf"))
+    body = b"k8s\0" + field(1, field(1, b"v1")) + field(2, field(1, metadata))
+    headers = {"authorization": "Bearer good-token", "content-type": "application/vnd.kubernetes.protobuf"}
+    answer = api.answer(Request("PUT", f"{POD}/status", headers, body))
+    after = json.loads(answer.body)
+    assert (answer.status, after["metadata"]["annotations"]) == (200, {"b": "protobuf"})
+    assert after["status"]["message"] == "new"
+
+
 def test_what_is_installed_can_be_discovered(api):
     _, listed = ask(api, "GET", "/apis/k8s.cni.cncf.io/v1")
     assert [resource["name"] for resource in listed["resources"]] == ["network-attachment-definitions"]
