@@ -45,7 +45,8 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
         text = rest
     space, separator, name = text.rpartition("/")
     if not name or "/" in space or (separator and namespace and namespace != space):
-        raise WrongUsage(f"{text!r} names no {object_kind}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
+        what = f"{text!r} names no {object_kind}" if text else f"no {object_kind} is named"
+        raise WrongUsage(f"{what}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
     return space or namespace, name
 
 

@@ -19,6 +19,7 @@ from genie_core.findings import Code, Command, Evidence, Finding, Remedy, Severi
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.report import DiagnosisReport
 from tests.drawn import assert_readable
+from tests.test_lint import ROOT
 
 assert registry.NETWORK  # it declares the codes
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'&"
@@ -89,6 +90,11 @@ def test_no_name_or_code_is_cut_off_or_lies_on_another(several):
     names = dict(re.findall(r'^  (n\d+)\["(.*)"\]$', flow, re.MULTILINE))
     drawn = {(names[a], names[b]) for a, b in re.findall(r"^  (n\d+) .*(n\d+)$", flow, re.MULTILINE)}
     assert {pair for track in several for pair in pairwise(track.hops)} == drawn
+
+
+def test_the_picture_of_the_documents():
+    """That of docs/debug-a-pod.md: the fault F40 of the bench, `genie debug pod -o svg`."""
+    assert_readable((ROOT / "docs" / "path.svg").read_text())
 
 
 def test_two_causes_of_one_edge_are_both_there():

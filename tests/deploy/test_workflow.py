@@ -1,6 +1,9 @@
 """The workflow runs what CI runs here, and the form for bugs names commands that exist."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import yaml
 
@@ -24,6 +27,16 @@ def test_the_workflow_runs_ci_and_builds_what_is_released():
     head = (ROOT / "deploy/Containerfile").read_text().replace("\\\n#", "")
     (said,) = re.findall(r"^# buildah build (.*)$", head, re.MULTILINE)
     assert set(said.split()) < set(words.split())
+
+
+def test_each_step_of_the_workflow_is_sound_shell():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+    steps = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert len(steps) > 8
+    program = [str(Path(sys.executable).with_name("shellcheck")), "--shell=sh", "-"]
+    for text in steps:
+        done = subprocess.run(program, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 def test_the_form_for_bugs_asks_for_a_bundle_by_commands_that_exist():

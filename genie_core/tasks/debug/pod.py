@@ -209,7 +209,8 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
     raise NotFound(
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
         details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
-        hint="run it on the pod's node, or name the namespace with --netns",
+        hint="run it on the pod's node, or name the namespace with --netns"
+        + ("; with --kubeconfig it finds the node and runs there" if "the API server" in unasked else ""),
     )
 
 
