@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import subprocess
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -36,6 +37,17 @@ def node(tmp_path, plugins):
         yield made
     finally:
         made.close()
+
+
+def test_an_engine_whose_agent_ended_before_it_began(node):
+    """A second engine would stay beside the next agent's, with the configuration of before."""
+    first = node.status()["pid"]
+    with subprocess.Popen(["true"]) as agent:
+        agent.wait()
+    words = ("--node", "n1", "--conf-dir", node.node.conf, "--parent", agent.pid)
+    late = warm.start("genie_core.tasks.policy", *words, netns=node.node.host.path, env=ENVIRONMENT)
+    assert late.wait(100) == 0
+    assert node.status()["pid"] == first
 
 
 def test_policies_labels_and_pods_are_followed(node):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -56,7 +57,7 @@ class PolicyEngine:
                 return
             more = ["--remove"]  # policies were switched off
         self._due = time.monotonic() + AGAIN_SECONDS
-        words = [*self._options.policy_words(), *more]
+        words = [*self._options.policy_words(), "--parent", str(os.getpid()), *more]
         try:
             self._children.start(MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME)
             self._is_running = True

@@ -1,7 +1,7 @@
 """`python -m genie_core.tasks.policy`: the policy engine, which `genie agent --policy` starts in the node's namespaces.
 
-It ends with the process that started it. With --once it makes one pass; the exit code is 1 if something could not be
-applied.
+It ends with the process that started it, also where that has ended before this one began. With --once it makes one
+pass; the exit code is 1 if something could not be applied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     engine = Engine(Enforcer(config, asked.node), options.connect, settings.state_dir, JSONLog("info"))
     if asked.once:
         return EXIT_FAILURE if engine.once().problems else 0
-    parent = os.getppid()
+    parent = asked.parent or os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop.set())
     engine.run(lambda: os.getppid() != parent)
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--node", required=True, help="this node's name")
     parser.add_argument("--once", action="store_true", help="one pass")
     parser.add_argument("--remove", action="store_true", help="remove all rules, and end")
+    parser.add_argument("--parent", type=int, default=0, help="the PID of the process that starts it")
     parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
     parser.add_argument("--state-dir", default="")
     parser.add_argument("--kubeconfig", default="")
