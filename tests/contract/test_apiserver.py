@@ -139,7 +139,7 @@ def test_a_status_is_replaced_with_its_annotations(api):
     replaced = {"metadata": {"annotations": {"a": "json"}}, "status": {"message": "new"}, "spec": {}}
     code, after = ask(api, "PUT", f"{POD}/status", replaced, media_type="application/json")
     assert (code, after["metadata"]["annotations"], after["status"]["message"]) == (200, {"a": "json"}, "new")
-    assert after["spec"] == before["spec"]
+    assert after.get("spec") == before.get("spec")
     metadata = field(1, b"web") + bytes([7 << 3, 1]) + field(12, field(1, b"b") + field(2, b"protobuf"))
     body = b"k8s\0" + field(1, field(1, b"v1")) + field(2, field(1, metadata))
     headers = {"authorization": "Bearer good-token", "content-type": "application/vnd.kubernetes.protobuf"}
