@@ -46,11 +46,10 @@ def in_code(text):
 
 
 def in_test(text):
-    """The same of a module of tests: comments, docstrings, functions' names. Its other texts are inputs."""
+    """The same of a module of tests: comments, docstrings, names. Its other texts are inputs."""
     lines = _comments(text)
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            lines += _given(node)
+        lines += _given(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
             said := ast.get_docstring(node)
         ):

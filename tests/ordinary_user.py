@@ -11,9 +11,9 @@ from pathlib import Path
 
 import typer
 
-NOBODY = 65534
+ORDINARY_UID = 65534
 ROOT = Path(__file__).parent.parent
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+AS_ORDINARY_USER = ["setpriv", f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}", "--clear-groups", "--"]
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def python():
         question = '"$0" -ISc "import sys; sys.exit(sys.version_info < (3, 11))"'
         if (
             subprocess.run(
-                [*AS_NOBODY, "sh", "-c", question, candidate], capture_output=True, check=False
+                [*AS_ORDINARY_USER, "sh", "-c", question, candidate], capture_output=True, check=False
             ).returncode
             == 0
         ):
@@ -47,7 +47,7 @@ def python():
 
 def run_python(code, folder, *words):
     """Run code with a copy of ours in `folder`, which is its first word; what it prints as JSON."""
-    command = [*AS_NOBODY, python(), "-I", "-c", code, str(folder), *words]
+    command = [*AS_ORDINARY_USER, python(), "-I", "-c", code, str(folder), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -77,7 +77,7 @@ def genie(folder, *argv, inside=()):
         installed,
         packages,
     ]
-    command = [*inside, *mount, *AS_NOBODY, python(), "-I", "-c", _GENIE, folder, packages, *argv]
+    command = [*inside, *mount, *AS_ORDINARY_USER, python(), "-I", "-c", _GENIE, folder, packages, *argv]
     return subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, cwd="/"
     )

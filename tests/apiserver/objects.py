@@ -200,7 +200,7 @@ class Objects:
         bookmark: float,
     ) -> Iterator[Object]:
         yield from ({"type": "ADDED", "object": held} for held in first)
-        told = time.monotonic()
+        reported = time.monotonic()
         while not ended():
             with self._lock:
                 if not self._after(seen):
@@ -212,10 +212,10 @@ class Objects:
             for change in changes:
                 seen = change.version
                 if event := self._event(change, kind, namespace, query):
-                    told = time.monotonic()
+                    reported = time.monotonic()
                     yield event
-            if time.monotonic() - told >= bookmark:
-                told = time.monotonic()
+            if time.monotonic() - reported >= bookmark:
+                reported = time.monotonic()
                 yield _bookmark(kind, seen)
 
     def _after(self, version: int) -> Sequence[Change]:

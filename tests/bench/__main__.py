@@ -155,9 +155,9 @@ def _print(report: list[dict], rounds: int, node: Node) -> None:
     for row in report:
         line = f"{row['name']:42}"
         for verb in ("ADD", "DEL"):
-            told = row[verb]
-            added, ratio = told.get("addedMs", ""), told.get("ratio", "")
-            line += f"{told['medianMs']:>7}{told['p90Ms']:>7}{added:>7}{ratio:>8}  "
+            figures = row[verb]
+            added, ratio = figures.get("addedMs", ""), figures.get("ratio", "")
+            line += f"{figures['medianMs']:>7}{figures['p90Ms']:>7}{added:>7}{ratio:>8}  "
         print(line.rstrip())
 
 

@@ -21,20 +21,20 @@ def a_second_passes():
 
 
 def test_a_quick_command_says_nothing(capsys):
-    with progress.Progress() as tell:
-        tell("one")
-        tell("two")
+    with progress.Progress() as announce:
+        announce("one")
+        announce("two")
     a_second_passes()
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_step_that_takes_long_is_said_while_it_does(capsys):
-    with progress.Progress() as tell:
-        tell("quick")
-        tell("slow")
+    with progress.Progress() as announce:
+        announce("quick")
+        announce("slow")
         a_second_passes()
         assert capsys.readouterr().err == "slow\n"
-        tell("next")
+        announce("next")
     assert capsys.readouterr() == ("", "next\n")
 
 
@@ -42,39 +42,39 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.Progress() as tell:
-        tell("reading pods: 500 of 2000", 0.25)
+    with progress.Progress() as announce:
+        announce("reading pods: 500 of 2000", 0.25)
         a_second_passes()
         assert capsys.readouterr().err == "\r\x1b[Kreading pods: 500 of 2000 [#####---------------] 25%"
-        tell("reading nodes: 3")
+        announce("reading nodes: 3")
         assert capsys.readouterr().err == "\r\x1b[Kreading nodes: 3 ..."
     assert capsys.readouterr().err == "\r\x1b[K"
 
 
 def test_elsewhere_each_tenth_is_a_line(capsys):
-    with progress.Progress() as tell:
+    with progress.Progress() as announce:
         a_second_passes()
         for done in range(1, 101):
-            tell(f"{done} of 100", done / 100)
+            announce(f"{done} of 100", done / 100)
     assert capsys.readouterr().err.splitlines() == [f"{ten}0 of 100" for ten in range(1, 11)]
 
 
 def test_while_it_rests_nothing_is_said(capsys):
     """The shell of --keep has the terminal then."""
-    with progress.Progress() as tell:
-        tell("before the shell")
-        tell.rest()
+    with progress.Progress() as announce:
+        announce("before the shell")
+        announce.rest()
         a_second_passes()
         assert capsys.readouterr().err == ""
-        tell("after it")
+        announce("after it")
         assert capsys.readouterr().err == "after it\n"
 
 
 def test_quiet(capsys):
     token = terminal.current.set(terminal.Terminal(quiet=True))
     try:
-        with progress.Progress() as tell:
-            tell("slow")
+        with progress.Progress() as announce:
+            announce("slow")
             a_second_passes()
     finally:
         terminal.current.reset(token)

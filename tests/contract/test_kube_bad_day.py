@@ -599,5 +599,5 @@ def test_no_token_in_any_error_or_log_X14(https, connect, tmp_path):
             https.faults = [fault] * 5
             with pytest.raises(Exception) as caught:
                 api.get_pod("demo", "web")
-            told = f"{caught.value!r} {caught.value} {api._log.lines!r} {api.cluster!r} {api.cluster.credentials!r}"
-            assert "good-token" not in told
+            printed = f"{caught.value!r} {caught.value} {api._log.lines!r} {api.cluster!r} {api.cluster.credentials!r}"
+            assert "good-token" not in printed

@@ -193,14 +193,14 @@ def test_a_directory_that_is_a_link_is_refused(tmp_path, place):
 
 def test_a_later_process_with_the_same_pid_has_another_namespace_id(tmp_path):
     """Both processes are in one namespace, so only the start of the process differs, as where a PID is used again."""
-    told = []
+    ids = []
     for _ in range(2):
         time.sleep(0.05)  # processes' starts are counted in hundredths
         process = subprocess.Popen(["sleep", "60"])
         try:
             path = f"/proc/{process.pid}/ns/net"
-            told.append(namespace_id(path))
-            assert namespace_id(path) == told[-1] != ""
+            ids.append(namespace_id(path))
+            assert namespace_id(path) == ids[-1] != ""
             (tmp_path / "link").unlink(missing_ok=True)
             (tmp_path / "link").symlink_to(path)
             assert namespace_id(str(tmp_path / "link")) == ""  # it may lead elsewhere tomorrow
@@ -208,7 +208,7 @@ def test_a_later_process_with_the_same_pid_has_another_namespace_id(tmp_path):
             process.kill()
             process.wait()
         assert namespace_id(path) == ""
-    assert told[0] != told[1]
+    assert ids[0] != ids[1]
 
 
 @pytest.mark.parametrize("path", ["", "/no/such/file", "/proc/self/ns/net", "/proc/x/ns/net", "a\0b"])

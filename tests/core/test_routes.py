@@ -190,18 +190,18 @@ def test_one_family_through_each_of_two_attachments():
 
 def test_c30_the_text_keeps_what_genie_does_not_know():
     text = '{"cniVersion":"1.0.0","vendor":{"a":1.50},"Routes":[{"dst":"0.0.0.0/0"}],"ips":[{"address":"10.1.0.5/24"}]}'
-    told = with_routes(text, "1.0.0", routed(OTHER4))
-    assert '"vendor":{"a":1.50}' in told.replace(": ", ":")
-    assert results.parse(told, "1.0.0", "")[1].routes == [OTHER4]
-    assert results.parse(told, "1.0.0", "")[1].ips == [{"address": "10.1.0.5/24"}]
+    rewritten = with_routes(text, "1.0.0", routed(OTHER4))
+    assert '"vendor":{"a":1.50}' in rewritten.replace(": ", ":")
+    assert results.parse(rewritten, "1.0.0", "")[1].routes == [OTHER4]
+    assert results.parse(rewritten, "1.0.0", "")[1].ips == [{"address": "10.1.0.5/24"}]
     assert "outes" not in with_routes(text, "1.0.0", routed())
 
 
 def test_c30_results_of_the_first_versions_hold_routes_beside_their_address():
     text = '{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/24","routes":[{"dst":"0.0.0.0/0"}]}}'
     before = results.parse(text, "0.2.0", "")[1]
-    told = json.loads(with_routes(text, "0.2.0", before.replace(routes=[OTHER4])))
-    assert told["ip4"] == {"ip": "10.1.0.5/24", "routes": [OTHER4]}
+    rewritten = json.loads(with_routes(text, "0.2.0", before.replace(routes=[OTHER4])))
+    assert rewritten["ip4"] == {"ip": "10.1.0.5/24", "routes": [OTHER4]}
     assert with_routes('{"cniVersion":"0.2.0"}', "0.2.0", Result()) == '{"cniVersion":"0.2.0"}'
 
 

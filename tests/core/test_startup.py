@@ -83,7 +83,7 @@ ADDING = CHOOSING | {
     "genie_core.verbs.add",
 }
 
-TELL = """\
+PRINT_MODULES = """\
 def _tell(status, leave=sys.modules["posix"]._exit):
     posix = sys.modules["posix"]
     out = posix.open({file!r}, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
@@ -109,7 +109,9 @@ def node(plugin, tmp_path):
     launcher = plugin.launcher.with_name("telling")
     text = plugin.launcher.read_text()
     assert text.count("\nmain(") == 1
-    launcher.write_text(text.replace("\nmain(", "\n" + TELL.format(file=str(tmp_path / "modules")) + "main("))
+    launcher.write_text(
+        text.replace("\nmain(", "\n" + PRINT_MODULES.format(file=str(tmp_path / "modules")) + "main(")
+    )
     launcher.chmod(0o755)
     made = Node(launcher, tmp_path)
     for name in ("a", "b"):

@@ -240,9 +240,9 @@ def test_the_samples_are_accepted(world, manifest):
     ],
 )  # fmt: skip
 def test_logical_networks(world, spec, problem):
-    told = world.write(manifests.logical("x", **spec))
-    assert problem in told if problem else told == ""
-    assert "<nil>" not in told
+    answer = world.write(manifests.logical("x", **spec))
+    assert problem in answer if problem else answer == ""
+    assert "<nil>" not in answer
 
 
 @pytest.mark.parametrize("key", ["sharedStatus", "sharedStaus"])
@@ -260,16 +260,16 @@ def test_logical_networks(world, spec, problem):
     ],
 )
 def test_physical_networks(world, key, status, problem):
-    told = world.write(manifests.physical("x", key=key, **status))
-    assert problem in told if problem else told == ""
+    answer = world.write(manifests.physical("x", key=key, **status))
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize(
     "nic, problem", [("eth0.100", ""), ("a/b", "an interface's name"), ("a b", "an interface's")]
 )
 def test_the_interface_of_a_physical_network(world, nic, problem):
-    told = world.write({**manifests.physical("x"), "spec": {"refer_nic": nic}})
-    assert problem in told if problem else told == ""
+    answer = world.write({**manifests.physical("x"), "spec": {"refer_nic": nic}})
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ def test_the_interface_of_a_physical_network(world, nic, problem):
 )
 def test_what_pods_use_of_a_logical_network_stays(world, old, new, problem):
     assert world.write(manifests.logical("x", **old)) == ""
-    told = world.write(manifests.logical("x", **new))
-    assert problem in told if problem else told == ""
+    answer = world.write(manifests.logical("x", **new))
+    assert problem in answer if problem else answer == ""
 
 
 NET = {"dedicatedNet": True, "plugin": "a", "subnet": "10.1.0.0/16"}
@@ -314,8 +314,8 @@ NET = {"dedicatedNet": True, "plugin": "a", "subnet": "10.1.0.0/16"}
 def test_what_pods_use_of_a_physical_network_stays(world, new, problem):
     manifest = manifests.physical("x", **NET)
     assert world.write(manifest) == ""
-    told = world.write({**manifest, "spec": new})
-    assert problem in told if problem else told == ""
+    answer = world.write({**manifest, "spec": new})
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize(
@@ -340,8 +340,8 @@ def test_a_logical_network_fits_its_physical_network(world, key, status, spec, p
     """Another physical network of the namespace, which does not matter, is asked about as well."""
     assert world.write(manifests.physical("other", **NET)) == ""
     assert world.write(manifests.physical("phy", key=key, **status)) == ""
-    told = world.write(manifests.logical("x", physicalNet="phy", **spec))
-    assert problem in told if problem else told == ""
+    answer = world.write(manifests.logical("x", physicalNet="phy", **spec))
+    assert problem in answer if problem else answer == ""
 
 
 def test_a_physical_network_may_come_later(world):
@@ -388,8 +388,8 @@ def a_cron_job(annotations):
     ],
 )
 def test_annotations_are_warned_of_wherever_they_are_written(world, make, annotations, problem):
-    told = world.write(make(annotations), warns=True)
-    assert problem in told if problem else told == ""
+    answer = world.write(make(annotations), warns=True)
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize(
@@ -415,8 +415,8 @@ def test_annotations_are_warned_of_wherever_they_are_written(world, make, annota
     ],
 )
 def test_annotations_that_cannot_work_are_warned_of(world, annotations, problem):
-    told = world.write(a_pod(annotations=annotations), warns=True)
-    assert problem in told if problem else told == ""
+    answer = world.write(a_pod(annotations=annotations), warns=True)
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize("manifest", [one for one in manifests.samples() if one["kind"] == "Pod"])
@@ -452,10 +452,10 @@ def test_the_account_on_a_node_writes_two_annotations_of_its_own_pods(
     world, node, subresource, patch, problem
 ):
     assert world.write(a_pod("p", "n1", {"cni": "a"})) == ""
-    told = world.patch("p", node, subresource, **patch)
+    answer = world.patch("p", node, subresource, **patch)
     if not subresource and isinstance(world, Expressions):
         problem = "only writes through pods/status"  # on a server the right to do that is missing already
-    assert problem in told if problem else told == ""
+    assert problem in answer if problem else answer == ""
 
 
 @pytest.mark.parametrize(
@@ -473,9 +473,9 @@ def test_the_account_on_a_node_writes_two_annotations_of_its_own_pods(
     ],
 )
 def test_the_installer_gets_tokens_of_its_own_node_only(world, spec, allowed):
-    told = world.mint("n1", spec)
-    assert ("tokens that are bound to that node" in told) is not allowed
-    assert told == "" or not allowed
+    answer = world.mint("n1", spec)
+    assert ("tokens that are bound to that node" in answer) is not allowed
+    assert answer == "" or not allowed
 
 
 # --- the files -----------------------------------------------------------------------------------------------

@@ -94,8 +94,8 @@ def test_everything_that_surrounds_the_pod(read):
 
 
 def test_events_are_the_pods_and_its_nodes_newest_first(read):
-    told = [(event.kind, event.reason, event.count) for event in read().events]
-    assert told == [
+    events = [(event.kind, event.reason, event.count) for event in read().events]
+    assert events == [
         ("Pod", "FailedCreatePodSandBox", 7),
         ("Pod", "Scheduled", 1),
         ("Node", "NodeNotReady", 1),
@@ -283,9 +283,9 @@ def test_without_its_name_the_node_is_found_by_its_address(read, server):
 def test_secrets_stay_out_of_what_is_saved(capsys, kubeconfig, server, tmp_path):
     """Environments, a definition's token, a token in an event's message."""
     server.api.objects.add(world.pod("web-0", "node1", "", phase="Pending", **{"team/password": world.TOKEN}))
-    told = f"{world.SANDBOX}; Authorization: Bearer {world.TOKEN}"
+    message = f"{world.SANDBOX}; Authorization: Bearer {world.TOKEN}"
     server.api.objects.add(
-        world.event(9, "web-0", "FailedCreatePodSandBox", told, last="2026-11-24T11:00:00Z")
+        world.event(9, "web-0", "FailedCreatePodSandBox", message, last="2026-11-24T11:00:00Z")
     )
     where = ("--kubeconfig", kubeconfig, "--node", "node1", "--save", tmp_path / "facts.json")
     report = genie(capsys, "shop/web-0", *where, code=3)

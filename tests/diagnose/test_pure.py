@@ -206,8 +206,10 @@ def test_an_address_has_drifted_when_no_interface_has_it():
         Link(index=3, name="net1", kind="veth", up=True),
     )
     held = (Address(index=2, ip="10.0.0.5", prefix=24), Address(index=3, ip="10.9.0.5", prefix=24))
-    told = Sandbox(id="b", pod="shop/web", ips=("10.0.0.5", "10.9.0.5", "10.9.0.6"))
-    facts = Facts(namespace="shop", pod_name="web", pod=Netns(links=links, addresses=held), sandboxes=(told,))
+    sandbox = Sandbox(id="b", pod="shop/web", ips=("10.0.0.5", "10.9.0.5", "10.9.0.6"))
+    facts = Facts(
+        namespace="shop", pod_name="web", pod=Netns(links=links, addresses=held), sandboxes=(sandbox,)
+    )
     (finding,) = addresses.drift(Case(facts))
     assert "10.9.0.6" in finding.title
 

@@ -26,7 +26,7 @@ from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
 from tests.diagnose import world
 
-NOBODY = DebugOptions(namespace="", name="")
+NO_POD = DebugOptions(namespace="", name="")
 
 
 def saved(tmp_path, document):
@@ -46,7 +46,7 @@ def test_new_facts_are_in_it(tmp_path):
         sandboxes=(Sandbox(id="a1", pod="shop/web-0", netns="/run/netns/a1", ips=("10.0.0.1",), created=1.5),),
     )  # fmt: skip
     report = DiagnosisReport(facts=facts, state="no-sandbox", reason="pod shop/web-0 is Pending")
-    again = from_snapshot(saved(tmp_path, snapshot(report)), NOBODY)
+    again = from_snapshot(saved(tmp_path, snapshot(report)), NO_POD)
     assert again.facts == facts
     assert (again.state, again.reason) == ("no-sandbox", "pod shop/web-0 is Pending")
     assert [finding.code for finding in again.findings] == ["GN0901"]
@@ -61,7 +61,7 @@ def test_what_was_found_in_the_nodes_files_is_in_it(tmp_path):
     )  # fmt: skip
     checks = (CheckResult(id="readable", status=Status.FAIL),)
     report = DiagnosisReport(facts=Facts(), of_files=(found,), file_checks=checks)
-    again = from_snapshot(saved(tmp_path, snapshot(report)), NOBODY)
+    again = from_snapshot(saved(tmp_path, snapshot(report)), NO_POD)
     assert again.findings == (found,)
     assert again.checks[-1:] == checks
 
@@ -71,7 +71,7 @@ def test_what_was_found_in_the_nodes_files_is_in_it(tmp_path):
 )
 def test_findings_that_are_none_are_refused(tmp_path, broken):
     with pytest.raises(GenieError, match="--from"):
-        from_snapshot(saved(tmp_path, document() | {"files": broken or [3]}), NOBODY)
+        from_snapshot(saved(tmp_path, document() | {"files": broken or [3]}), NO_POD)
 
 
 def test_one_of_an_older_version_is_read(tmp_path):
@@ -81,7 +81,7 @@ def test_one_of_an_older_version_is_read(tmp_path):
         tenants=[{"path": "/run/netns/x", "nsid": 1, "processes": 3}], files={"namespaces": ["/run/netns/x"]},
         sandboxes=None, missing={"objects": "--no-api"},
     )  # fmt: skip
-    report = from_snapshot(saved(tmp_path, older), NOBODY)
+    report = from_snapshot(saved(tmp_path, older), NO_POD)
     assert (report.facts.events, report.facts.tenants[0].path) == ((), "/run/netns/x")
     assert report.state == "diagnosed"
 
@@ -103,7 +103,7 @@ GARBAGE = [
 def test_garbage_is_an_error_in_one_sentence_or_facts_like_others(tmp_path, text):
     """It may be diagnosed, it may be refused; it never ends in a crash."""
     try:
-        from_snapshot(saved(tmp_path, text), NOBODY)
+        from_snapshot(saved(tmp_path, text), NO_POD)
     except GenieError as error:
         assert "--from" in error.msg
         assert error.exit_code in (1, 2)
@@ -118,7 +118,7 @@ def test_garbage_is_an_error_in_one_sentence_or_facts_like_others(tmp_path, text
 )
 def test_the_member_that_is_wrong_is_named(tmp_path, facts, place):
     with pytest.raises(GenieError) as raised:
-        from_snapshot(saved(tmp_path, document(**facts)), NOBODY)
+        from_snapshot(saved(tmp_path, document(**facts)), NO_POD)
     assert place in raised.value.msg
 
 

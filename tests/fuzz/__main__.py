@@ -58,8 +58,8 @@ def replay(paths):
 
 def _renew():
     paths = sorted(CORPUS.rglob("*.json"))
-    for path, told in zip(paths, replay(paths), strict=True):
-        cases.save(path, cases.load(path)[0], told["answers"])
+    for path, replayed in zip(paths, replay(paths), strict=True):
+        cases.save(path, cases.load(path)[0], replayed["answers"])
     return 0
 
 

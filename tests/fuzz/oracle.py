@@ -63,7 +63,7 @@ def _judge_answer(parts, answer):
         yield f"took {answer.seconds:.1f} seconds"
     if answer.leaks:
         yield f"left {', '.join(answer.leaks)}"
-    yield from _judge_log(answer, delegates_speak=any(name.endswith(".stderr") for name in parts))
+    yield from _judge_log(answer, delegates_print=any(name.endswith(".stderr") for name in parts))
 
 
 def _judge_success(answer):
@@ -124,12 +124,12 @@ def _no_constant(name):
     raise ValueError(name)
 
 
-def _judge_log(answer, delegates_speak):
+def _judge_log(answer, delegates_print):
     """Stderr is a log of JSON lines, beside what the delegates say; a traceback is only in the line of a bug."""
     if b"Traceback (most recent call last)" in answer.stderr:
         event = answer.stderr.partition(b"Traceback")[2][-600:]
         yield f"a traceback: {event!r}"
-    if delegates_speak or not answer.verb:
+    if delegates_print or not answer.verb:
         return
     for line in answer.stderr.splitlines():
         try:

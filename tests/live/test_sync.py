@@ -23,8 +23,8 @@ def test_plug_and_unplug(live):
     assert actions(report) == ["keep blue@eth0", "attach red@net1", "attach green@eth1"]
     assert live.links() == {"eth0": ["10.1.0.2/16"], "net1": ["10.2.0.2/16"], "eth1": ["10.3.0.2/16"]}
     assert report["state"][1] == {"network": "red", "interface": "net1", "ips": ["10.2.0.2"]}
-    told = json.loads(live.pod()["metadata"]["annotations"]["multi-ip-preferences"])
-    assert told["multi_entry"] == 3
+    status = json.loads(live.pod()["metadata"]["annotations"]["multi-ip-preferences"])
+    assert status["multi_entry"] == 3
     live.annotate(cni="blue,green")
     code, report = live.sync()
     assert actions(report) == ["keep blue@eth0", "keep green@eth1", "detach red@net1"]

@@ -213,8 +213,8 @@ def test_a18_an_annotation_in_other_letters_is_quoted_in_the_answer(node):
     assert "größer" in node.add("größer").error(7)["msg"]
 
 
-AS_NOBODY = ("setpriv", "--reuid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+AS_ORDINARY_USER = ("setpriv", "--reuid=65534", "--clear-groups") if os.geteuid() == 0 else ()
 
 
 def test_a18_an_ordinary_user_may_ask_for_the_version(node):
-    assert node.call("VERSION", stdin=b"", wrap=AS_NOBODY).result["cniVersion"] == "1.1.0"
+    assert node.call("VERSION", stdin=b"", wrap=AS_ORDINARY_USER).result["cniVersion"] == "1.1.0"

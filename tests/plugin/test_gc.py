@@ -154,9 +154,9 @@ def test_a81_each_network_hears_of_its_own_attachments_alone(node):
     assert node.add("a,b@net1").result
     assert node.add("a-too", env={"CNI_CONTAINERID": "cid2"}).result
     assert node.gc(("cid1", "eth0"), ("cid2", "eth0"), ("unknown", "eth0")).is_silent_success
-    told = {call.type: valid_pairs(call) - {("unknown", "eth0")} for call in node.calls("GC")}
+    valid = {call.type: valid_pairs(call) - {("unknown", "eth0")} for call in node.calls("GC")}
     of_a = {("cid1", "eth0"), ("cid2", "eth0")}
-    assert told == {"a": of_a, "other": of_a, "b": {("cid1", "net1")}}
+    assert valid == {"a": of_a, "other": of_a, "b": {("cid1", "net1")}}
 
 
 def test_b73_every_plugin_of_a_chain_is_asked(node):

@@ -55,8 +55,8 @@ def device(private, cluster):
 def test_c54_the_device_in_the_status_and_its_file_gone_after_del(private, cluster, device):
     assert call(private, "ADD", annotations={NPWG: "device,plain"}).result
     assert [entry.get("device-info") for entry in cluster.status()] == [None, DEVICE, None]
-    told = [step.config.get("runtimeConfig") for step in private.calls("ADD")]
-    assert told == [
+    given = [step.config.get("runtimeConfig") for step in private.calls("ADD")]
+    assert given == [
         None,
         {"CNIDeviceInfoFile": "/var/run/k8s.cni.cncf.io/devinfo/cni/ns-device-cid1_net1"},
         None,

@@ -137,8 +137,8 @@ def test_a51_network_attachments_behind_an_interface_plugin(node, cluster):
     result = node.add(annotations={NPWG: "net,net"}, prevResult=before_genie(node)).result
     assert node.said() == ["ADD x@net1", "ADD x@net2"]
     assert [link["name"] for link in result["interfaces"]][:2] == ["veth1", "eth0"]
-    told = json.loads(cluster.annotations()["k8s.v1.cni.cncf.io/network-status"])
-    assert [(entry["name"], entry["interface"], entry.get("default", False)) for entry in told] == [
+    status = json.loads(cluster.annotations()["k8s.v1.cni.cncf.io/network-status"])
+    assert [(entry["name"], entry["interface"], entry.get("default", False)) for entry in status] == [
         ("genie", "eth0", True),
         ("ns/net", "net1", False),
         ("ns/net", "net2", False),

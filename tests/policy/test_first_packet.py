@@ -15,7 +15,7 @@ from tests.system.node import Node
 
 ARGS = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u1"}
 DIRECTORY = Path(policy_dir.DIRECTORY)
-EVERYBODY = {"namespace": "shop", "podSelector": {}}
+ALL_PODS = {"namespace": "shop", "podSelector": {}}
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_policy_fail_open(node):
 
 
 def test_the_directory_is_closed_to_others(node):
-    select(cni_red=[EVERYBODY])
+    select(cni_red=[ALL_PODS])
     assert DIRECTORY.stat().st_mode & 0o777 == 0o700
     assert {file.name: file.stat().st_mode & 0o777 for file in DIRECTORY.iterdir()} == {
         "networks.json": 0o600,
@@ -89,7 +89,7 @@ def test_a_network_that_no_policy_of_the_namespace_selects_gets_no_rules(node, s
     [("sea", "10.9.0.1", "host"), ("red", "10.2.0.1", "host"), ("green", "", "pod")],
 )
 def test_nothing_passes_until_the_rules_are_compiled(node, network, gateway, where):
-    select(**{f"cni_{network}": [EVERYBODY]})
+    select(**{f"cni_{network}": [ALL_PODS]})
     other = node.add_pod()
     assert call(node, "ADD", f"blue,{network}@net1", container="other", netns=other.path).status == 0
     assert call(node, "ADD", f"blue,{network}@net1").status == 0
@@ -106,7 +106,7 @@ def test_nothing_passes_until_the_rules_are_compiled(node, network, gateway, whe
 
 def test_the_networks_beside_the_primary(node):
     """The network "*" of the list."""
-    policy_dir.write({"*": [EVERYBODY]})
+    policy_dir.write({"*": [ALL_PODS]})
     assert call(node, "ADD", "blue,sea@net1").status == 0
     listed = json.loads(node.host.run("nft", "-j", "list", "table", "bridge", "genie_policy").stdout)
     (found,) = [item["set"]["elem"] for item in listed["nftables"] if "set" in item]
@@ -114,7 +114,7 @@ def test_the_networks_beside_the_primary(node):
 
 
 def test_a_del_takes_the_rules_away(node):
-    policy_dir.write({"cni/sea": [EVERYBODY], "cni/red": [EVERYBODY]})
+    policy_dir.write({"cni/sea": [ALL_PODS], "cni/red": [ALL_PODS]})
     outcome = call(node, "ADD", "blue,sea@net1,red@net2")
     assert outcome.status == 0
     addresses = [ip["address"].partition("/")[0] for ip in outcome.reply["ips"]]
@@ -136,7 +136,7 @@ def test_a_del_takes_the_rules_away(node):
 
 def test_without_nft_it_is_closed(node):
     """The runtime is asked to try again, and what was attached is released."""
-    select(cni_sea=[EVERYBODY])
+    select(cni_sea=[ALL_PODS])
     hidden = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
     outcome = node.call("ADD", env=ARGS, annotations={"cni": "blue,sea"}, wrap=hidden)
     assert (outcome.status, outcome.reply["code"]) == (1, 11)
@@ -163,7 +163,7 @@ def test_each_pod_with_several_networks_has_a_status(node):
 
 
 def test_an_uninstallation_takes_the_rules_away(node, tmp_path):
-    policy_dir.write({"cni/sea": [EVERYBODY]})
+    policy_dir.write({"cni/sea": [ALL_PODS]})
     assert call(node, "ADD", "blue,sea@net1").status == 0
     node.delete(env=ARGS)
     assert "genie_policy" in rules(node.host)

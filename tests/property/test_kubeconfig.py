@@ -101,10 +101,10 @@ def test_any_kubeconfig(tmp_path_factory, document, settings, write):
     kubernetes, policy = settings
     log = Recorder()
     try:
-        told = repr(load_cluster({"kubeconfig": str(path), **kubernetes}, policy, log))
+        printed = repr(load_cluster({"kubeconfig": str(path), **kubernetes}, policy, log))
     except GenieError as error:
-        told = f"{error} {error!r}"
-    assert SECRET not in told
+        printed = f"{error} {error!r}"
+    assert SECRET not in printed
     assert SECRET not in repr(log.lines)
 
 

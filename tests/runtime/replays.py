@@ -211,9 +211,9 @@ class CRIO(Kubernetes):
         for path in sorted(self.node.conf.glob("*.conf*")):
             document = json.loads(path.read_text())
             for plugin in document.get("plugins", [document]):
-                told = self.execute(plugin["type"], env, '{"cniVersion":"1.1.0"}')
-                assert told.status == 0, told
-                supported[plugin["type"]] = told.reply["supportedVersions"]
+                answer = self.execute(plugin["type"], env, '{"cniVersion":"1.1.0"}')
+                assert answer.status == 0, answer
+                supported[plugin["type"]] = answer.reply["supportedVersions"]
         return supported
 
     def add(self, pod):

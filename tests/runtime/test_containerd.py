@@ -77,9 +77,9 @@ def test_networks_by_name(node, containerd, cni, expected):
 def test_network_attachment_definitions_from_an_api_server(node, containerd):
     sandbox = node.run_pod("p", BY_ATTACHMENT)
     assert networks_of(containerd, sandbox) == {"eth0": {"a"}, "far0": {"far"}}
-    told = json.loads(node.pod_annotations("p")["k8s.v1.cni.cncf.io/network-status"])
+    status = json.loads(node.pod_annotations("p")["k8s.v1.cni.cncf.io/network-status"])
     links = containerd.pod_links(sandbox)
-    assert [(entry["name"], entry["interface"], entry["ips"]) for entry in told] == [
+    assert [(entry["name"], entry["interface"], entry["ips"]) for entry in status] == [
         ("a", "eth0", links["eth0"]),
         ("default/far", "far0", links["far0"]),
     ]

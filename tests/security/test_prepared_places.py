@@ -18,7 +18,7 @@ from genie_core.errors import IOFailure
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.atomic import write_file
 
-NOBODY = 65534
+OTHER_UID = 65534
 PRECIOUS = "root's own\n"
 LITTLE_MEMORY = ("prlimit", "--as=500000000")
 SOON = 60.0  # seconds; a call that waits for a pipe never ends
@@ -53,7 +53,7 @@ def prepare(path, how, victim):
             path.chmod(0o666)
         case "another user's":
             path.touch(0o600)
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, OTHER_UID, OTHER_UID)
 
 
 FILES = ("lock", "locks/cid1@eth0", "slots/0", "tmp/cid1@eth0")

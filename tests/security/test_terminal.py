@@ -114,10 +114,10 @@ def test_errors_notes_and_progress(hostile, capsys, monkeypatch):
     with Progress() as progress:
         progress._timer.join()
         progress(hostile)
-    told = capsys.readouterr()
-    assert is_harmless(told.out)
-    assert is_harmless(told.err)
-    assert told.err.endswith(f"{terminal.visible(hostile)}\n" * 2)  # the note, and the step
+    printed = capsys.readouterr()
+    assert is_harmless(printed.out)
+    assert is_harmless(printed.err)
+    assert printed.err.endswith(f"{terminal.visible(hostile)}\n" * 2)  # the note, and the step
 
 
 # --- whole commands ------------------------------------------------------------------------------------------------
@@ -135,9 +135,9 @@ def test_discover_on_a_hostile_directory(tmp_path):
             f'{{"name": {json.dumps(hostile)}, "type": "x\\u001b"'
         )
     for form in ("wide", "json", "yaml"):
-        told = genie("discover", "--conf-dir", str(tmp_path), "--no-probes", "--no-api", "-o", form)
-        assert is_harmless(told)
-        assert "12-" in told
+        printed = genie("discover", "--conf-dir", str(tmp_path), "--no-probes", "--no-api", "-o", form)
+        assert is_harmless(printed)
+        assert "12-" in printed
 
 
 def test_hostile_saved_facts(tmp_path):
@@ -158,10 +158,10 @@ def test_hostile_saved_facts(tmp_path):
     file = tmp_path / "facts.json"
     file.write_text(json.dumps({"apiVersion": "genie/v1alpha1", "kind": "Snapshot", "facts": facts}))
     for form in ("wide", "json", "yaml", "junit"):
-        told = genie("debug", "pod", "--from", str(file), "-o", form)
-        assert is_harmless(told)
-        assert "unexpected" not in told
-        assert "user" in told
+        printed = genie("debug", "pod", "--from", str(file), "-o", form)
+        assert is_harmless(printed)
+        assert "unexpected" not in printed
+        assert "user" in printed
 
 
 ADDRESS = "10.0.0.1/24"

@@ -205,7 +205,7 @@ def test_definitions_that_may_not_be_read_make_no_pod_lost():
 
 
 def test_the_agents_report_of_a_node():
-    told = {
+    report = {
         "version": "1.2.0",
         "findings": {"error": 1, "warning": 2},
         "tokenExpires": NOW + 7200,
@@ -218,7 +218,7 @@ def test_the_agents_report_of_a_node():
         "message": "1 error: GN1101",
     }
     bad = node(
-        "n1", metadata={"annotations": {"genie.cni.dev/node": json.dumps(told)}}, conditions=[condition]
+        "n1", metadata={"annotations": {"genie.cni.dev/node": json.dumps(report)}}, conditions=[condition]
     )
     report = status_of(bad, daemon_set(), installer())
     (found,) = report.nodes

@@ -373,7 +373,7 @@ def test_whatever_ends_its_maker_ends_it_and_all_in_it(number, user):
     mark = f"gt{uuid.uuid4().hex[:8]}"
     before = machine.snapshot()
     with ordinary_user.readable_copy() as folder:
-        prefix = [] if user == "root" else ordinary_user.AS_NOBODY
+        prefix = [] if user == "root" else ordinary_user.AS_ORDINARY_USER
         command = [*prefix, ordinary_user.python(), "-I", "-c", HANGING, str(folder), mark]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"

@@ -157,8 +157,8 @@ class SyncSteps:
             return ""
         links = {name: ips[0].partition("/")[0] for name, ips in self.running.links().items() if ips}
         notes = self.running.pod()["metadata"]["annotations"]
-        told = json.loads(notes.get("multi-ip-preferences", "{}")).get("ips", {}).values()
-        said = {entry["interface"]: entry["ip"] for entry in told}
+        entries = json.loads(notes.get("multi-ip-preferences", "{}")).get("ips", {}).values()
+        said = {entry["interface"]: entry["ip"] for entry in entries}
         if self.running.condition() == APPLIED and said not in ({}, links):
             return f"the status says {said}, and it has {links}"
         return ""

@@ -472,9 +472,9 @@ def test_no_repr_shows_a_secret_X14(load):
         config(user={"token": SECRET, "client-key-data": data, "client-certificate-data": data}), log=log
     )
     credentials = cluster.credentials
-    told = f"{cluster!r} {cluster} {credentials!r} {credentials} {credentials.key!r} {log.lines}"
-    assert SECRET not in told
-    assert "PRIVATE" not in told
+    printed = f"{cluster!r} {cluster} {credentials!r} {credentials} {credentials.key!r} {log.lines}"
+    assert SECRET not in printed
+    assert "PRIVATE" not in printed
 
 
 def test_a_token_file(tmp_path):

@@ -68,10 +68,10 @@ AFTER = {"eth0": "a", "eth1": "d", "eth3": "e"}
 
 def has(pod, links):
     """Whether this is what the pod has, what is held and what the journal says."""
-    told = {item.ifname: item.network.name for item in pod.plan.attachments}
+    planned = {item.ifname: item.network.name for item in pod.plan.attachments}
     names = {type_[0] for type_, _ in pod.held}
     whole = all(item.result and not item.changing and not item.releasing for item in pod.plan.attachments)
-    return pod.links == links == told and names == set(links.values()) and whole
+    return pod.links == links == planned and names == set(links.values()) and whole
 
 
 def test_a_change():
