@@ -68,7 +68,7 @@ class AgentOptions:
         """That of the node checks. They are asked of the node alone: a cluster's objects would be a heavy list."""
         places = _flags(self._places(), ("conf-dir", "state-dir", "ipam-dir", "cache-dir", "cri-socket"))
         return [
-            "debug", "node", "-o", "json", "--fail-on", "never", "--node", self.node,
+            "debug", "node", "-o", "json", "--fail-on", "never", "--here", "--node", self.node,
             "--objects-file", "/proc/self/fd/0", *places,
         ]  # fmt: skip
 

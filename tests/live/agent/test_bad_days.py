@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.live.agent.test_agent import is_applied
+from tests.live.agent.test_switching import kubeconfig
 from tests.live.runtime import Runtime
 from tests.patience import wait_until
 
@@ -75,3 +77,15 @@ def test_repair_that_is_switched_on_later(node):
 def mended(node):
     """The kinds of what was repaired, in order."""
     return [line["kind"] for line in node.events("repair") if line["result"] == "mended"]
+
+
+def test_the_checks_of_the_node_are_made_here(node, tmp_path):
+    """Without a question to the server whether this machine, whose host name is another, is that node."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(kubeconfig(node.cluster.server.url))
+    words = node.words("--once", "--repair", "off")
+    env = {**node.environment(), "KUBECONFIG": str(file)}
+    done = warm.run(*words, netns=node.node.host.path, env=env)
+    assert done.returncode == 0, done.stderr
+    asked = [one.target for one in node.cluster.server.api.requests]
+    assert not [target for target in asked if target.startswith("/api/v1/nodes?")]
