@@ -1,13 +1,14 @@
 """What networks leave behind on a node, as lines of text: links, addresses, firewall, leases, state, processes.
 
-Two audits are compared with `difference`. Left out is what a plugin makes once for all pods and never takes away
-again: a bridge's own address and link are part of the first audit when a test attaches and releases one pod
-before it (`settle`).
+Two audits are compared with `difference`, an audit and the node as it is now with `left`. Left out is what a plugin
+makes once for all pods and never takes away again: a bridge's own address and link are part of the first audit when a
+test attaches and releases one pod before it (`settle`).
 """
 
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from tests import machine
@@ -35,6 +36,20 @@ def trace(node):
 
 
 difference = machine.difference
+
+# What vanishes in the background when its program has ended: of processes, and of namespaces that were deleted.
+_SOON = ("+ process ", "+ host link ", "+ host address ")
+_SECONDS = 60
+
+
+def left(node, before):
+    """What has come and gone on the node since an audit; "" for nothing, once what vanishes by itself has."""
+    give_up = time.monotonic() + _SECONDS
+    while lines := difference(before, trace(node)).splitlines():
+        if time.monotonic() > give_up or not all(line.startswith(_SOON) for line in lines):
+            break
+        time.sleep(0.05)
+    return "\n".join(lines)
 
 
 def settle(node):
@@ -104,7 +119,8 @@ def processes(mark):
     for name in filter(str.isdecimal, os.listdir("/proc")):
         try:
             opened = [os.readlink(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
+            program = Path("/proc", name, "comm").read_text().strip()
         except OSError:
-            continue
+            continue  # it has ended
         if any(path.startswith(mark) for path in opened):
-            yield f"process {Path('/proc', name, 'comm').read_text().strip()}"
+            yield f"process {program}"

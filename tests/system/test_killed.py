@@ -56,7 +56,7 @@ def test_del_waits_for_a_delegate_that_outlived_its_add(node):
     assert not worked.exists()
     node.delete()
     assert worked.exists()
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 def test_killed_between_starting_a_delegate_and_noting_which(node):
@@ -72,7 +72,7 @@ def test_killed_between_starting_a_delegate_and_noting_which(node):
     assert finish(add).killed
     node.delete()
     time.sleep(1.8)
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 def test_an_orphan_that_hangs_is_killed(node):
@@ -85,7 +85,7 @@ def test_an_orphan_that_hangs_is_killed(node):
     add.kill()
     finish(add)
     node.delete()
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 def assert_released_beside(node, daemon):
@@ -135,7 +135,7 @@ def test_a_killed_delegates_own_children_do_not_go_on(node):
     assert "signal: killed" in outcome.reply["msg"]
     node.delete()
     time.sleep(1.2)
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 def test_plugin_and_delegate_killed_together(node):
@@ -151,7 +151,7 @@ def test_plugin_and_delegate_killed_together(node):
             os.kill(pid, signal.SIGKILL)
     finish(add)
     node.delete()
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 @pytest.mark.parametrize("ends", ["killed", "failed"])
@@ -171,7 +171,7 @@ def test_the_firewalls_rules_go_where_the_chain_ended_behind_it(node, ends):
         add.kill()
     assert finish(add).status != 0
     node.delete()
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)
 
 
 def children(pid):
@@ -190,4 +190,4 @@ def test_a_lock_whose_holder_cannot_be_seen_is_not_broken(node):
     outcome = node.call("DEL", wrap=unseen)
     assert outcome.status == 0, outcome
     assert finish(add).status == 0
-    assert not audit.difference(before, node.trace())
+    assert not audit.left(node, before)

@@ -25,7 +25,7 @@ def before(node):
 def settled(node, before):
     """Fails when anything is left that was not there before."""
     yield before
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 def addresses(result):
@@ -123,7 +123,7 @@ def test_a_wrong_definition_leaves_one_record_which_gc_removes_with_its_namespac
     pod.remove()
     collected = node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": None})
     assert collected.status == 0, collected
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 def test_an_address_that_was_taken_before_the_add_failed_is_given_back(node, before):
@@ -171,7 +171,7 @@ def test_a_chain_with_port_mapping_tuning_and_firewall_on_both_families(node, ch
     assert link["mtu"] == 1400
     assert node.pod.run("sysctl", "-n", "net.ipv4.conf.eth0.arp_notify").stdout.strip() == "1"
     node.delete()
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 def test_a_bandwidth_limit_reaches_the_kernel_or_the_pod_is_refused_whole(node):
@@ -187,9 +187,9 @@ def test_a_bandwidth_limit_reaches_the_kernel_or_the_pod_is_refused_whole(node):
         assert "tbf" in shaped
     else:
         assert "plugin bandwidth" in outcome.reply["msg"]
-        assert audit.difference(before, node.trace()) == ""
+        assert audit.left(node, before) == ""
     node.delete()
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
@@ -324,7 +324,7 @@ def test_check_of_a_chain_follows_what_is_really_there(node):
     node.pod.run("ip", "link", "set", "eth0", "mtu", "1300")
     assert node.call("CHECK", **check).status == 1
     node.delete()
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 @pytest.mark.parametrize(

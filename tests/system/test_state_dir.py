@@ -22,7 +22,7 @@ def before(node):
 
 def left(node, before):
     """What is there that was not there before, but for damaged files that are kept for people."""
-    lines = audit.difference(before, node.trace()).splitlines()
+    lines = audit.left(node, before).splitlines()
     return [line for line in lines if "state corrupt" not in line]
 
 

@@ -126,7 +126,7 @@ def test_it_runs_on_a_read_only_root_with_the_projects_clone_gone(folder, node):
     for verb in ("ADD", "DEL"):
         outcome = node.call(verb, annotations={"cni": "blue,red@net1"}, wrap=wrap)
         assert outcome.status == 0, outcome
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 # --- upgrades ----------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_installing_while_pods_come_and_go(node, versions):
         pod.remove()
     del node.pods[1:]
     assert failures == []
-    assert audit.difference(before, node.trace()) == ""
+    assert audit.left(node, before) == ""
 
 
 INSTALL = """

@@ -40,7 +40,7 @@ class Steps:
             outcome = self.node.call("DEL")
             if outcome.status:
                 return f"DEL failed: {outcome.reply}"
-        return audit.difference(self.before, self.node.trace())
+        return audit.left(self.node, self.before)
 
     def _prepared(self, verb):
         """ADD's result, for the verbs that come after one."""
@@ -96,5 +96,5 @@ class Delegates:
         for lease in audit.empty_leases(self.node.leases):
             self.orphans += 1
             lease.unlink()
-        problem = audit.difference(self.before, self.node.trace())
+        problem = audit.left(self.node, self.before)
         return problem if problem or outcome.status else None
