@@ -12,6 +12,7 @@ import sys
 
 from genie_core.status import OBSERVED
 from genie_core.tasks.sync.observed import observed
+from tests import warm
 from tests.live.agent.running import CONDITION, Running
 from tests.live.live import ROOT, cni_args
 from tests.netns import Namespace
@@ -80,7 +81,7 @@ class SyncSteps:
         problem = self._claims() or self._finished(change, then, is_torn=True)
         left = self._deleted()
         self._renew()
-        problem = problem or left or audit.difference(self.before, self.node.trace())
+        problem = problem or left or audit.left(self.node, self.before)
         return problem if problem or done.returncode else None
 
     def _renew(self):
@@ -164,7 +165,7 @@ class SyncSteps:
         return ""
 
     def _released(self):
-        return self._deleted() or audit.difference(self.before, self.node.trace())
+        return self._deleted() or audit.left(self.node, self.before)
 
     def _deleted(self):
         for _ in range(2):
@@ -177,16 +178,17 @@ class SyncSteps:
 
     def _sync(self, wrap=(), env=None):
         words = ["sync", "pod", "ns/c1", "--yes", "-o", "json", "--conf-dir", self.node.conf]
-        return self._run([*wrap, sys.executable, "-m", "genie_cli", *words], env or {})
+        return self._run(wrap, words, env or {})
 
     def _pass(self, wrap=()):
         words = self.running.words("--once", "--repair", "off")
-        done = self._run([*wrap, sys.executable, "-m", "genie_cli", *words], {})
+        done = self._run(wrap, words, {})
         self.running.end_of_children()
         return done
 
-    def _run(self, argv, env):
-        return subprocess.run(
-            self.node.inside(*argv), capture_output=True, text=True, check=False, timeout=240,
-            env={**self.running.environment(), **env},
-        )  # fmt: skip
+    def _run(self, wrap, words, env):
+        env = {**self.running.environment(), **env}
+        if not wrap:
+            return warm.run(*words, netns=self.node.host.path, env=env)
+        argv = self.node.inside(*wrap, sys.executable, "-m", "genie_cli", *words)
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240, env=env)
