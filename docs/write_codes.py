@@ -23,8 +23,9 @@ CHECKS: tuple[Check, ...] = (*NETWORK, *FILES, *TRACE)
 CODES = sorted({code for check in CHECKS for code in check.codes})
 INDEX = """# Codes of findings
 
-A page for each code that `genie debug`, `discover` and `trace` report; `genie explain CODE` prints the same. The pages
-are made from the checks (`make generated`).
+A page for each code that `genie debug`, `discover` and `trace` report: its cause, how to confirm it, the fix and its
+risk, the checks that report it, and a finding as it was printed. `genie explain CODE` prints the first three and names
+the page. The pages are made from the checks (`make generated`).
 
 | code | what |
 |---|---|
