@@ -126,7 +126,7 @@ def test_the_end_of_the_connection_is_the_end_of_its_stdin(server, api, tmp_path
     )
     with pytest.raises(KeyboardInterrupt):
         running.wait(lambda data: stop.set() if data else None, bytearray().extend, stop)
-    wait_until((tmp_path / "end").exists, 10)
+    wait_until((tmp_path / "end").exists)
 
 
 @pytest.mark.parametrize("verb", ["get", "create"])
