@@ -141,7 +141,7 @@ def carry_out(lab: Lab, pod: str, command: dict[str, Any]) -> str:
         return ""
     place = lab.netns(pod if command["netns"] == "pod" else "node").rpartition("/")[2]
     inside = ["ip", "netns", "exec", place, "unshare", "--mount", "sh", "-c", COVERED]
-    argv = [*inside, str(Path(sys.executable).parent), *command["argv"]]
+    argv = [*inside, str(lab.program), *command["argv"]]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     said = (done.stderr or done.stdout).strip()[-90:]
     looks = "--check" in argv and done.returncode == 1  # it says what is still wrong

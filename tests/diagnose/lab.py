@@ -170,12 +170,14 @@ class Lab:
         self.leases = self.ipam / "cbr0"
         self.results = directory / "results"
         self.state = directory / "state"
+        self.program = directory / "program"  # the folder of `genie`
         self.objects = objects()
         self.servers: list[Server] = []
 
     def __enter__(self) -> Lab:
         try:
             self._files()
+            warm.client(self.program)
             self.sh(BUILD)
             self.servers = [
                 Server(self.netns(name), dns=name != "p1") for name in ("p1", "p2", "r1", "inet", "ext")
