@@ -25,9 +25,12 @@ figure{margin:0 calc(50% - 50vw + 1rem) 0 0;overflow-x:auto}figure svg{max-width
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.5rem .7rem;margin:.4rem 0;
 white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0}
+td:first-child,th:first-child{width:30%}
 th{font-weight:600;color:var(--dim)}.dim{color:var(--dim)}.fatal,.error{color:var(--bad)}.warning{color:var(--warn)}
 .good{color:var(--good)}code{font-size:.9em}
-@media print{body{max-width:none;font-size:11pt}figure{margin:0;overflow:visible}figure svg{width:100%;height:auto}}
+@page wide{size:A4 landscape}.wide{page:wide}
+@media print{body{max-width:none;font-size:11pt}h2,h3{break-after:avoid}
+figure{margin:0;overflow:visible}figure svg{width:100%;height:auto}}
 """
 
 

@@ -189,8 +189,8 @@ def page(report: NodeReport) -> str:
     title, graph = f"Node {report.facts.node_name}", graph_of(report)
     line = summary_line(report.findings, report.checks)
     body = [
-        f"<header><h1>{text(title)}</h1>{dim(line)}</header>",
-        f"<main><h2>Picture</h2><figure>{svg(report)}</figure>",
+        f'<header class="wide"><h1>{text(title)}</h1>{dim(line)}</header>',
+        f'<main class="wide"><h2>Picture</h2><figure>{svg(report)}</figure>',
         *_lists(graph),
         *findings_of(report.findings),
         *checks_of(report.checks),
