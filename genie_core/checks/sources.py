@@ -27,6 +27,10 @@ _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
     ),
     "state": (lambda case: bool(case.facts.files.state_dir), "Genie's state directory is not known"),
     "conntrack": (lambda case: "netfilter/nf_conntrack_max" in case.facts.node.sysctls, _NO_CONNTRACK),
+    "namespace numbers": (
+        lambda case: "namespace numbers" not in case.facts.missing,
+        "they could not be read",
+    ),
     "tracked": (lambda case: "tracked" not in case.facts.missing, "conntrack gave nothing"),
     "probes": (lambda case: bool(case.facts.probes), "no probe was sent"),
     "resolv.conf": (lambda case: case.facts.resolv_conf is not None, _NO_RESOLV_CONF),

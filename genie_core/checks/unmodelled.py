@@ -153,7 +153,9 @@ GN0104 = Code("GN0104", "the host end is not on this node",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-@check("host-end-here", GN0104, title="the host end is on this node", needs=("pod", "node"))
+@check(
+    "host-end-here", GN0104, title="the host end is on this node", needs=("pod", "node", "namespace numbers")
+)
 def far_end(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments:
         if attachment.kind != "foreign" or attachment.peer is not None:

@@ -238,7 +238,7 @@ def way_out(bridge="cni0", **node):
     ways = routes(
         "0.0.0.0/0 3 via 192.0.2.1", "0.0.0.0/0 3 via 192.0.2.2 table 100", "10.0.0.0/24 1", "192.0.2.0/24 3"
     )
-    facts = Netns(links=links, addresses=held, routes=ways, nsids={"0": "/run/netns/p"}, **node)
+    facts = Netns(links=links, addresses=held, routes=ways, **{"nsids": {"0": "/run/netns/p"}, **node})
     case = Case(
         Facts(node=facts, pod=pod, netns_path="/run/netns/p"),
         [Flow(role="outside", target="198.51.100.1", protocol="tcp", port=80)],
@@ -253,6 +253,12 @@ def test_the_next_hop_is_that_of_the_route_that_was_chosen():
     )
     (out,) = (hop for hop in path.hops if hop.name == "eth0")
     assert [said.text for said in out.said if said.kind == "neighbour"] == ["192.0.2.2 is asked for"]
+
+
+def test_a_host_end_is_found_without_the_number_of_the_pods_namespace():
+    """The numbers may not be read in time."""
+    path = way_out(nsids={}, sysctls={"ipv4/conf/cni0/forwarding": "1"})
+    assert "cni0" in [hop.name for hop in path.hops]
 
 
 def test_a_bridge_is_not_taken_for_the_nodes_routing_by_its_name():
