@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.errors import InvalidConfig
+from genie_core.errors import InvalidConfig, IOFailure
 from genie_core.settings import CONF_DIR, Settings
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.watching import WatchingAPI, follow_cluster
@@ -38,13 +38,20 @@ class AgentOptions:
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
     def configuration(self) -> tuple[dict[str, Any], Settings]:
-        """The configuration to read the node by, with its settings. Raises InvalidConfig where it cannot be read."""
-        _, config = own_configuration(self.conf_dir, self.state_dir)
+        """The configuration to read the node by, with its settings. Raises as `_read`."""
+        _, config = self._read()
         return config, Settings(config, forgiving=True)
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Genie's own entry, and the configuration. Raises InvalidConfig, and IOFailure where no file can be opened."""
+        try:
+            return own_configuration(self.conf_dir, self.state_dir)
+        except OSError as error:
+            raise IOFailure(f"{error.filename} cannot be read: {error.strerror}") from None
 
     def connect(self, *, metadata_only: bool = False) -> WatchingAPI:
         """The API server, with the credentials as they are now. Raises GenieError."""
-        own, _ = own_configuration(self.conf_dir)
+        own, _ = self._read()
         known = follow_cluster(self.access, own)
         if known is None:
             raise InvalidConfig(

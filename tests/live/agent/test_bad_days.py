@@ -50,6 +50,7 @@ def test_without_descriptors_for_a_while(node):
     wait_until(lambda: node.events("faults are found by the timer only"))
     node.annotate(cni="blue,red@net1,green@net2")
     wait_until(lambda: node.events("not started"))
+    wait_until(lambda: node.events("configuration not read"))
     node.cluster.server.hang_up()
     wait_until(lambda: node.events("the API server cannot be followed"))
     assert agent.poll() is None
