@@ -11,7 +11,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.flows import Flow, served_ports
+from genie_core.net.flows import Flow
 from genie_core.net.path import ANY_PORT
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -319,10 +319,5 @@ def _is_served(case: Case, flow: Flow) -> bool:
     if case.narrowed:
         return True
     if flow.inbound:
-        return (flow.protocol, flow.port) in served_ports(case)
-    if flow.role == "node":
-        return False
-    ports = {(f.protocol, f.port) for f in case.frontends}
-    ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}
-    ports |= {port for pod in case.pods for port in pod.ports} | set(case.pod_object.ports)
-    return (flow.protocol, flow.port) in ports
+        return (flow.protocol, flow.port) in case.served
+    return flow.role != "node" and (flow.protocol, flow.port) in case.serving

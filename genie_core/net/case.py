@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from functools import cached_property
 
-from genie_core.net.flows import Flow, mentioned_ports, standard
+from genie_core.net.flows import Flow, mentioned_ports, served_ports, standard
 from genie_core.net.model import Model
 from genie_core.net.path import all_walks
 from genie_core.net.traces import Walk
@@ -33,6 +33,19 @@ class Case(Model):
     def narrowed(self) -> bool:
         """Whether one target was asked about."""
         return self._flows is not None
+
+    @cached_property
+    def served(self) -> frozenset[tuple[str, int]]:
+        """(protocol, port) that this pod serves."""
+        return frozenset(served_ports(self))
+
+    @cached_property
+    def serving(self) -> frozenset[tuple[str, int]]:
+        """(protocol, port) of every service, endpoint and container."""
+        ports = [
+            (f.protocol, port) for f in self.frontends for port in (f.port, *(p for _, p in f.endpoints))
+        ]
+        return frozenset([*ports, *(port for pod in self.pods for port in pod.ports), *self.pod_object.ports])
 
     @cached_property
     def walks(self) -> list[Walk]:

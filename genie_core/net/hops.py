@@ -149,8 +149,6 @@ class _Hops:
 
     def _policies(self) -> Iterator[Said]:
         """What NetworkPolicies allow. Whether they are enforced is for the firewall's rules to say, and said there."""
-        if self.flow.role == "node" or self.flow.protocol not in ("tcp", "udp", "sctp"):
-            return
         for wanted in connections(self.model, self.flow):
             for direction in (EGRESS, INGRESS):
                 ruling = self.model.policies.rule(direction, wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
@@ -111,11 +112,22 @@ class Policies:
     """All policies of a cluster, as far as its objects are known."""
 
     def __init__(self, objects: Sequence[JSON]) -> None:
+        self._objects = objects
         self.policies = list(cluster.of_kind(objects, "NetworkPolicy"))
         self.namespaces = {
             str((n.get("metadata") or {}).get("name")): _labels(n)
             for n in cluster.of_kind(objects, "Namespace")
         }
+
+    @cached_property
+    def pod_at(self) -> dict[str, JSON]:
+        """Address -> the Pod object that has it, without Pods in their node's namespace."""
+        found: dict[str, JSON] = {}
+        for item in cluster.of_kind(self._objects, "Pod"):
+            pod = cluster.pod(item)
+            for ip in () if pod.host_network else pod.ips:
+                found.setdefault(ip, item)
+        return found
 
     def rule(self, direction: str, wanted: Attempt) -> Ruling:
         """The ruling at one end: Egress at the source, Ingress at the target."""

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from genie_core.net.flows import Flow
 from genie_core.net.model import Model
 from genie_core.net.policy import EGRESS, INGRESS, Attempt, End, Ruling
-from genie_core.survey import cluster
 
 Denial = tuple[Ruling, Attempt, Flow]
 
 
 def denials(model: Model, flow: Flow) -> Iterator[Denial]:
     """The policies that deny a conversation, at the pod's end or at the other."""
-    if flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
-        return  # a pod's own node is always allowed; no policy rule is about ICMP
     for wanted in connections(model, flow):
         for direction in (EGRESS, INGRESS):
             ruling = model.policies.rule(direction, wanted)
@@ -24,7 +21,12 @@ def denials(model: Model, flow: Flow) -> Iterator[Denial]:
 
 
 def connections(model: Model, flow: Flow) -> Iterator[Attempt]:
-    """A conversation as policies see it: client, server and port; for a service one for each endpoint."""
+    """A conversation as policies see it: client, server and port; for a service one for each endpoint.
+
+    None where no policy can apply.
+    """
+    if not model.policies.policies or flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
+        return  # a pod's own node is always allowed; no policy rule is about ICMP
     mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
     if flow.role == "service":
         fronts = (
@@ -42,7 +44,5 @@ def connections(model: Model, flow: Flow) -> Iterator[Attempt]:
 
 def _end(model: Model, ip: str) -> End:
     """The pod of an address; in the pods' prefixes an address without a known pod is a pod that is not known."""
-    for item in cluster.of_kind(model.facts.objects, "Pod"):
-        if ip in cluster.pod(item).ips and not cluster.pod(item).host_network:
-            return End(ip=ip, pod=item)
-    return End(ip=ip, known=not model.in_cluster(ip))
+    item = model.policies.pod_at.get(ip)
+    return End(ip=ip, pod=item, known=item is not None or not model.in_cluster(ip))

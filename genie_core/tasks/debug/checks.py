@@ -52,7 +52,7 @@ def diagnose(
     host_network = cluster.pod(case.facts.pod_object).host_network
     checks = [check for check in NETWORK if not host_network or "pod" not in check.needs]
     report = judge(case, checks, chosen, until, files)
-    stops = _stops(case)
+    stops = _stops(case, until)
     ways, blocked = _ways(case, report.findings, stops)
     return replace(
         report,
@@ -61,6 +61,7 @@ def diagnose(
         ways=ways,
         blocked=blocked,
         stops=stops,
+        late=report.late or time.monotonic() > until,
     )
 
 
@@ -132,10 +133,15 @@ def _ways(
     return ways, tuple(sorted((hit | stops.keys()) & ways.keys()))
 
 
-def _stops(case: Case) -> dict[str, int]:
-    """Conversation -> the number of the last hop before what stops most of its packets, or of their answers."""
+def _stops(case: Case, until: float) -> dict[str, int]:
+    """Conversation -> the number of the last hop before what stops most of its packets, or of their answers.
+
+    At `until` (monotonic seconds) the remaining conversations are left out.
+    """
     found: dict[str, int] = {}
     for walk in case.walks if case.facts.pod is not None else ():
+        if time.monotonic() > until:
+            break
         wanted = walk.flow.general or walk.flow.role == "service" or case.narrowed
         last = _last_hop(case, walk) if wanted and walk.steps and not walk.flow.inbound else None
         if last is not None:
