@@ -255,9 +255,9 @@ class _Walker(Passing):
         self.into_pod(packet, attachment)
 
     def into_pod(self, packet: Packet, attachment: Attachment) -> None:
-        """To the pod's socket. An answer comes from the address that the pod asked, whatever the node translated."""
+        """To the pod's socket. An answer comes from the address and port that the pod asked."""
         if packet.state == "established" and not self.flow.inbound:
-            packet = packet.with_(source=self.flow.target)
+            packet = packet.with_(source=self.flow.target, sport=self.flow.port or ANY_PORT)
         packet = packet.with_(
             iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
             physical_in="", physical_out="", translated=False,
