@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_chain
@@ -11,7 +11,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.flows import Flow
+from genie_core.net.flows import Flow, is_kube_proxys
 from genie_core.net.path import ANY_PORT
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -257,18 +257,28 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
         explained_by=("GN0109",) if any(m.name == "smac" for r in chain.rules for m in r.matches) else (),
         remedy=fix(
             _advice(found, chain, policy, general),
-            *(
-                _accepts(case, found, chain)
-                if general and not policy
-                else [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
-            ),
+            *_repairs(case, found, chain, rule, accept=general and not policy),
             risk="check first that the rule is not intended",
         ),
         confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,
     )
 
 
+def _repairs(case: Case, found: list[Block], chain: Chain, rule: Rule, *, accept: bool) -> Sequence[Command]:
+    """The commands that let the packets pass; none for kube-proxy's own rules, which it restores."""
+    if is_kube_proxys(chain):
+        return ()
+    if accept:
+        return _accepts(case, found, chain)
+    return [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
+
+
 def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str:
+    if is_kube_proxys(chain):
+        return (
+            "kube-proxy made the rule and restores it: the service has no ready endpoint, "
+            "or its loadBalancerSourceRanges leave out the sender"
+        )
     if policy:
         return (
             f"allow the sender in NetworkPolicy {policy} if its packets should pass; "
@@ -286,13 +296,13 @@ def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str
 
 
 def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
-    hit = bool(rule.packets)
+    hit, hinted = bool(rule.packets), all(b.flow.hinted for b in found)
     if policy:
-        # A policy without hits is as intended; one that has dropped packets keeps a client waiting.
-        return Severity.ERROR if hit else Severity.INFO
+        # A policy without hits is as intended, and one that denies what nothing needs; else a client waits.
+        return Severity.ERROR if hit and not hinted else Severity.INFO
     if all(b.packet.protocol.endswith("icmp") for b in found):
         return Severity.INFO
-    if all(b.flow.hinted for b in found):
+    if hinted:
         return Severity.WARNING  # nothing else shows that the pods need it
     wide = any(b.flow.general for b in found)
     if wide:

@@ -210,11 +210,13 @@ GN0513 = Code("GN0513", "the node does not route what the pod sends",
 def refused_routes(case: Case) -> Iterator[Finding]:
     by_way: dict[str, list[Block]] = {}
     for block in blocks(case, "route", place="node"):
-        if block.way is None or (block.flow.role == "remote" and block.way.type == "none"):
+        way = block.way
+        # Without a route: remote prefixes have a check of their own, and nothing is known to need a hinted one.
+        if way is None or (way.type == "none" and (block.flow.role == "remote" or block.flow.hinted)):
             continue
-        by_way.setdefault(
-            f"{block.way.type} {block.way.route.dst if block.way.route else block.packet.target}", []
-        ).append(block)
+        by_way.setdefault(f"{way.type} {way.route.dst if way.route else block.packet.target}", []).append(
+            block
+        )
     for title, found in by_way.items():
         way = found[0].way
         assert way is not None

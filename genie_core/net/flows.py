@@ -21,6 +21,14 @@ MAX_TARGETS = 4
 MAX_SERVICES = 8
 MAX_REFUSED = 16
 REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
+# kube-proxy's chains with rules that refuse: services without endpoints, and loadBalancerSourceRanges.
+REFUSING_CHAINS = (
+    "KUBE-SERVICES",
+    "KUBE-EXTERNAL-SERVICES",
+    "KUBE-NODEPORTS",
+    "KUBE-PROXY-FIREWALL",
+    "KUBE-FW-",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +37,8 @@ class Flow:
 
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
     `icmp` makes it a single message about another conversation: the words for its type and code.
-    `hinted`: a refusing route or rule names the target's prefix; nothing else is known to need it.
+    `hinted`: a refusing route or rule, or a filter that has dropped packets, names the target's prefix; nothing else
+    is known to need it.
     """
 
     role: str
@@ -174,7 +183,7 @@ def filtered_targets(model: Model, family: int) -> Iterator[tuple[str, str, str,
     """
     is_beyond = _beyond(model)
     for chain in _chains(model):
-        named = [(rule, network) for rule in _hit(chain) for network in _named(rule)]
+        named = [(rule, network) for rule in _hit(chain) for network in _named(chain, rule)]
         for rule, network in named if len(named) <= MAX_TARGETS else ():
             if network.version == family and is_beyond(network):
                 prefix = str(network) if network.num_addresses > 1 else str(network.network_address)
@@ -186,23 +195,29 @@ def _chains(model: Model) -> list[Chain]:
     return [chain for stack in (model.node, model.pod) if stack for chain in stack.rules.chains]
 
 
+def is_kube_proxys(chain: Chain) -> bool:
+    """Whether kube-proxy made the chain and refuses packets in it: it restores what is deleted there."""
+    return chain.table == "kube-proxy" or chain.name.startswith(REFUSING_CHAINS)
+
+
 def _hit(chain: Chain) -> list[Rule]:
-    """The rules that have dropped packets."""
-    return [rule for rule in chain.rules if rule.packets and rule.action.kind in ("drop", "reject")]
+    """The rules that have dropped packets, without kube-proxy's own."""
+    rules = () if is_kube_proxys(chain) else chain.rules
+    return [rule for rule in rules if rule.packets and rule.action.kind in ("drop", "reject")]
 
 
-def _named(rule: Rule) -> Iterator[Network]:
-    """The prefixes of a rule that is for one source or target."""
+def _named(chain: Chain, rule: Rule) -> Iterator[Network]:
+    """The prefixes of a rule that is for one source or target; the first prefix of a range."""
+    six = chain.family == "ip6" or any(m.name == "family" and "6" in m.values for m in rule.matches)
     for match in rule.matches:
         span = match.values[0] if match.name in ("source", "target") and len(match.values) == 1 else ""
         if not isinstance(span, str) and not match.invert:
-            low, bits = span[0], (span[1] - span[0]).bit_length()
-            six = span[1] >> 32
-            yield (
-                ipaddress.IPv6Network((low, 128 - bits), strict=False)
-                if six
-                else ipaddress.IPv4Network((low, 32 - bits), strict=False)
-            )
+            if six:
+                first, last = ipaddress.IPv6Address(span[0]), ipaddress.IPv6Address(span[1])
+                yield next(ipaddress.summarize_address_range(first, last))
+            else:
+                low, high = ipaddress.IPv4Address(span[0]), ipaddress.IPv4Address(span[1])
+                yield next(ipaddress.summarize_address_range(low, high))
 
 
 def _beyond(model: Model) -> Callable[[Network], bool]:
@@ -291,7 +306,7 @@ def _with_node(model: Model, family: int, into: Kinds) -> list[Flow]:
     found = [
         Flow(role="node", target=ip, protocol=p, port=n, name="the node", family=family)
         for ip in dict.fromkeys([*gateway[:1], *own[:1]])
-        for p, n in (("tcp", 0), *dict.fromkeys(refused[:MAX_PORTS]), (icmp, 0))
+        for p, n in (("tcp", 0), *list(dict.fromkeys(refused))[:MAX_PORTS], (icmp, 0))
     ]
     source = (gateway or own or [""])[0]
     if source:
