@@ -160,6 +160,7 @@ def add_network(plan: "Plan", index: int) -> "Steps[Printed]":
 
 def _add_chain(plan: "Plan", index: int) -> "Steps[Printed]":
     attachment = plan.attachments[index]
+    attachment.stopped = None  # where an earlier try ended
     network = attachment.network
     result = NO_RESULT
     for position in range(len(network.plugins)):

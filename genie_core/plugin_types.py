@@ -4,6 +4,8 @@
 CNI specification says needs no row here.
 """
 
+from genie_core.gojson import GoObject
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,9 +102,11 @@ def maker_of(name: str, conf: "Mapping[str, Any]") -> "tuple[str, Mapping[str, A
     """The type and the configuration of the plugin that makes the interface.
 
     flannel has another plugin do it, bridge unless its `delegate` names one (flannel-io/cni-plugin, flannel_linux.go).
+    It looks `type` up in a map, so in this spelling alone, and passes the map on with its keys sorted, as json.Marshal
+    does; the other plugin takes them in any spelling.
     """
     if name != "flannel":
         return name, conf
     delegate = conf.get("delegate")
-    given = delegate if isinstance(delegate, dict) else {}
-    return str(given.get("type") or "bridge"), {"isGateway": True, **given}
+    given: dict[str, Any] = {"isGateway": True, **(delegate if isinstance(delegate, dict) else {})}
+    return str(given.get("type") or "bridge"), GoObject(sorted(given.items()))

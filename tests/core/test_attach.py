@@ -207,6 +207,28 @@ def test_a_repeated_add_takes_the_earlier_result_back():
     assert decode_plan(world.disk).attachments[0].partial == ""
 
 
+def test_what_ran_in_a_repeated_add_counts_as_held_though_it_did_not_run_in_the_first():
+    """The first try ends in b1, the second one is cut off behind b2, and b2 cannot be released then."""
+    interrupted = [DelegateFailed("interrupted system call")]
+
+    def broken(step):
+        call = (step.verb, step.type) if isinstance(step, Invoke) else None
+        if call == ("ADD", "b1") and interrupted:
+            return interrupted.pop()
+        if call == ("ADD", "b3"):
+            return IOFailure("stopped")
+        return DelegateFailed("iptables fails") if call == ("DEL", "b2") and ran(world) else None
+
+    def ran(world):
+        return "ADD b2@eth0" in world.log
+
+    world = World(broken)
+    with pytest.raises(IOFailure):
+        world.drive(attach.add(make_plan({"b": ["b1", "b2", "b3"]})))
+    assert ("b2", "eth0") in world.held
+    assert not decode_plan(world.disk).attachments[0].refused
+
+
 @pytest.mark.parametrize("number", range(ADD_STEPS))
 def test_an_add_that_fails_at_any_step_leaves_nothing(number):
     """Each step fails once: a delegate, or the disk."""

@@ -3,6 +3,8 @@
 import pytest
 
 from genie_core.catalog import PLUGINS, of_type
+from genie_core.gojson import view
+from genie_core.jsontext import encode
 from genie_core.plugin_types import TYPES, PluginType, maker_of, plugin_type
 
 
@@ -17,12 +19,15 @@ def test_each_type_is_in_the_catalogue(name):
     [
         ({}, "bridge", None),
         ({"delegate": {"bridge": "br0"}}, "bridge", "br0"),
+        ({"delegate": {"Bridge": "br0"}}, "bridge", "br0"),
+        ({"delegate": {"bridge": "br0", "BRIDGE": "br1"}}, "bridge", "br0"),
+        ({"delegate": {"Type": "macvlan"}}, "bridge", None),
         ({"delegate": {"type": "macvlan"}}, "macvlan", None),
         ({"delegate": "x"}, "bridge", None),
     ],
 )
 def test_flannel_has_another_plugin_make_the_interface(conf, maker, bridge):
     assert maker_of("macvlan", conf) == ("macvlan", conf)
-    type_, given = maker_of("flannel", conf)
+    type_, given = maker_of("flannel", view(encode(conf)))
     assert (type_, given.get("bridge"), given["isGateway"]) == (maker, bridge, True)
     assert plugin_type(type_).plain
