@@ -68,12 +68,8 @@ def used_by(attachment: "Attachment") -> set[str] | None:
         return None
     try:
         return {f"network {attachment.network.name}", *_used(attachment)}
-    except (
-        _Alone,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ):  # or a value of a wrong kind, which the plugin reports
+    # beside _Alone: a value of a wrong kind or a missing key, which the plugin reports
+    except (_Alone, LookupError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -18,7 +18,9 @@ def advance(sequences: "Sequence[Steps[None]]") -> "Steps[None]":
     """Carry all of them out. Raises the error of the first that failed, in their order; its details name the others'.
 
     After a failure no plugin is started any more, and those that run are waited for: one that is killed leaves what no
-    DEL of its own finds, such as an interface without its name. What `First` raises ends all at once.
+    DEL of its own finds, such as an interface without its name. Plugins that are ready at the same time are started
+    together, so only one that cannot be started is known to fail before the next is. What `First` raises ends all at
+    once.
     """
     calls: dict[int, Invoke] = {}  # what each waits for
     errors: dict[int, GenieError] = {}
@@ -32,7 +34,8 @@ def advance(sequences: "Sequence[Steps[None]]") -> "Steps[None]":
                 continue
             if call and not errors:
                 calls[index] = call
-        ready = [[*calls][int((yield First([*calls.values()])))]] if calls else []
+        place = int((yield First([*calls.values()], start=not errors))) if calls else -1
+        ready = [[*calls][place]] if place >= 0 else []
     if errors:
         raise _first_of([errors[index] for index in sorted(errors)])
 

@@ -38,7 +38,10 @@ class Save(Record):
 
 
 class Begin(Save):
-    """Write the plan of a container that has none. It is durable before the next plugin gets its configuration."""
+    """Write the plan of a container that has none, or one that holds nothing any more (verbs/add.py).
+
+    It is durable before the next plugin gets its configuration.
+    """
 
     __slots__ = ()
 
@@ -210,15 +213,17 @@ class Invoke(Step):
 
 
 class First(Step):
-    """Start those of these plugins that do not run yet, and wait until one of them has ended.
+    """Wait until one of these plugins has ended. Those that do not run yet are started before, where `start` is set.
 
-    The answer is its place among them. What it printed, or its failure, is the answer to its `Invoke`, which follows.
+    They are started in order, up to one that cannot be: that one has ended. The answer is the place of the one that has
+    ended, -1 where none of them runs. What it printed, or its failure, is the answer to its `Invoke`, which follows.
     """
 
-    __slots__ = ("calls",)
+    __slots__ = ("calls", "start")
 
-    def __init__(self, calls: "Sequence[Invoke]") -> None:
+    def __init__(self, calls: "Sequence[Invoke]", *, start: bool) -> None:
         self.calls: Final = calls
+        self.start: Final = start
 
 
 class PluginMissing(GenieError):

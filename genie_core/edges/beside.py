@@ -2,6 +2,8 @@
 
 No threads: each plugin is a process, and one poll waits for all of them. A plugin that does not answer in time, or
 prints too much, is killed, and the others go on. Where this process is asked to stop, or cannot go on, all are killed.
+While the binary of one that is started is busy (`BUSY_SECONDS`), the others are not looked at: one that hangs is killed
+so much later.
 """
 
 from select import POLLIN, poll
@@ -21,26 +23,30 @@ if TYPE_CHECKING:
 _PAUSE_SECONDS = 0.002  # between two looks, where a process has no descriptor to poll
 
 
-def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]") -> int:
-    """Start those of the calls that do not run yet; the place of one that has ended, the first of several.
+def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]", *, start: bool = True) -> int:
+    """The place of one of the calls that has ended, the first of several; -1 where none of them runs.
 
-    Its outcome is what `Delegates.invoke` gives for it next. Raises Cancelled, IOFailure and OSError, after all were
-    killed.
+    `start` says whether those that do not run yet are started before, in order, up to one that cannot be: that one has
+    ended. The outcome is what `Delegates.invoke` gives for the call next. Raises Cancelled, IOFailure and OSError,
+    after all were killed.
     """
     begun = delegates.begun
     try:
-        for call in calls:
+        for place, call in enumerate(calls if start else ()):
             if call not in begun:
                 begun[call] = _begin(delegates, call)
-        while True:
+                if isinstance(begun[call], GenieError):
+                    return place
+        while any(call in begun for call in calls):
             for place, call in enumerate(calls):
-                if _has_ended(delegates, call):
+                if call in begun and _has_ended(delegates, call):
                     return place
             _pause([run for run in begun.values() if isinstance(run, Run)])
             delegates.cancel.check()
     except BaseException:
         end_begun(delegates)
         raise
+    return -1
 
 
 def end_begun(delegates: "Delegates") -> None:

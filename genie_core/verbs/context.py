@@ -110,7 +110,7 @@ class Context:
             if isinstance(step, First):
                 from genie_core.edges.beside import first_ended
 
-                return str(first_ended(self.delegates, step.calls))
+                return str(first_ended(self.delegates, step.calls, start=step.start))
             if isinstance(step, StopMasquerading):
                 self._stop_masquerading(step)
             elif isinstance(step, RemoveBridge):

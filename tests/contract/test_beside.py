@@ -53,6 +53,19 @@ def test_one_that_cannot_be_started_has_ended(call, delegates):
         delegates.invoke(absent)
 
 
+def test_one_that_cannot_be_started_keeps_those_behind_it_from_being_started(call, delegates):
+    hangs, quick = call("hangs", "exec sleep 1000"), call("quick", "echo quick")
+    absent = Invoke("ADD", "absent", "{}", "absent", path=hangs.path)
+    assert first_ended(delegates, [absent, hangs]) == 0
+    assert list(delegates.begun) == [absent]
+    with pytest.raises(PluginMissing):
+        delegates.invoke(absent)
+    assert first_ended(delegates, [hangs], start=False) == -1
+    assert first_ended(delegates, [quick]) == 0
+    assert first_ended(delegates, [hangs, quick], start=False) == 1
+    assert list(delegates.begun) == [quick]
+
+
 def test_the_deadline_of_one_ends_it_alone(call, tmp_path):
     delegates = Delegates({}, [], 0.5, JSONLog(), Cancel())
     calls = [call("hangs", "exec sleep 1000"), call("fails", "exit 3")]

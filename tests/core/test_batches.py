@@ -86,6 +86,11 @@ ORDERED = {
     "no object": on("ptp", ipam=[1]),
     "no list": on("ptp", ipam=ipam("10.9.0.0/16", routes=5)),
     "no text": on("ptp", ipam={"type": "host-local", "subnet": 7}),
+    "a range without a subnet": on(
+        "ptp", ipam={"type": "host-local", "ranges": [[{"rangeStart": "10.9.0.5"}]]}
+    ),
+    "an entry without an address": on("ptp", ipam={"type": "static", "addresses": [{"gateway": "10.9.0.1"}]}),
+    "a route without a destination": on("ptp", ipam=ipam("10.9.0.0/16", routes=[{"gw": "10.9.0.1"}])),
 }
 
 

@@ -20,6 +20,7 @@ class Beside(World):
         self.ends = ends
         self.outcomes = {}  # of what was begun
         self.most = 0  # how many ran at once
+        self.unstartable = set()  # types whose binaries cannot be executed
 
     def write(self, step, error):
         if not isinstance(step, First):
@@ -27,13 +28,18 @@ class Beside(World):
         if error is not None:
             self.outcomes.clear()
             raise error
-        for call in step.calls:
+        for place, call in enumerate(step.calls if step.start else ()):
             if call not in self.outcomes:
                 self.outcomes[call] = self._outcome(call)
-        self.most = max(self.most, len(step.calls))
-        return str(self.ends % len(step.calls))
+                if call.type in self.unstartable:
+                    return str(place)
+        running = [place for place, call in enumerate(step.calls) if call in self.outcomes]
+        self.most = max(self.most, len(running))
+        return str(running[self.ends % len(running)] if running else -1)
 
     def _outcome(self, call):
+        if call.type in self.unstartable:
+            return DelegateFailed(f"cannot execute {call.type}")
         try:
             return super().invoke(call, self.broken(call))
         except GenieError as error:
@@ -139,6 +145,20 @@ def test_after_a_failure_no_plugin_is_started():
         "ADD b1@eth1",
         "ADD c1@eth2",
     ]
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("type_, runs", [("a1", []), ("b1", ["a1"]), ("c1", ["a1", "b1"]), ("b2", None)])
+def test_after_one_that_cannot_be_started_no_plugin_is(type_, runs, ends):
+    world = Beside(ends=ends)
+    world.unstartable = {type_}
+    with pytest.raises(DelegateFailed, match=f"cannot execute {type_}") as caught:
+        added(world)
+    assert caught.value.details == ""
+    begun = [line[4:6] for line in world.log if line.startswith("ADD")]
+    assert runs is None or begun == runs
+    assert type_ not in begun
+    assert world.is_clean
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)

@@ -154,6 +154,20 @@ def test_a_plugin_that_cannot_be_executed_beside_one_that_runs(three):
     assert [call.type for call in three.calls("DEL")] == ["bridge"]
 
 
+def test_a_plugin_that_cannot_be_executed_keeps_those_behind_it_from_running(three):
+    (three.bin / "ptp").unlink()
+    (three.bin / "ptp").write_text("#!/bin/sh\n")
+    assert "it is not executable" in three.add("ptp,bridge,macvlan").error(101)["msg"]
+    assert three.calls("ADD") == []
+
+
+def test_a_key_that_is_missing_is_the_plugins_to_report(three):
+    ipam = {"type": "static", "addresses": [{"gateway": "10.1.0.1"}]}
+    three.network("bridge", {"type": "bridge", "ipam": ipam})
+    three.fail("ADD", "bridge", code=123, msg="no address")
+    assert 'plugin type="bridge" failed (add): no address' in three.add("bridge,ptp").error(123)["msg"]
+
+
 def test_one_that_hangs_is_killed_at_its_deadline_and_the_other_is_undone(three):
     three.answer("ADD", "ptp", shell="sleep 1000")
     document = three.add("bridge,ptp", delegate_timeout_seconds=0.7).error(11)
