@@ -11,9 +11,9 @@
 
 The plan is written to `tmp/` and renamed before the first delegate starts, and fsynced before that one gets its
 configuration: it starts meanwhile, which takes about as long as the fsync. A plan that takes the place of another is
-fsynced before it is renamed. Later lines are appended with one write: killed at any instant, the file is as it was or
-has one line more. Only the plan needs an fsync: after a power cut the namespaces are gone, and DEL works without
-results.
+fsynced before it is renamed, but for that of an ADD: what it finds there holds nothing any more. Later lines are
+appended with one write: killed at any instant, the file is as it was or has one line more. Only the plan needs an
+fsync: after a power cut the namespaces are gone, and DEL works without results.
 """
 
 import posix
@@ -121,7 +121,7 @@ class Store:
         return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
     def begin(self, plan: "Plan") -> None:
-        """Write the state file of a container that has none. It is durable only after `sync`."""
+        """Write the state file of a container that has none, or one that holds nothing. It is durable after `sync`."""
         self._unsynced = self._write(plan, durably=False)
 
     def sync(self) -> None:
