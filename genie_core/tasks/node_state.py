@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
-from genie_core.edges.store import boot_id, is_taken
+from genie_core.edges.store import Store, boot_id, is_taken
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.gojson import view
 from genie_core.model import Plan
@@ -70,6 +70,19 @@ def own_configuration(conf_dir: str, state_dir: str = "") -> tuple[dict[str, Any
     own = read_conflist(Path(conf_dir) / "00-genie.conflist") or own_entry([conf_dir])
     config: dict[str, Any] = own or {"conf_dirs": [conf_dir]}
     return own, {**config, "state_dir": state_dir} if state_dir else config
+
+
+def journal_stamps(store: Store, names: Iterable[str] | None = None) -> dict[str, tuple[int, int, int]]:
+    """Inode, size and time of the last write of these journals, or of all, by name; those that are gone are left out.
+
+    Raises IOFailure and OSError where that cannot be known now: no descriptor is free, for one.
+    """
+    found = {}
+    for name in store.names() if names is None else names:
+        with suppress(FileNotFoundError):
+            status = os.lstat(f"{store.directory}/containers/{name}")
+            found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
 
 
 def open_context(config: dict[str, Any], *, path: str = "") -> Context:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 
 from genie_core.edges.meter import address_use
@@ -13,6 +12,7 @@ from genie_core.edges.store import Store, boot_id, key_of
 from genie_core.errors import GenieError
 from genie_core.model import NetConf, Plan
 from genie_core.tasks.agent.pods import Key
+from genie_core.tasks.node_state import journal_stamps
 
 # An ADD that is under way has this long; then its journal counts as cut off, and a sync waits for its lock.
 _UNDER_WAY_SECONDS = 10.0
@@ -49,6 +49,7 @@ class Journals:
         self._folder = f"{store.directory}/containers"
         self._stamps: dict[str, tuple[int, int, int]] = {}
         self._known: dict[str, Journal] = {}
+        self._unread: set[str] = set()  # those that could not be read at the last look
         self._networks: dict[str, NetConf] = {}
         self._folder_stamp = 0
         self._boot = boot_id()
@@ -59,55 +60,45 @@ class Journals:
             stamp = os.stat(self._folder).st_mtime_ns
         except OSError:
             stamp = 0
-        torn = [name for name, journal in self._known.items() if not journal.is_whole]
-        if stamp == self._folder_stamp and not torn:
+        again = {name for name, journal in self._known.items() if not journal.is_whole} | self._unread
+        if stamp == self._folder_stamp and not again:
             return set()
-        names = torn if stamp == self._folder_stamp else None
+        names = again if stamp == self._folder_stamp else None
         is_old = stamp < time.time_ns() - _TICK_NANOSECONDS
         try:
-            present = self._present()
-        except OSError:  # no descriptor is free, for one: what was known stays, and is looked at again
+            present = journal_stamps(self._store, names)
+        except (GenieError, OSError):  # no descriptor is free, for one: what was known stays
             self._folder_stamp = 0
             return set()
         self._folder_stamp = stamp if is_old else 0
-        return self._read(names, present)
+        return self._read(set(self._stamps) if names is None else names, present)
 
-    def _read(self, names: list[str] | None, present: dict[str, tuple[int, int, int]]) -> set[Key]:
+    def _read(self, looked_at: set[str], present: dict[str, tuple[int, int, int]]) -> set[Key]:
         changed: set[Key] = set()
-        for name in set(self._known) - set(present):
-            changed |= _pods(self._known.pop(name))
+        self._unread = set()
+        for name in looked_at - set(present):
             self._stamps.pop(name, None)
-        for name in present if names is None else set(names) & set(present):
-            if self._stamps.get(name) != present[name]:
-                changed |= self._take_up(name, present[name])
+            changed |= _pods(self._known.pop(name, None))
+        for name, stamp in present.items():
+            if self._stamps.get(name) != stamp:
+                changed |= self._take_up(name, stamp)
         kept = self.attachments()
         self._networks = {label: network for label, network in self._networks.items() if label in kept}
         return changed
 
     def _take_up(self, name: str, stamp: tuple[int, int, int]) -> set[Key]:
-        """Read one; what cannot be read, which checks report, is tried again at the next look."""
+        """Read one. Where it cannot be read, what was known of it stays, and the next look reads it again."""
         try:
             journal = self._journal(name, stamp)
         except GenieError:
-            self._known.pop(name, None)
-            self._folder_stamp = 0
+            self._unread.add(name)
             return set()
         self._stamps[name] = stamp
         if journal is None:
             self._known.pop(name, None)
-            return set()
-        self._known[name] = journal
+        else:
+            self._known[name] = journal
         return _pods(journal)
-
-    def _present(self) -> dict[str, tuple[int, int, int]]:
-        """File name -> inode, size and time of the last write. Raises OSError."""
-        found = {}
-        with suppress(FileNotFoundError):  # no state yet
-            for name in os.listdir(self._folder):
-                with suppress(FileNotFoundError):  # it went meanwhile
-                    status = os.lstat(f"{self._folder}/{name}")
-                    found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
-        return found
 
     def _journal(self, name: str, stamp: tuple[int, int, int]) -> Journal | None:
         """None for another boot's, and for another kind of file. Raises GenieError for what cannot be read."""
@@ -145,8 +136,8 @@ class Journals:
         return {label: (used, size) for label, (used, size) in found.items() if size}
 
 
-def _pods(journal: Journal) -> set[Key]:
-    return {journal.pod} if journal.pod else set()
+def _pods(journal: Journal | None) -> set[Key]:
+    return {journal.pod} if journal and journal.pod else set()
 
 
 def _is_whole(plan: Plan) -> bool:

@@ -1,6 +1,8 @@
 """Which pods come into the queue: with real journals, and pods as the API server sends them."""
 
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
+from genie_core.tasks.node_state import journal_stamps
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
 
@@ -124,6 +127,53 @@ def test_two_writes_at_the_same_time_of_the_kernels_clock(node):
     node.store.save(Plan("c2", "eth0", "/n", [], PodRef("ns", "q", "u2"), boot_id(), []))
     os.utime(folder, ns=(seen, seen))
     assert node.journals.refresh() == {("ns", "q")}
+
+
+def test_a_journal_that_cannot_be_read_now(node):
+    """What was known of the pod stays: its change waits for the next try, and its networks count."""
+    node.event()
+    assert node.queue.take(0.0) == KEY
+    path = journal(node)
+    whole = path.read_bytes()
+    path.write_bytes(b"{")
+    assert node.journals.refresh() == set()
+    assert node.work.ended(KEY, Outcome.RETRY) > 0
+    assert KEY in node.queue
+    path.write_bytes(whole)
+    assert node.journals.refresh() == {KEY}
+
+
+def test_a_journal_that_can_never_be_read_is_the_only_one_that_is_looked_at(node):
+    """The folder is listed again only where its time is another one."""
+    journal(node).write_bytes(b"{")
+    folder = journal(node).parent
+    os.utime(folder, (1, 1))
+    node.journals.refresh()
+    node.store.save(Plan("c2", "eth0", "/n", [], PodRef("ns", "q", "u2"), boot_id(), []))
+    os.utime(folder, (1, 1))
+    assert node.journals.refresh() == set()
+    os.utime(folder, (2, 2))
+    assert node.journals.refresh() == {("ns", "q")}
+
+
+def journal(node):
+    """The file of the pod's journal."""
+    (path,) = Path(node.store.directory, "containers").iterdir()
+    return path
+
+
+def test_journals_that_go_while_they_are_listed(node):
+    """They are left out; the others are all there."""
+    folder = journal(node).parent
+    going = [folder / f"{number}@eth0" for number in range(2000)]
+    for path in going:
+        path.touch()
+    remover = threading.Thread(target=lambda: [path.unlink() for path in going])
+    remover.start()
+    while remover.is_alive():
+        assert journal_stamps(node.store).keys() >= {"c1@eth0"}
+    remover.join()
+    assert journal_stamps(node.store).keys() == {"c1@eth0"}
 
 
 class Forbidden:
