@@ -1,6 +1,7 @@
 """Faults of running pods are seen as soon as they happen."""
 
 import json
+import os
 import queue
 import threading
 import time
@@ -91,3 +92,22 @@ def test_a_pod_that_came_later(ward, watch):
     namespace.remove()
     time.sleep(0.5)
     assert watch.seen.empty()
+
+
+def test_a_journal_that_could_not_be_read_is_read_later(ward):
+    """Also where its time is the same then, and what was known of the pod stays meanwhile."""
+    inside(str(ward.host.path), lambda: _read_later(ward))
+    ward.repair("fix")
+
+
+def _read_later(ward):
+    (journal,) = (ward.node.state / "containers").glob("c1@*")
+    whole = journal.read_bytes()
+    journal.write_bytes(b"?" * len(whole))
+    with Watcher(open_context(json.loads(ward.node.stdin()))) as watcher:
+        at = journal.stat().st_mtime_ns
+        journal.write_bytes(whole)
+        os.utime(journal, ns=(at, at))
+        watcher.refresh()
+        ward.node.pod.run("ip", "link", "set", "net1", "down")
+        assert watcher.wait(20) == {"c1"}

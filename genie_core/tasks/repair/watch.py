@@ -8,12 +8,12 @@ without changes costs nothing, and each pod that starts or ends a few millisecon
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
+from errno import EMFILE, ENFILE, ENOMEM
 from typing import TYPE_CHECKING, Self
 
 from genie_core.edges.netlink import attributes, integer
@@ -22,6 +22,7 @@ from genie_core.gojson import view
 from genie_core.live.repair import parent_of
 from genie_core.model import Attachment, Plan
 from genie_core.spec.result import recorded_result
+from genie_core.tasks.node_state import journal_stamps
 from genie_core.tasks.repair import is_ill
 from genie_core.tasks.repair.look import look_here
 from genie_core.verbs.context import Context
@@ -48,7 +49,7 @@ class Watcher:
     def __init__(self, context: Context) -> None:
         """Raises IOFailure where the kernel does not let it listen."""
         self.context = context
-        self._seen: dict[str, int] = {}  # a journal's name -> when it was written to last
+        self._seen: dict[str, tuple[int, int, int]] = {}  # a journal's name -> its stamp when it was read
         self._numbers: dict[int, str] = {}  # a namespace's number -> the journal's name
         self._names: dict[
             str, set[str]
@@ -95,11 +96,15 @@ class Watcher:
     # --- what there is to watch --------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take up the journals that are new or changed, and drop those that are gone."""
+        """Take up the journals that are new or changed, and drop those that are gone.
+
+        What was known of one that cannot be read stays; the next refresh reads it again. Raises IOFailure and OSError.
+        """
         self._refreshed = time.monotonic()
-        there = self._journals()
+        there = journal_stamps(self.context.store)
         for name in self._seen.keys() - there.keys():
             self._let_go(name)
+            del self._seen[name]
         fresh = {
             name: plan
             for name, at in there.items()
@@ -110,15 +115,7 @@ class Watcher:
         for name, plan in fresh.items():
             self._let_go(name)
             self._take_up(name, plan)
-        self._seen = there
-
-    def _journals(self) -> dict[str, int]:
-        """Their names, and when each was written to last."""
-        try:
-            with os.scandir(f"{self.context.store.directory}/containers") as found:
-                return {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in found}
-        except FileNotFoundError:
-            return {}  # none yet, or one that went this moment: it is seen the next time
+            self._seen[name] = there[name]
 
     def _load(self, name: str) -> Plan | None:
         try:
@@ -212,6 +209,7 @@ def _on_node(item: Attachment) -> Iterator[tuple[str, bool]]:
 
 
 def _number_of(kernel: IPRoute, path: str) -> int | None:
+    """None where there is no such namespace any more. Raises OSError where it cannot be opened now."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
@@ -220,7 +218,11 @@ def _number_of(kernel: IPRoute, path: str) -> int | None:
             if number in (-1, _ANY_NUMBER):
                 kernel.set_netnsid(fd=file.fileno(), nsid=_ANY_NUMBER)
                 number = int(kernel.get_netnsid(fd=file.fileno())["nsid"])
-    except (KeyError, NetlinkError, OSError):
+    except (KeyError, NetlinkError):
+        return None
+    except OSError as error:
+        if error.errno in (EMFILE, ENFILE, ENOMEM):
+            raise
         return None
     return number
 
