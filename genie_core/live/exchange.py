@@ -4,6 +4,8 @@
    those that are added: wherever this is killed, DEL, GC or the next change can release everything. An attachment
    that has not been begun counts as released.
 2. Attachments are released in reverse order, then the new ones are attached in order; default routes are set last.
+   The first interface's old network stays in the plan, released, until the new one is attached: where this is killed
+   and the new one cannot be attached, the old one is (live/restore.py).
 3. If a part fails, the new attachments are released and the old ones attached again, from their recorded bytes, with
    the same addresses where the plugins can be asked for them. What cannot be restored is `left`.
 """
@@ -60,7 +62,8 @@ def exchange(
     yield Save(work)
     try:
         yield from _release(work, leaving)
-        after = plan.replace(attachments=[*staying, *arriving])
+        former = [item for item in leaving if item.ifname == plan.ifname]
+        after = plan.replace(attachments=[*staying, *former, *arriving])
         if arriving:
             yield Save(after)
         work = after
@@ -69,7 +72,7 @@ def exchange(
             had = {item.ifname: addresses_of(item) for item in leaving}
             for item in arriving:
                 require_same_address(item, had.get(item.ifname), plan.ifname)
-        ordered = sorted(work.attachments, key=lambda item: order.index(item.ifname))
+        ordered = sorted([*staying, *arriving], key=lambda item: order.index(item.ifname))
         after = work.replace(attachments=ordered)
         yield Save(after)  # where that fails, a rollback works with the plan on the disk
         work = after
@@ -112,12 +115,15 @@ def settle_all(plan: "Plan") -> "Steps[None]":
 def finish(
     plan: "Plan", error: GenieError | None = None, left: "Sequence[tuple[Attachment, GenieError]]" = ()
 ) -> "Steps[Outcome]":
-    """Save the plan without the traces of the change; what is left keeps its own, for the next change to finish."""
+    """Save the plan without the traces of the change.
+
+    What is left keeps its own, for the next change to finish; so does what is released (see `exchange`).
+    """
     stuck = [id(item) for item, _ in left]
     done = plan.replace(
         attachments=[
             item
-            if id(item) in stuck
+            if id(item) in stuck or item.released
             else item.replace(changing=False, restoring=False, releasing=False, partial="")
             for item in plan.attachments
         ]

@@ -7,6 +7,7 @@ change continues there, and DEL releases everything. An attachment that cannot b
 
 from genie_core.attach import release_network
 from genie_core.errors import GenieError
+from genie_core.jsontext import decode
 from genie_core.live.ask import again
 from genie_core.live.exchange import (
     Outcome,
@@ -47,7 +48,7 @@ def restore(plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" =
 def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outcome]":
     """Restore all that is marked, from wherever it was cut off; `taken` as in `restore`."""
     lost = [item for item in plan.attachments if item.restoring]
-    had = {item.ifname: addresses_of(item) for item in lost}
+    had = _first_addresses(plan)
     left: Left = []
     for item in reversed(lost):
         try:
@@ -65,10 +66,14 @@ def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outc
     for item in [item for item in work.attachments if item.restoring]:
         try:
             yield from attach_each(work, [item])
-            require_same_address(item, had[item.ifname] or None, work.ifname)
+            require_same_address(item, had or None, work.ifname)
         except GenieError as error:
             left.append((item, error))
             yield from _undo(work, item)
+    former = [item for item in work.attachments if item.ifname == plan.ifname and item.released]
+    if former and not any(item.ifname == plan.ifname for item, _ in left):
+        work = work.replace(attachments=[item for item in work.attachments if item not in former])
+        yield Save(work)  # the first interface has its network: the others that it could have are not needed
     if not left:
         try:
             yield from settle_all(work)
@@ -112,18 +117,16 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     What a repair left half done is attached again. Where that fails it is released, and attached again if it is asked
     for; but not the pod's first interface, which waits for the next try, since its address must stay the same.
     """
-    plan = _keeping_first(plan)
-    remaining, left = yield from _release_torn(
-        plan, netns, [item for item in plan.attachments if item.restoring]
-    )
+    firsts = _cut_off_first(plan)
+    spared = [item for item in plan.attachments if item.restoring and item not in firsts]
+    remaining, left = yield from _release_torn(plan, netns, spared, firsts)
     if left:
         return Outcome(remaining, left[0][1], left)
-    if any(item.restoring for item in remaining.attachments):
-        yield Save(remaining)  # events name an attachment by its place
-        restored = yield from finish_restoring(remaining)
-        if restored.error is None or any(item.ifname == plan.ifname for item, _ in restored.left):
+    if firsts or spared:
+        restored = yield from _restore_cut_off(remaining, firsts)
+        if restored.error is None or _cut_off_first(restored.plan):
             return restored
-        remaining, left = yield from _release_torn(restored.plan, netns, [])
+        remaining, left = yield from _release_torn(restored.plan, netns)
         if left:
             return Outcome(remaining, left[0][1], left)
     remaining = as_asked(remaining)
@@ -135,21 +138,55 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     return (yield from finish(remaining))
 
 
-def _keeping_first(plan: "Plan") -> "Plan":
-    """The same, with the pod's first interface to be attached again where a change of it was cut off.
+def _cut_off_first(plan: "Plan") -> "list[Attachment]":
+    """The networks that the pod's first interface may have where a change of it was cut off; [] where it has one.
 
-    Released and forgotten, it would come back with another address. The network that had it goes first; the one that
+    Released and forgotten, it would come back with another address. The one that had it comes first; the one that
     was to get it was asked for the same address.
     """
-    first = [item for item in plan.attachments if item.ifname == plan.ifname and item.changing]
-    if not first or any(item.result and not (item.releasing or item.released) for item in first):
-        return plan
-    kept = first[0].replace(restoring=True)
-    return plan.replace(attachments=[kept if item is first[0] else item for item in plan.attachments])
+    found = [item for item in plan.attachments if item.ifname == plan.ifname and item.changing]
+    had = _first_addresses(plan)
+    is_whole = any(
+        item.result and not (item.releasing or item.released or item.restoring) and addresses_of(item) == had
+        for item in found
+    )
+    return [] if is_whole else found
 
 
-def _release_torn(plan: "Plan", netns: str, spared: "Sequence[Attachment]") -> "Steps[tuple[Plan, Left]]":
-    """Release what is not whole; the plan without it, and what could not be released."""
+def _first_addresses(plan: "Plan") -> list[str]:
+    """The addresses that the pod's first interface had; [] where they are not known.
+
+    Those of the oldest result; else those that a replacement was asked for, which are the same.
+    """
+    first = [item for item in plan.attachments if item.ifname == plan.ifname]
+    for item in first:
+        if item.result:
+            return addresses_of(item)
+    return next((decode(item.capabilities.get("ips", "[]")) for item in first if item.plugged), [])
+
+
+def _restore_cut_off(plan: "Plan", firsts: "Sequence[Attachment]") -> "Steps[Outcome]":
+    """Attach again what a repair left half done, and one of `firsts` on the first interface: the newest that can be."""
+    places = [index for index, item in enumerate(plan.attachments) if item in firsts]
+    while True:
+        place = places.pop() if places else -1
+        plan = plan.replace(
+            attachments=[
+                item.replace(restoring=index == place) if item.ifname == plan.ifname else item
+                for index, item in enumerate(plan.attachments)
+            ]
+        )
+        yield Save(plan)  # events name an attachment by its place
+        restored = yield from finish_restoring(plan)
+        if not places or all(item.ifname != plan.ifname or not item.released for item, _ in restored.left):
+            return restored
+        plan = restored.plan
+
+
+def _release_torn(
+    plan: "Plan", netns: str, spared: "Sequence[Attachment]" = (), kept: "Sequence[Attachment]" = ()
+) -> "Steps[tuple[Plan, Left]]":
+    """Release what is not whole and not `spared`; the plan without it but for `kept`, and what was not released."""
     left: Left = []
     for item in reversed(plan.attachments):
         if item in spared or item.released or (item.result and not item.releasing):
@@ -161,5 +198,5 @@ def _release_torn(plan: "Plan", netns: str, spared: "Sequence[Attachment]") -> "
             item.released = isinstance(error, NotReleased) and error.holds_nothing
             if not item.released:
                 left.append((item, error))
-    kept = [item for item in plan.attachments if item in spared or not item.released]
-    return plan.replace(attachments=kept), left
+    remaining = [item for item in plan.attachments if item in spared or item in kept or not item.released]
+    return plan.replace(attachments=remaining), left

@@ -419,19 +419,23 @@ def test_killed_somewhere(live, after):
     assert live.node.held() == []
 
 
-def test_killed_while_the_first_interface_is_replaced(live):
-    """The next one gives the pod the same address, which the network was asked for."""
+@pytest.fixture
+def half_replaced(live):
+    """A pod whose sync was killed while `two`, asked for the same address, took the first interface over from `one`."""
     root = live.node.root
     hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
     live.node.wrap(
-        "bridge", f'[ "$CNI_COMMAND:$(ls {root}/hold)" = "ADD:{root}/hold" ] && {{ {hold}; }}; exec "$REAL"'
+        "bridge",
+        f'[ "$CNI_COMMAND:$(ls {root}/hold)" = "ADD:{root}/hold" ] && {{ {hold}; }}\n'
+        f'conf=$(cat); case "$CNI_COMMAND $(ls {root}/broken) $conf" in "ADD {root}/broken "*br-two*) exit 1; esac\n'
+        'printf %s "$conf" | "$REAL"',
     )
     for name in ("one", "two"):
         plugin = {"type": "bridge", "bridge": f"br-{name}", "capabilities": {"ips": True}}
         plugin["ipam"] = live.node.ipam("10.7.0.0/24")
         live.node.configure(f"50-{name}.conflist", {"cniVersion": "1.0.0", "name": name, "plugins": [plugin]})
     live.start(cni="one")
-    before = live.links()
+    live.before = live.links()
     live.annotate(cni="two")
     (root / "hold").touch()
     running = begin(live, "--primary")
@@ -440,10 +444,25 @@ def test_killed_while_the_first_interface_is_replaced(live):
     running.communicate()
     (root / "hold").unlink()
     (root / "go").touch()
-    code, report = live.sync("--primary")
+    return live
+
+
+def test_killed_while_the_first_interface_is_replaced(half_replaced):
+    """The next one gives the pod the same address, which the network was asked for."""
+    code, report = half_replaced.sync("--primary")
     assert (code, report["status"]) == (0, "unchanged"), report
-    assert live.links() == before
-    assert live.journal() == [("eth0", "two")]
+    assert half_replaced.links() == half_replaced.before
+    assert half_replaced.journal() == [("eth0", "two")]
+
+
+def test_a_replacement_that_was_killed_can_be_taken_back(half_replaced):
+    """`two` cannot be attached any more, and the annotation asks for `one` again."""
+    (half_replaced.node.root / "broken").touch()
+    half_replaced.annotate(cni="one")
+    code, report = half_replaced.sync("--primary")
+    assert (code, report["status"]) == (0, "unchanged"), report
+    assert half_replaced.links() == half_replaced.before
+    assert half_replaced.journal() == [("eth0", "one")]
 
 
 def test_a_node_that_was_rebooted(live):

@@ -1,6 +1,7 @@
 """A change of a running pod's networks: done, failed and killed at every step."""
 
 import itertools
+from contextlib import suppress
 
 import pytest
 
@@ -229,8 +230,12 @@ def test_check_passes_over_what_was_cut_off():
 class Asked(Pod):
     """Plugins that give the address that they are asked for; else each time another one."""
 
+    ignores: frozenset[str] = frozenset()  # plugins that do not heed it
+
     def invoke(self, step, error):
         printed = super().invoke(step, error)
+        if step.type in self.ignores:
+            return printed
         ips = decode(step.stdin).get("runtimeConfig", {}).get("ips")
         return encode({"cniVersion": "1.0.0", "ips": [{"address": ips[0]}]}) if printed and ips else printed
 
@@ -274,3 +279,83 @@ def test_killed_while_the_first_interface_is_replaced():
         assert held["eth0"].label in ("a", "d")
         assert addresses_of(held["eth0"]) == address, (first, second, effect_first)
         assert has(pod, pod.links), (first, second, effect_first)
+
+
+def killed_in_change_of_first(step, *, effect_first=False, other_address=False):
+    """Such a pod, with the change of its first network killed after so many steps, and the address that it had."""
+    pod = with_such_a_first()
+    address = addresses_of(pod.plan.attachments[0])
+    if other_address:
+        pod.ignores = frozenset({"d1"})
+    pod.kill_after(step, effect_first=effect_first)
+    with suppress(Killed):
+        pod.drive(change_first(pod.plan))
+    pod.left = None
+    return pod, address
+
+
+def refusing(*plugins):
+    """Their ADD fails."""
+    return lambda step: (
+        DelegateFailed(f"{step.type} is broken")
+        if isinstance(step, Invoke) and step.verb == "ADD" and step.type in plugins
+        else None
+    )
+
+
+def first_of(pod):
+    return [(item.label, addresses_of(item)) for item in pod.plan.attachments if item.ifname == "eth0"]
+
+
+CHANGE_OF_FIRST = [(step, effect_first) for step in range(16) for effect_first in (False, True)]
+
+
+@pytest.mark.parametrize("step, effect_first", CHANGE_OF_FIRST)
+def test_the_old_first_network_comes_back_where_the_new_one_cannot_be_attached(step, effect_first):
+    pod, address = killed_in_change_of_first(step, effect_first=effect_first)
+    if first_of(pod) == [("d", address)]:
+        return
+    pod.broken = refusing("d1")
+    assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+    assert first_of(pod) == [("a", address)] or (
+        first_of(pod) == [("d", address)] and pod.links["eth0"] == "d"
+    )
+    assert has(pod, pod.links)
+
+
+def test_the_new_first_network_is_attached_where_the_old_one_cannot_come_back():
+    ended = set()
+    for step, effect_first in CHANGE_OF_FIRST:
+        pod, address = killed_in_change_of_first(step, effect_first=effect_first)
+        pod.broken = refusing("a1")
+        assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None, step
+        ((label, got),) = first_of(pod)
+        assert got == address, step
+        assert has(pod, pod.links), step
+        ended.add(label)
+    assert ended == {"a", "d"}
+
+
+@pytest.mark.parametrize("step, effect_first", CHANGE_OF_FIRST)
+def test_another_first_address_is_not_kept(step, effect_first):
+    """The new network gives another address than it was asked for: refused after a kill, too."""
+    pod, address = killed_in_change_of_first(step, effect_first=effect_first, other_address=True)
+    assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+    assert first_of(pod) == [("a", address)]
+    assert has(pod, pod.links)
+
+
+def test_a_first_interface_that_nothing_can_be_attached_on_waits():
+    """Each try asks for the same address, and the network that is mended first gets the interface."""
+    for mended, effect_first in itertools.product("ad", (False, True)):
+        pod, address = killed_in_change_of_first(9, effect_first=effect_first)
+        pod.broken = refusing("a1", "d1")
+        for _ in range(2):
+            outcome = pod.drive(finish_interrupted(pod.plan, "/netns"))
+            assert outcome.error is not None
+            assert pod.links.get("eth0") is None or outcome.left
+        pod.broken = refusing(*({"a1", "d1"} - {f"{mended}1"}))
+        assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+        assert first_of(pod) == [(mended, address)]
+        assert pod.drive(attach.delete(pod.plan, "/netns")) == []
+        assert pod.held == set()

@@ -8,7 +8,7 @@ from genie_core import attach
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
 from genie_core.live.restore import finish_interrupted, finish_restoring, restore
 from genie_core.steps import Invoke, Save
-from tests.core.live.test_exchange import BEFORE, has, started, steps_of
+from tests.core.live.test_exchange import BEFORE, has, started, steps_of, with_such_a_first
 from tests.core.test_attach import Killed
 
 
@@ -89,6 +89,24 @@ def test_the_first_interface_is_not_let_go():
     assert [item.ifname for item, _ in outcome.left] == ["eth0"]
     assert [item.ifname for item in pod.plan.attachments if item.restoring] == ["eth0"]
     refuses.clear()
+    assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+    assert has(pod, BEFORE)
+
+
+def test_the_first_interface_is_not_let_go_where_another_one_was_not_released_at_once():
+    """Both are restored, and the first DEL of b fails."""
+    refusals = [DelegateFailed("no")]
+    pod = with_such_a_first()
+    pod.kill_after(1)
+    with pytest.raises(Killed):
+        pod.drive(restore(pod.plan, ["eth0", "eth1"]))
+    pod.broken = lambda step: (
+        refusals.pop()
+        if refusals and isinstance(step, Invoke) and (step.verb, step.type) == ("DEL", "b1")
+        else None
+    )
+    pod.drive(finish_interrupted(pod.plan, "/netns"))
+    assert "eth0" in [item.ifname for item in pod.plan.attachments]
     assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
     assert has(pod, BEFORE)
 
