@@ -212,7 +212,7 @@ def _named(chain: Chain, rule: Rule) -> Iterator[Network]:
     for match in rule.matches:
         span = match.values[0] if match.name in ("source", "target") and len(match.values) == 1 else ""
         if not isinstance(span, str) and not match.invert:
-            if six:
+            if six or span[1] >> 32:
                 first, last = ipaddress.IPv6Address(span[0]), ipaddress.IPv6Address(span[1])
                 yield next(ipaddress.summarize_address_range(first, last))
             else:
