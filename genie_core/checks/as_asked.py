@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import check
@@ -64,35 +64,59 @@ def _pinned_to(case: Case, mac: str) -> Chain | None:
 
 
 GN0110 = Code("GN0110", "a sysctl of the pod is not as tuning set it",
-    cause="something in the pod wrote it after ADD", confirm="sysctl in the pod; the file in the evidence",
+    cause="something in the pod wrote it after ADD, or the network's file was changed since then",
+    confirm="sysctl in the pod; the file in the evidence",
     fix="set it again, or recreate the pod")  # fmt: skip
 
 
 @check("tuning-asked", GN0110, title="sysctls are as the network's tuning plugin set them", needs=("pod",))
 def untuned(case: Case) -> Iterator[Finding]:
     settings = case.facts.pod.sysctls if case.facts.pod else {}
+    for path, asked in _tuned(case).items():
+        live = settings.get(path)
+        if live is None or any(live.split() == one.value.split() for one in asked):
+            continue
+        key, last = f"net.{path.replace('/', '.')}", asked[-1]
+        yield GN0110.warning(
+            f"{key} is {live} in the pod, the network's tuning asks for {last.value}",
+            the_pod(case, last.ifname),
+            seen("sysctl", f"{key}={live}", f"sysctl {key}"),
+            seen(last.file, f"tuning: {last.name}={last.value}", f"grep -n tuning {last.file}"),
+            remedy=fix(
+                "set it again; find out what changed it, or whether the file is newer than the pod",
+                in_pod("sysctl", "-w", f"{key}={last.value}"),
+            ),
+        )
+
+
+class _Asked(NamedTuple):
+    name: str
+    value: str
+    ifname: str
+    file: str
+
+
+def _tuned(case: Case) -> dict[str, list[_Asked]]:
+    """Path below net -> what the files of the pod's networks ask for now. Which network's ADD was the last is unknown.
+
+    A sysctl of the pod's securityContext is left out: the runtime writes it after ADD.
+    """
+    found: dict[str, list[_Asked]] = {}
+    later = {_path(name) for name in case.pod_object.sysctls}
     for conf in case.own_confs:
+        tunings = [p.get("sysctl") for p in conf.plugins if p.get("type") == "tuning"]
+        wanted = [item for sysctl in tunings if isinstance(sysctl, dict) for item in sysctl.items()]
         for cached in (c for c in case.results if c.network == conf.name):
-            for name, asked in _tuned(conf.plugins):
-                path = name.replace("IFNAME", cached.ifname).removeprefix("net.").replace(".", "/")
-                live = settings.get(path)
-                if live is not None and " ".join(live.split()) != " ".join(asked.split()):
-                    key = f"net.{path.replace('/', '.')}"
-                    yield GN0110.warning(
-                        f"{key} is {live} in the pod, the network's tuning set it to {asked}",
-                        the_pod(case, cached.ifname),
-                        seen("sysctl", f"{key}={live}", f"sysctl {key}"),
-                        seen(conf.path, f"tuning: {name}={asked}", f"grep -n tuning {conf.path}"),
-                        remedy=fix(
-                            "set it again; find out what changed it", in_pod("sysctl", "-w", f"{key}={asked}")
-                        ),
-                    )
+            for name, value in wanted:
+                path = _path(name.replace("IFNAME", cached.ifname))
+                if path not in later:
+                    found.setdefault(path, []).append(_Asked(name, str(value), cached.ifname, conf.path))
+    return found
 
 
-def _tuned(plugins: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[str, str]]:
-    for plugin in plugins:
-        wanted = plugin.get("sysctl") if plugin.get("type") == "tuning" else None
-        yield from ((str(k), str(v)) for k, v in wanted.items()) if isinstance(wanted, dict) else ()
+def _path(name: str) -> str:
+    """`ipv4/ip_forward` for `net.ipv4.ip_forward`."""
+    return name.replace(".", "/").removeprefix("net/")
 
 
 GN0111 = Code("GN0111", "the MTU is too small for IPv6",

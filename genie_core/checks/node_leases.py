@@ -1,8 +1,8 @@
 """GN13xx: leases of addresses: leaked, used up, or left over from a changed configuration.
 
 The containers that exist are known from the runtimes' sandboxes, Genie's state and the cached results whose network
-namespace exists. A lease of any other container is leaked where no interface has its address. Where the interfaces of
-the pods were not read, its age decides: the pod of a young lease may be starting.
+namespace exists. A lease of any other container is leaked where no interface has its address and it is older than a
+minute. The pod of a younger one may be starting: it has no interface yet, and the runtime does not list its sandbox.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def held_addresses(facts: Facts) -> set[str]:
 def _is_leak(lease: Lease, known: Mapping[str, str], held: set[str]) -> bool:
     if not lease.container or lease.container in known:
         return False
-    return lease.ip not in held if held else lease.age > YOUNG_SECONDS
+    return lease.ip not in held and lease.age > YOUNG_SECONDS
 
 
 GN1301 = Code("GN1301", "leaked leases",

@@ -29,7 +29,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """One pod. `ports` are its containers' (protocol, port), `host_ports` (protocol, hostPort, port, hostIP)."""
+    """One pod. `ports` are its containers' (protocol, port), `host_ports` (protocol, hostPort, port, hostIP).
+
+    `sysctls` are the names of those that its securityContext sets.
+    """
 
     name: str
     node: str = ""
@@ -38,6 +41,7 @@ class Pod:
     phase: str = ""
     ports: tuple[tuple[str, int], ...] = ()
     host_ports: tuple[tuple[str, int, int, str], ...] = ()
+    sysctls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,9 @@ def pod(item: JSON) -> Pod:
             (protocol, int(port["hostPort"]), int(port["containerPort"]), str(port.get("hostIP") or ""))
             for protocol, port in declared
             if port.get("hostPort")
+        ),
+        sysctls=tuple(
+            str(one.get("name", "")) for one in (spec.get("securityContext") or {}).get("sysctls") or ()
         ),
     )
 

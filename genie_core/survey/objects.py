@@ -55,7 +55,8 @@ def _messages(item: JSON, status: JSON) -> JSON:
 
 def _pod_spec(spec: JSON) -> JSON:
     containers = spec.get("containers") or ()
-    return {
+    sysctls = (spec.get("securityContext") or {}).get("sysctls")
+    return ({"securityContext": {"sysctls": sysctls}} if sysctls else {}) | {
         "nodeName": spec.get("nodeName", ""),
         "hostNetwork": bool(spec.get("hostNetwork")),
         "containers": [{"name": one.get("name", ""), "ports": one.get("ports") or []} for one in containers],

@@ -293,8 +293,8 @@ LISTED: tuple[Fault, ...] = (
     ),
     Fault(id="F92", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "1600000000"), codes=("GN1501", "GN1502", "GN1503"), says=("genie.kubeconfig",), mends=False, silent="who judges the token is the API server, and the pod's annotations come from the runtime"),
     Fault(id="F106", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "4000000000") + "; chmod 0644 $D/genie.kubeconfig", codes=("GN1501", "GN1502", "GN1504", "GN1505", "GN1507"), says=("genie.kubeconfig",), mends=False, severity="warning", silent="others may read a secret: nothing fails"),
-    Fault(id="F94", inject="for a in $(seq 20 60); do printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("41",), mends=False, severity="warning", silent="the range still has room"),
-    Fault(id="F95", inject="for a in $(seq 2 254); do [ -e $L/10.244.1.$a ] || printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("25",), breaks=("add",), mends=False),
+    Fault(id="F94", inject="for a in $(seq 20 60); do printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; touch -d '2 minutes ago' $L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("41",), mends=False, severity="warning", silent="the range still has room"),
+    Fault(id="F95", inject="for a in $(seq 2 254); do [ -e $L/10.244.1.$a ] || { printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; touch -d '2 minutes ago' $L/10.244.1.$a; }; done", codes=("GN1301", "GN1302", "GN1303"), says=("25",), breaks=("add",), mends=False),
     Fault(id="F98", inject="sed 's/cidp1/dead0000/g;s/-p1\"/-gone\"/g' $R/cbr0-cidp1-eth0 >$R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning", silent="a file of a pod that is gone"),
     Fault(id="F98b", inject="cp $R/cbr0-cidp1-eth0 $R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning", silent="a file of a pod that is gone"),
     Fault(

@@ -1,12 +1,16 @@
 """Checks that no fault of the bench reaches: in a lab where a kernel shows them, else on facts made by hand."""
 
+import json
+
 import pytest
 
-from genie_core.checks import kernel
+from genie_core.checks import as_asked, kernel, node_leases
 from genie_core.findings import Severity
 from genie_core.net.case import Case
-from genie_core.survey.facts import Facts
-from genie_core.survey.kernel import Firewall, Neighbour, Netns
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.facts import Cached, Facts, Files, Lease, Sandbox
+from genie_core.survey.kernel import Address, Firewall, Neighbour, Netns, Tenant
+from genie_core.survey.objects import lean
 from tests.diagnose import traffic
 from tests.diagnose.classes.kind import conf
 from tests.diagnose.lab import Lab
@@ -58,8 +62,7 @@ def test_a_sysctl_that_tuning_set_was_changed(lab):
     lab.sh("P sysctl -qw net.ipv4.conf.eth0.arp_announce=2")
     finding = the(lab, "GN0110", "--no-probes")
     assert (
-        finding["title"]
-        == "net.ipv4.conf.eth0.arp_announce is 2 in the pod, the network's tuning set it to 0"
+        finding["title"] == "net.ipv4.conf.eth0.arp_announce is 2 in the pod, the network's tuning asks for 0"
     )
     lab.sh("P " + " ".join(finding["remedy"]["commands"][0]["argv"]))
     _, report, _ = lab.debug("p1", "--only", "GN0110", "--no-probes")
@@ -104,3 +107,49 @@ def test_rules_of_both_iptables(tables, count):
     """Newer kernels have no legacy tables to put a rule into."""
     node = Netns(firewall=Firewall(iptables=dict.fromkeys(tables, RULE)))
     assert len(list(kernel.both_firewalls(Case(Facts(node=node))))) == count
+
+
+@pytest.mark.parametrize("age, count", [(5, 0), (600, 1)])
+def test_the_lease_of_a_pod_that_starts_is_not_leaked(age, count):
+    """The lease is there before the interface, and the runtime lists a sandbox only after its ADD."""
+    running = Tenant(path="/run/netns/b", addresses=(Address(index=2, ip="10.0.0.2", prefix=24),))
+    lease = Lease(
+        network="net", ip="10.0.0.3", container="starts", ifname="eth0", file="/n/10.0.0.3", age=age
+    )
+    facts = Facts(
+        tenants=(running,), sandboxes=(Sandbox(id="b", pod="shop/b"),), files=Files(leases=(lease,))
+    )
+    assert len(list(node_leases.leaked(facts))) == count
+
+
+def tuned(live, *asked, pod=None):
+    """GN0110 of a pod with this ip_local_port_range, whose networks ask for others."""
+    name = "net.ipv4.ip_local_port_range"
+    networks = [
+        {"cniVersion": "1.0.0", "name": f"n{n}", "plugins": [{"type": "tuning", "sysctl": {name: value}}]}
+        for n, value in enumerate(asked)
+    ]
+    confs = tuple(parse_conf(f"/etc/cni/net.d/{n['name']}.conflist", json.dumps(n)) for n in networks)
+    cached = tuple(
+        Cached(file=f"/c/{n}", network=f"n{n}", ifname=f"net{n}", netns="/p") for n in range(len(asked))
+    )
+    settings = Netns(sysctls={"ipv4/ip_local_port_range": live})
+    facts = Facts(
+        pod=settings, netns_path="/p", files=Files(confs=confs, cached=cached), pod_object=lean(pod or {})
+    )
+    return list(as_asked.untuned(Case(facts)))
+
+
+def test_a_sysctl_may_be_what_any_network_of_the_pod_asks_for():
+    assert (
+        tuned("1024\t65000", "1024 65000", "2000 3000") == tuned("2000 3000", "1024 65000", "2000 3000") == []
+    )
+    (finding,) = tuned("1 2", "1024 65000", "2000 3000")
+    assert "the network's tuning asks for 2000 3000" in finding.title
+
+
+def test_a_sysctl_of_the_pods_own_is_not_compared():
+    """The runtime sets it after ADD."""
+    own = [{"name": "net.ipv4.ip_local_port_range", "value": "1 2"}]
+    pod = {"kind": "Pod", "spec": {"containers": [], "securityContext": {"sysctls": own}}}
+    assert (len(tuned("1 2", "1024 65000")), tuned("1 2", "1024 65000", pod=pod)) == (1, [])
