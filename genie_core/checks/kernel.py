@@ -8,7 +8,7 @@ from genie_core.checks.check import check
 from genie_core.checks.packet_path import GN0501
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_chain, the_interface, the_pod
 from genie_core.fields import counted
-from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.findings import Code, Effect, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey.kernel import Qdisc
 
@@ -25,7 +25,8 @@ def neighbour_table(case: Case) -> Iterator[Finding]:
         yield GN0514.found(
             Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
             f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
-            subject("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
+            # One table of the kernel for all namespaces: it concerns a pod with any kind of interface.
+            Subject(kind="sysctl", name="net.ipv4.neigh.default.gc_thresh3"),
             seen(
                 "netlink", f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}", "ip -4 neigh | wc -l"
             ),

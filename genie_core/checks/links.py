@@ -9,7 +9,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, t
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import RUNTIME, STATUS, Attachment
-from genie_core.net.stack import version
+from genie_core.net.stack import NO_REPLY, Stack, version
 from genie_core.survey.kernel import Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"
@@ -136,13 +136,14 @@ def arp_enabled(case: Case) -> Iterator[Finding]:
             seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),
             remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
-    ignoring = [a for a in case.attachments if case.pod and case.pod.ignores_arp(a.link.name)]
-    for attachment in ignoring:
+    for attachment in case.attachments:
         name = attachment.link.name
+        if case.pod is None or not (case.addresses(attachment, 4) and case.pod.ignores_arp(name)):
+            continue
         yield GN0105.error(
             f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
             the_pod(case, name),
-            seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),
+            seen("sysctl", ignoring(case.pod, name)),
             remedy=fix(
                 "set arp_ignore to 0",
                 in_pod(*answering(name)),
@@ -156,13 +157,12 @@ def node_answers(case: Case) -> Iterator[Finding]:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        name = f"net.ipv4.conf.{entry.name.replace('.', '/')}.arp_ignore"
         # Proxy ARP answers for other hosts' addresses whatever arp_ignore says.
         own = [a.ip for a in case.facts.node.addresses if a.index == entry.index and version(a.ip) == 4]
-        if entry.arp and not (case.node.ignores_arp(entry.name) and (own or attachment.bridge)):
+        if entry.arp and not (case.node.ignores_arp(entry.name) and own):
             continue
         state, command = (
-            (f"{name}=8", on_node(*answering(entry.name)))
+            (ignoring(case.node, entry.name), on_node(*answering(entry.name)))
             if entry.arp
             else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
         )
@@ -170,10 +170,16 @@ def node_answers(case: Case) -> Iterator[Finding]:
             Severity.FATAL if attachment is case.primary else Severity.ERROR,
             f"{entry.name}, the host end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             the_interface(entry.name),
-            seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),
+            seen("netlink", state, f"ip link show {entry.name}; sysctl -a -r arp_ignore"),
             remedy=fix("turn ARP on again", command),
             affects=case.affected(attachment.bridge) if attachment.bridge else (),
         )
+
+
+def ignoring(stack: Stack, link: str) -> str:
+    """`net.ipv4.conf.eth0.arp_ignore=8`: the setting, of the link or of `all`, by which it answers no ARP."""
+    name = link if stack.setting(link, "arp_ignore") == NO_REPLY else "all"
+    return f"net.ipv4.conf.{name.replace('.', '/')}.arp_ignore={NO_REPLY}"
 
 
 def answering(link: str) -> tuple[str, ...]:

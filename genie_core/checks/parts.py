@@ -11,6 +11,7 @@ from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain
 from genie_core.net.model import Attachment
 from genie_core.survey.facts import ConfFile
+from genie_core.survey.kernel import Link
 
 
 def on_node(*argv: object) -> Command:
@@ -52,6 +53,11 @@ def subject(kind: str, name: str, iface: str = "") -> Subject:
 def the_chain(case: Case, place: str, chain: Chain) -> Subject:
     """A chain of the node; for one inside the pod the pod."""
     return subject("firewall", chain.place) if place == "node" else the_pod(case)
+
+
+def no_carrier(link: Link) -> str:
+    """The effect of a link without carrier on the interfaces that are on it."""
+    return f"{link.name} has no carrier"
 
 
 def some(names: Iterable[str], most: int = 3) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, no_carrier, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
@@ -245,10 +245,12 @@ def parent_carrier(case: Case) -> Iterator[Finding]:
         if attachment.kind != "parent" or parent is None or not parent.up:
             continue
         if not parent.carrier:
-            yield GN0802.error(
+            yield GN0802.found(
+                Severity.FATAL if attachment is case.primary else Severity.ERROR,
                 f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
                 the_interface(parent.name),
                 seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),
+                explained_by=(no_carrier(parent),),
                 remedy=fix(f"check the cable or switch port of {parent.name}"),
             )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
-from genie_core.checks.links import answering
+from genie_core.checks.links import answering, ignoring
 from genie_core.checks.overlay import Remote, carries, port_of, remotes
-from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
+from genie_core.checks.parts import fix, no_carrier, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
@@ -118,15 +118,17 @@ def carriers(case: Case) -> Iterator[Finding]:
             for n in case.other_nodes
             if any(case.node.fib.lookup(ip).hop.index == link.index for ip in n.addresses)
         ]
-        mine = any(a.kind == "parent" and a.peer == link for a in case.attachments)
+        mine = [a for a in case.attachments if a.kind == "parent" and a.peer == link]
+        worst = tunnels or default or case.primary in mine
         used = [f"tunnel {name}" for name in tunnels] + ["the default route"] * default + nodes
-        used += ["this pod's packets"] * mine
+        used += ["this pod's packets"] if mine else []
         yield GN0414.found(
-            Severity.FATAL if tunnels or default or mine else Severity.ERROR if nodes else Severity.WARNING,
+            Severity.FATAL if worst else Severity.ERROR if nodes or mine else Severity.WARNING,
             f"{link.name} is up and has no carrier: nothing leaves by it"
             + (f", as {', '.join(dict.fromkeys(used))} should" if used else ""),
             the_interface(link.name),
             seen("netlink", f"{link.name}: NO-CARRIER", f"ip link show {link.name}"),
+            breaks=(no_carrier(link),),
             remedy=fix(
                 f"look at the cable and the switch port of {link.name}, or at the other end of a virtual link"
             ),
@@ -221,16 +223,20 @@ def uplinks(case: Case) -> Iterator[Finding]:
         elif not link.arp:
             what = "does no ARP (NOARP): it resolves no neighbour"
             yield _uplink(case, link, what, "flags with NOARP", *link_set, "arp", "on")
-        elif case.node.ignores_arp(link.name):
+        elif case.node.addresses(link, 4) and case.node.ignores_arp(link.name):
             what = "answers no ARP (arp_ignore=8): no host on the link finds it"
-            yield _uplink(case, link, what, "arp_ignore=8 (with all)", *answering(link.name))
+            state = ignoring(case.node, link.name)
+            yield _uplink(case, link, what, state, *answering(link.name), families=(4,))
 
 
-def _uplink(case: Case, link: Link, what: str, state: str, *mend: str) -> Finding:
-    """An error where another node is on its subnet or the default route leaves by it, else a warning."""
-    near = [subnet(own) for own in case.node.addresses(link)]
+def _uplink(
+    case: Case, link: Link, what: str, state: str, *mend: str, families: Sequence[int] = (4, 6)
+) -> Finding:
+    """An error where another node is on its subnets or a default route leaves by it, else a warning."""
+    near = [subnet(own) for own in case.node.addresses(link) if version(own.ip) in families]
     nodes = [ip for node in case.other_nodes for ip in node.addresses]
-    default = any(hop.index == link.index for hop in case.default_hops)
+    defaults = [route for family in families for route in case.node.defaults(family)]
+    default = any(hop.index == link.index for route in defaults for hop in route.hops)
     needed = default or any(within(ip, net) for ip in nodes for net in near)
     return GN0714.found(
         Severity.ERROR if needed else Severity.WARNING,

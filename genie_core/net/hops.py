@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from genie_core.net import wording
 from genie_core.net.ipvs import virtual_servers
+from genie_core.net.leaving import mode_of, past_node
 from genie_core.net.model import TUNNELS, Attachment, Model
 from genie_core.net.policy import EGRESS, INGRESS
 from genie_core.net.policy_verdicts import connections
@@ -354,16 +355,21 @@ class _Hops:
     # Past the node
 
     def _parent(self) -> list[Hop]:
-        """A macvlan, ipvlan or vlan interface: frames go to the parent's wire, past the node's routes and rules."""
+        """A macvlan, ipvlan or vlan interface: its frames go to the parent's link, unless the node routes them."""
         attachment = self.attachment
         assert attachment is not None
         parent = attachment.peer
-        mode = str(attachment.link.data.get("mode", ""))
-        text = f"{attachment.link.kind}{f' in mode {mode}' if mode else ''}: past the node's routes and rules"
+        past, mode = past_node(attachment), mode_of(attachment.link)
+        text = f"{attachment.link.kind}{f' in mode {mode}' if mode else ''}: " + (
+            "past the node's routes and rules" if past else "the node's routes may lead its packets elsewhere"
+        )
         hop = Hop(parent.name if parent else "parent", iface=parent.name if parent else "")
         hop.said.append(
-            Said(kind="link", text=text, place="pod", command=f"ip -d link show {attachment.link.name}")
-        )
+            Said(
+                kind="link", text=text, place="pod", doubt=not past,
+                command=f"ip -d link show {attachment.link.name}",
+            )
+        )  # fmt: skip
         hop.said += wording.state(parent, "node") if parent else ()
         return [hop, self._outside("")]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from genie_core.net.model import Attachment, Model
+from genie_core.survey.kernel import Link
+
+_IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}  # linux/if_link.h
 
 
 def leads_to_node(model: Model, attachment: Attachment, next_hop: str) -> bool:
@@ -10,6 +13,21 @@ def leads_to_node(model: Model, attachment: Attachment, next_hop: str) -> bool:
     if attachment.kind == "routed":
         return attachment.entry is not None
     return attachment.kind == "bridge" and next_hop in model.node.local
+
+
+def mode_of(link: Link) -> str:
+    """The mode of a macvlan or ipvlan interface, as iproute2 names it; "" where it is not known."""
+    value = link.data.get(f"{link.kind.replace('tap', 'lan')}_mode", "")
+    return str(_IPVLAN_MODES.get(value, value))
+
+
+def past_node(attachment: Attachment) -> bool:
+    """Whether the frames of an interface go past the node's routes and rules, to the parent's link.
+
+    An ipvlan in mode l3 or l3s is routed by the parent's namespace (Documentation/networking/ipvlan.rst).
+    """
+    link = attachment.link
+    return attachment.kind == "parent" and (not link.kind.startswith("ipv") or mode_of(link) == "l2")
 
 
 def past_parent(model: Model, attachment: Attachment, target: str, gateway: str) -> bool:

@@ -1,16 +1,22 @@
 """Checks that no fault of the bench reaches: in a lab where a kernel shows them, else on facts made by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from genie_core.checks import as_asked, kernel, node_leases
+from genie_core.checks import as_asked, kernel, links, node_leases, rank, secondary_interfaces, underlay
+from genie_core.checks.registry import NETWORK
+from genie_core.checks.runner import EVERYTHING
 from genie_core.findings import Severity
 from genie_core.net.case import Case
+from genie_core.net.flows import Flow
+from genie_core.net.hops import path_of
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Cached, Facts, Files, Lease, Sandbox
-from genie_core.survey.kernel import Address, Firewall, Neighbour, Netns, Tenant
+from genie_core.survey.kernel import Address, Firewall, Hop, Link, Neighbour, Netns, Route, Tenant
 from genie_core.survey.objects import lean
+from genie_core.tasks.debug.checks import OfFiles, judge
 from tests.diagnose import traffic
 from tests.diagnose.classes.kind import conf
 from tests.diagnose.lab import Lab
@@ -153,3 +159,117 @@ def test_a_sysctl_of_the_pods_own_is_not_compared():
     own = [{"name": "net.ipv4.ip_local_port_range", "value": "1 2"}]
     pod = {"kind": "Pod", "spec": {"containers": [], "securityContext": {"sysctls": own}}}
     assert (len(tuned("1 2", "1024 65000")), tuned("1 2", "1024 65000", pod=pod)) == (1, [])
+
+
+ETH0 = Link(index=2, name="eth0", mac="02:00:00:00:00:02", up=True)
+IGNORES = {"ipv4/conf/all/arp_ignore": "8"}
+IP4, IP6 = Address(index=2, ip="192.0.2.9", prefix=24), Address(index=2, ip="fd00::9", prefix=64)
+
+
+@pytest.mark.parametrize("held, reached", [((IP6,), []), ((IP4, IP6), ["192.0.2.0/24"])])
+def test_a_node_that_ignores_arp_is_still_reached_by_ipv6(held, reached):
+    way = Route(dst="::/0" if len(held) == 1 else "0.0.0.0/0", hops=(Hop(index=2, gateway="::1"),))
+    node = Netns(links=(ETH0,), addresses=held, sysctls=IGNORES, routes=(way,))
+    found = list(underlay.uplinks(Case(Facts(node=node))))
+    assert [one.title.rpartition(": ")[2] for one in found] == [f"{net} is not reached" for net in reached]
+    assert all("net.ipv4.conf.all.arp_ignore=8" in one.evidence[0].value for one in found)
+
+
+def on_bridge(address):
+    """A pod on a bridge of the node which has this address."""
+    nic = Link(index=5, name="eth0", kind="veth", mac="02:00:00:00:00:05", up=True, peer=3, peer_nsid=0)
+    bridge = Link(index=4, name="cni0", kind="bridge", mac="02:00:00:00:00:04", up=True)
+    peer = Link(index=3, name="veth1", kind="veth", up=True, master=4, peer=5, peer_nsid=0)
+    node = Netns(
+        links=(peer, bridge), nsids={"0": "/p"}, sysctls=IGNORES,
+        addresses=(Address(index=4, ip=address, prefix=24),) if address else (),
+    )  # fmt: skip
+    return Case(Facts(node=node, pod=Netns(links=(nic,), sysctls=IGNORES), netns_path="/p"))
+
+
+@pytest.mark.parametrize("address, count", [("10.0.0.1", 1), ("fd00::1", 0), ("", 0)])
+def test_a_bridge_without_an_ipv4_address_has_no_arp_to_answer(address, count):
+    found = list(links.node_answers(on_bridge(address)))
+    assert len(found) == count
+    assert all("net.ipv4.conf.all.arp_ignore=8" in one.evidence[0].value for one in found)
+    assert list(links.arp_enabled(on_bridge(address))) == []  # the pod has no IPv4 address either
+
+
+def on_parent(name="eth0", kind="macvlan", carrier=True, data=None, silent=(), **node):
+    """A pod whose first interface is eth0, with one of this name on the node's eth1.
+
+    The node's default route leaves by `silent`, an interface without ARP.
+    """
+    parent = Link(index=3, name="eth1", up=True, carrier=carrier)
+    own = Link(index=7, name=name, kind=kind, up=True, peer=3, peer_nsid=0, data=data or {})
+    first = (
+        () if name == "eth0" else (Link(index=6, name="eth0", kind="veth", up=True, peer=99, peer_nsid=0),)
+    )
+    facts = Netns(
+        links=(parent, *silent), addresses=(IP4, Address(index=3, ip="203.0.113.1", prefix=24)),
+        routes=(Route(dst="0.0.0.0/0", hops=(Hop(index=2, gateway="192.0.2.1"),)),), **node,
+    )  # fmt: skip
+    pod = Netns(
+        links=(*first, own), addresses=(Address(index=7, ip="172.31.0.5", prefix=24),),
+        routes=(Route(dst="0.0.0.0/0", hops=(Hop(index=7, gateway="172.31.0.1"),)),),
+    )  # fmt: skip
+    return Facts(node=facts, pod=pod, netns_path="/p")
+
+
+@pytest.mark.parametrize("name, severity", [("eth0", Severity.FATAL), ("net1", Severity.ERROR)])
+def test_a_parent_without_carrier_is_one_fault(name, severity):
+    case = Case(on_parent(name, carrier=False))
+    found = rank.ranked([*underlay.carriers(case), *secondary_interfaces.parent_carrier(case)])
+    assert [(one.code, one.severity, one.consequence_of) for one in found] == [
+        ("GN0414", severity, ""),
+        ("GN0802", Severity.WARNING, "GN0414"),
+    ]
+    (alone,) = secondary_interfaces.parent_carrier(case)
+    assert alone.severity is severity
+
+
+def judged(facts, check):
+    """Code -> severity in a diagnosis with this check alone."""
+    chosen = [one for one in NETWORK if one.id == check]
+    return {
+        one.code: one.severity for one in judge(Case(facts), chosen, EVERYTHING, files=OfFiles()).findings
+    }
+
+
+FULL = {
+    "neighbours": tuple(Neighbour(index=2, ip=f"10.0.0.{number}", state="stale") for number in range(10)),
+    "sysctls": {"ipv4/neigh/default/gc_thresh3": "10"},
+}
+
+
+def test_a_full_table_of_neighbours_concerns_a_macvlan_pod():
+    assert judged(on_parent(**FULL), "neighbour-table") == {"GN0514": Severity.ERROR}
+
+
+@pytest.mark.parametrize(
+    "kind, data, text, clear",
+    [
+        (
+            "macvlan",
+            {"macvlan_mode": "bridge"},
+            "macvlan in mode bridge: past the node's routes and rules",
+            True,
+        ),
+        ("ipvlan", {"ipvlan_mode": 0}, "ipvlan in mode l2: past the node's routes and rules", True),
+        (
+            "ipvlan",
+            {"ipvlan_mode": 2},
+            "ipvlan in mode l3s: the node's routes may lead its packets elsewhere",
+            False,
+        ),
+    ],
+)
+def test_an_ipvlan_that_its_node_routes_is_not_past_the_node(kind, data, text, clear):
+    case = Case(
+        on_parent(kind=kind, data=data),
+        [Flow(role="outside", target="198.51.100.1", protocol="tcp", port=80)],
+    )
+    hop = path_of(case, case.walks[0]).hops[1]
+    assert (hop.said[0].text, hop.state) == (text, "passes" if clear else "unclear")
+    silent = on_parent(kind=kind, data=data, silent=(replace(ETH0, arp=False),))
+    assert judged(silent, "uplinks") == {"GN0714": Severity.WARNING if clear else Severity.ERROR}

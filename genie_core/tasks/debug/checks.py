@@ -14,6 +14,7 @@ from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.hops import path_of
+from genie_core.net.leaving import past_node
 from genie_core.net.target import aim
 from genie_core.net.traces import Walk
 from genie_core.survey import cluster
@@ -95,7 +96,7 @@ def _for_pod(case: Case, findings: Sequence[Finding]) -> list[Finding]:
 
     What is wrong with the parent interface, or with a service that the pod asked, concerns this pod too.
     """
-    if not case.attachments or any(a.kind != "parent" for a in case.attachments):
+    if not case.attachments or not all(past_node(a) for a in case.attachments):
         return list(findings)
     parents = {a.peer.name for a in case.attachments if a.peer}
     return [
