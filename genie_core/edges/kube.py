@@ -81,6 +81,7 @@ class KubeAPI:
         self.cluster = cluster
         self._left = timeout_seconds
         self._timeout = timeout_seconds
+        self._kept_back = 0.0  # of the timeout, until the server answers again
         self._is_away = False
         self._log = log
         self._connection = connection or Connection(cluster, clock)
@@ -99,10 +100,11 @@ class KubeAPI:
     def renew(self, seconds: float) -> None:
         """The requests from now on share so many seconds: the caller's next piece of work begins.
 
-        Not while the server is away: each piece would wait for it again.
+        While the server is away they share AWAY_SECONDS, until one succeeds: else each piece would wait for it again.
         """
-        if not self._is_away:
-            self._left = self._timeout = seconds
+        self._timeout = seconds
+        self._left = min(seconds, AWAY_SECONDS) if self._is_away else seconds
+        self._kept_back = seconds - self._left
 
     # --- what an ADD asks ------------------------------------------------------------------------------
 
@@ -238,12 +240,15 @@ class KubeAPI:
                 except Unreachable as error:
                     pause = error.retry_after or _pause_before(attempt)
                     if self._clock() + pause >= until:
+                        exhausted = self._exhausted(error, attempt)
                         self._is_away = True
-                        raise self._exhausted(error, attempt) from None
+                        raise exhausted from None
                     self._log.info("API request failed, trying again", error=error.msg, attempt=attempt)
                     self._sleep(pause)
                 else:
                     self._is_away = False
+                    last += self._kept_back
+                    self._kept_back = 0.0
                     return document
         finally:
             self._left = last - self._clock()
@@ -309,8 +314,9 @@ class KubeAPI:
 
     def _exhausted(self, error: Unreachable, attempts: int) -> Unreachable:
         tries = "1 try" if attempts == 1 else f"{attempts} tries"
+        seconds = min(self._timeout, AWAY_SECONDS) if self._is_away else self._timeout
         return error.replace(
-            details="; ".join(filter(None, (error.details, f"{tries} within {self._timeout:g} s")))
+            details="; ".join(filter(None, (error.details, f"{tries} within {seconds:g} s")))
         )
 
     def _refusal(self, method: str, what: str, response: "Response", document: "Any") -> APIError:

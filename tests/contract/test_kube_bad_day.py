@@ -117,6 +117,43 @@ def test_all_requests_share_the_time(objects):
         kube.get_pod("demo", "web")
 
 
+def lost_packets(clock, until):
+    """What a connection does whose packets are lost until then: each try costs its time."""
+
+    class Losing(MemoryConnection):
+        def exchange(self, method, target, headers, body, deadline):
+            if clock.now < until:
+                clock.now = deadline
+                raise TimeoutError("timed out")
+            return super().exchange(method, target, headers, body, deadline)
+
+    return Losing
+
+
+def test_a_server_that_comes_back_is_found_at_the_next_piece_of_work(objects):
+    """A server that was away for 4 s, longer than the first piece has; each later one tries it for a second at most."""
+    api, clock = API(objects), Clock()
+    kube = memory_api(
+        api, clock=clock, connection=lost_packets(clock, clock.now + 4)(api), timeout_seconds=60
+    )
+    kube.renew(3)
+    with pytest.raises(Unreachable, match="timed out") as caught:
+        kube.get_pod("demo", "web")
+    assert "1 try within 3 s" in caught.value.details
+    kube.renew(3)
+    with pytest.raises(Unreachable) as caught:
+        kube.get_pod("demo", "web")
+    assert "1 try within 1 s" in caught.value.details
+    assert clock.now == 1004
+    kube.renew(10)
+    kube.get_pod("demo", "web")
+    api.fail(503, retry_after=8)  # the piece has its whole time again
+    kube.get_pod("demo", "web")
+    api.fail(503, retry_after=8)
+    with pytest.raises(ServerFailure):
+        kube.get_pod("demo", "web")
+
+
 def test_each_try_has_ten_seconds_at_most(objects):
     clock = Clock()
     seen = []
