@@ -4,10 +4,14 @@ One pod for all of the faults; each test leaves it well.
 """
 
 import json
+import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.apiserver.faults import plainly
 from tests.live.test_sync import events
 from tests.patience import wait_until
 
@@ -275,6 +279,96 @@ def second(ward):
     ward.node.delete("c2", netns=namespace.path)
     assert ward.node.held() == before
     assert not [name for name in ward.node.state_files() if name.startswith("c2")]
+
+
+def test_a_pod_that_ends_while_its_fault_is_reported(ward):
+    """What was reported is noted only for a container that is still there."""
+    server, answered = ward.cluster.server, threading.Event()
+
+    def held(wire, answer):
+        if answer.status == 201:  # the event
+            answered.wait(60)
+        return plainly(wire, answer)
+
+    namespace = ward.node.add_pod()
+    ward.start("c2", netns=namespace.path, cni="blue,green@net2")
+    namespace.run("ip", "link", "set", "net2", "down")
+    server.faults = [held] * 10
+    server.api.requests.clear()
+    running = ward.begin("report")
+    wait_until(lambda: any(one.method == "POST" for one in server.api.requests))
+    ward.node.delete("c2", netns=namespace.path)
+    answered.set()
+    out, err = running.communicate()
+    server.faults = []
+    assert ("net2 link found" in kinds([json.loads(line) for line in out.splitlines()]), err) == (True, "")
+    assert not [path for path in ward.node.state.rglob("*") if path.name.startswith("c2")]
+
+
+@pytest.fixture
+def full_disk(ward):
+    """Makes a folder of the state directory full: no file can be made there."""
+    folders = []
+
+    def fill(name):
+        folder = ward.node.state / name
+        ward.forget_repairs()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1,mode=700", "tmpfs", folder], check=True)
+        folders.append(folder)
+        return folder
+
+    yield fill
+    for folder in filter(Path.is_mount, folders):
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_does_not_end_the_look(ward, second, full_disk):
+    """Each pod is looked at; a repair that cannot be counted is not begun, and says why."""
+    folder = full_disk("repairs")
+    for namespace in (ward.node.pod, second):
+        namespace.run("ip", "route", "del", "10.103.0.0/16")
+    running = ward.begin("report")
+    out, err = running.communicate()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert running.returncode == 0, err
+    assert sorted((line["container"], line["result"]) for line in lines) == [("c1", "found"), ("c2", "found")]
+    assert err.count("No space left on device") == 2
+    lines = ward.repair("fix")
+    assert sorted((line["container"], line["result"]) for line in lines) == [
+        ("c1", "failed"),
+        ("c2", "failed"),
+    ]
+    assert all("No space left on device" in line["message"] for line in lines)
+    subprocess.run(["umount", folder], check=True)
+    assert {line["result"] for line in ward.repair("fix")} == {"mended"}
+
+
+def test_nothing_is_attached_again_that_cannot_be_recorded(ward, second, full_disk):
+    """Each pod is looked at, and nothing is released."""
+    for namespace in (ward.node.pod, second):
+        namespace.run("ip", "link", "del", "net2")
+    held = ward.node.held()
+    folder = full_disk("tmp")
+    lines = ward.repair("fix")
+    assert [(line["container"], line["result"]) for line in lines] == [("c1", "failed"), ("c2", "failed")]
+    assert all("No space left on device" in line["message"] for line in lines)
+    assert ward.node.held() == held
+    subprocess.run(["umount", folder], check=True)
+    assert {line["result"] for line in ward.repair("fix")} == {"mended"}
+
+
+def test_repairs_that_an_earlier_version_counted(ward):
+    """It named what was reported by another key."""
+    (ward.node.state / "repairs").mkdir(mode=0o700, exist_ok=True)
+    now = time.time()
+    counted = {"tries": [["net2", "route", now], ["net2", "route", now]], "told": [["net2", "route", "left"]]}
+    (ward.node.state / "repairs" / "c1@eth0").write_text(json.dumps(counted))
+    ward.node.pod.run("ip", "route", "del", "10.103.0.0/16")
+    (line,) = ward.repair("fix")
+    assert (line["result"], line["news"]) == ("left", False)
+    ward.forget_repairs()
+    assert {line["result"] for line in ward.repair("fix")} == {"mended"}
 
 
 def test_a_lease_that_another_container_has(ward, second):

@@ -17,6 +17,7 @@ from genie_core.tasks.agent import node_condition
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.metrics import REPAIR_KINDS, Metrics
 from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.repair.report import MENDED
 
 REPAIR_SECONDS, COLLECT_SECONDS, CHECK_SECONDS = 300.0, 600.0, 120.0
 # After the agent's start the node has other things to do.
@@ -93,7 +94,7 @@ class Jobs:
             if kind in REPAIR_KINDS:
                 self._metrics.repairs.labels(kind, result).inc()
             self.failed = self.failed or result == "failed"
-            write = self._log.info if result == "mended" else self._log.warning
+            write = self._log.info if result == MENDED else self._log.warning
             write("repair", pod=_pod(item), interface=item.get("interface"), kind=kind, result=result,
                   message=item.get("message"))  # fmt: skip
         if ended.code not in (0, 1) or (ended.code and not lines):

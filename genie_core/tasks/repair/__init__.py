@@ -11,14 +11,14 @@ interrupted change or call of the runtime left: the next change, or the runtime,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 
 from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock, is_awaited
-from genie_core.errors import GenieError, NotFound, TryAgain
+from genie_core.errors import GenieError, IOFailure, NotFound, TryAgain
 from genie_core.live.exchange import Outcome, addresses_of
 from genie_core.live.leases import faults_with_leases
 from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault
@@ -30,7 +30,7 @@ from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import lease_owners, look_here, look_in
 from genie_core.tasks.repair.publish import Publisher, Ready, Server
-from genie_core.tasks.repair.report import Repair, Result
+from genie_core.tasks.repair.report import MENDED, Repair, Result
 from genie_core.verbs.add import bridges_of
 from genie_core.verbs.context import Context
 
@@ -80,12 +80,30 @@ def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
         return False
     try:
         ill = bool(_faults(plan, around))
-        if not ill:
-            Counts.load(context.store, plan).forget_all_but(())
     except GenieError as error:
         context.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
         return False
+    if not ill and Counts.load(context.store, plan).reported:
+        _note(plan, context, Counts.forget_reports, 0.0)
     return ill
+
+
+def _note(plan: Plan, context: Context, change: Callable[[Counts], None], seconds: float) -> None:
+    """Change the container's counts under its lock, for which it waits so long. Otherwise the next look does it."""
+    store, until = context.store, time.monotonic() + seconds
+    try:
+        with (
+            store.lock_node(exclusive=False, deadline=until),
+            store.lock(*plan.key, until, urgent=False),
+        ):
+            if store.load(*plan.key) is None:  # a DEL has removed it; taking the lock has made its file again
+                store.drop_lock(*plan.key)
+            else:
+                change(Counts.load(store, plan))
+    except TryAgain:
+        return
+    except GenieError as error:
+        context.log.warning("reports not noted", container=plan.container_id, problem=error.msg)
 
 
 def _faults(plan: Plan, around: Seen) -> list[Fault]:
@@ -116,7 +134,7 @@ class _Case:
             except TryAgain:  # another call works on it; the next look finds what is missing then
                 return []
             if publisher.publish(done, self.plan) and done:  # else it is news at the next look, too
-                Counts.load(self.context.store, self.plan).note_reported(done)
+                _note(self.plan, self.context, partial(Counts.note_reported, done=done), LOCK_SECONDS)
             return done
 
     def _under_lock(self) -> list[Repair]:
@@ -191,7 +209,12 @@ class _Case:
             raise GiveWay
         for ifname in names:
             own = [fault for fault in faults if fault.ifname == ifname]
-            counts.note_try(ifname, [fault.kind for fault in own])
+            try:
+                counts.note_try(ifname, [fault.kind for fault in own])
+            except IOFailure as error:  # a full disk; the other pods are looked at
+                problems[ifname] = error.msg
+                again.discard(ifname)
+                continue
             if ifname not in again:
                 problems |= self._put_back(ifname, own)
         had = {item.ifname: addresses_of(item) for item in self.plan.attachments}
@@ -215,8 +238,12 @@ class _Case:
         taken = {address for _, address in lease_owners(self.plan)}
         steps = finish_restoring(self.plan, taken) if marked else restore(self.plan, ifnames, taken)
         names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
-        with Held(self.context.store.lock_file, names):
-            outcome: Outcome = drive_giving_way(steps, self.context, lock)
+        try:
+            with Held(self.context.store.lock_file, names):
+                outcome: Outcome = drive_giving_way(steps, self.context, lock)
+        except IOFailure as error:  # nothing is changed that cannot be recorded
+            self.plan = self.context.store.load(*self.plan.key) or self.plan
+            return dict.fromkeys(ifnames, error.msg)
         self.plan = outcome.plan
         problems = {item.ifname: error.msg for item, error in outcome.left}
         if outcome.error and not problems:
@@ -241,8 +268,8 @@ class _Case:
         if problem or still:
             return self._repair(fault, "failed", f"{fault.message}; {problem or 'it did not stay put back'}")
         if not fault.again:
-            return self._repair(fault, "mended", f"{fault.message}; put back")
+            return self._repair(fault, MENDED, f"{fault.message}; put back")
         other = had.get(fault.ifname) or now[fault.ifname]
         changed = f", not {', '.join(other)}" if other != now[fault.ifname] else ""
         addresses = ", ".join(now[fault.ifname]) or "no address"
-        return self._repair(fault, "mended", f"{fault.message}; attached again with {addresses}{changed}")
+        return self._repair(fault, MENDED, f"{fault.message}; attached again with {addresses}{changed}")

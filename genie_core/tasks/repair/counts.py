@@ -43,7 +43,8 @@ class Counts:
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             found.tries = [(str(name), str(kind), float(at)) for name, kind, at in data["tries"]]
-            found.reported = {(str(name), str(kind), str(result)) for name, kind, result in data["reported"]}
+            reported = data.get("reported", data.get("told", ()))  # the second is an earlier version's
+            found.reported = {(str(name), str(kind), str(result)) for name, kind, result in reported}
         except (OSError, ValueError, KeyError, TypeError):
             return cls(path=path)
         now = time.time()
@@ -77,12 +78,10 @@ class Counts:
             self.reported = reported
             self.save()
 
-    def forget_all_but(self, faults: Collection[tuple[str, str]]) -> None:
-        """Forget the reports of other faults: these are reported again when they return."""
-        kept = {one for one in self.reported if one[:2] in faults}
-        if kept != self.reported:
-            self.reported = kept
-            self.save()
+    def forget_reports(self) -> None:
+        """Forget all reports: these faults are gone, and are reported again when they return."""
+        self.reported.clear()
+        self.save()
 
     def save(self) -> None:
         """Write the file, or remove it where there is nothing to record. Raises IOFailure."""

@@ -9,6 +9,7 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import NOT_WRITTEN
 from genie_core.errors import GenieError, NotFound
 from genie_core.model import Plan
+from genie_core.tasks.repair.report import MENDED
 from genie_core.verbs.context import Context
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ Server = Callable[[], KubeAPI | None]
 # The IDs of the sandboxes that the runtime says run; None where it does not answer.
 Ready = Callable[[], Collection[str] | None]
 # Result -> an event's reason and type.
-_EVENTS = {
+_EVENTS: dict[str, tuple[str, str]] = {
     "found": ("NetworkFault", "Warning"),
-    "mended": ("NetworkRepaired", "Normal"),
+    MENDED: ("NetworkRepaired", "Normal"),
     "failed": ("NetworkFailed", "Warning"),
     "left": ("NetworkFault", "Warning"),
 }
@@ -77,7 +78,7 @@ class Publisher:
 
         give_time(self.pod)
         try:
-            if any(item.result == "mended" for item in done):
+            if any(item.result == MENDED for item in done):
                 publish_networks(self.pod, plan, every=self.context.settings.policy_engine)
             for (interface, result), said in _grouped(done).items():
                 reason, kind = _EVENTS[result]
