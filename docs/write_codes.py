@@ -71,7 +71,11 @@ def _risk(example: dict[str, Any] | None) -> str:
     remedy = (example or {}).get("remedy") or {}
     if remedy.get("risk"):
         return str(remedy["risk"])
-    return "none known" if remedy.get("commands") else "no command is printed; it depends on what you change"
+    return (
+        "nothing is known beyond what the command changes"
+        if remedy.get("commands")
+        else "no command is printed; it depends on what you change"
+    )
 
 
 def _link(code: str) -> str:

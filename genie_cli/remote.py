@@ -158,7 +158,7 @@ def _fetched(
 
     here = LocalEnd(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
     code = attempt(remote, known, here, begun)
-    if code not in (0, EXIT_TIMEOUT):
+    if code and (code != EXIT_TIMEOUT or not out):
         said = err.decode("utf-8", "replace").strip().splitlines()
         problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")
         raise GenieError(

@@ -89,6 +89,8 @@ def _of_another(flags: Flags, remote: NodeCommand, access: Access) -> int:
 def _of_all(flags: Flags, access: Access) -> int:
     with wiring.api(flags, flags.timeout) as api:
         nodes = names_of_nodes(api)
+    if not nodes:
+        raise GenieError("the cluster has no Linux node to make a bundle of")
     archives, failed = fetch_all([_on_node(flags, node) for node in nodes], access)
     found: dict[str, Members] = {}
     for node, (archive, _) in archives.items():

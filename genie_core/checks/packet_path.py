@@ -69,7 +69,7 @@ def forwarding(case: Case) -> Iterator[Finding]:
                 subject("sysctl", name),
                 seen(
                     "sysctl",
-                    f"{name}=0, which net.ipv{family}.conf.all.forwarding=0 sets too",
+                    f"{name}=0{', which net.ipv4.conf.all.forwarding=0 sets too' if family == 4 else ''}",
                     f"sysctl {name}",
                 ),
                 remedy=fix(

@@ -92,8 +92,12 @@ class Model:
         if link.kind in ON_PARENT and link.peer_nsid is not None:
             return Attachment(link=link, kind="parent", peer=node.link(link.peer))
         peer = node.link(link.peer) if link.kind == "veth" else None
-        nsid = self._victim_nsid or str(peer and peer.peer_nsid)  # the number may not be known
-        if peer is None or peer.peer != link.index or str(peer.peer_nsid) != nsid:
+        unread = "namespace numbers" in self.facts.missing
+        if (
+            peer is None
+            or peer.peer != link.index
+            or not (unread or str(peer.peer_nsid) == self._victim_nsid)
+        ):
             return Attachment(link=link, kind="foreign" if link.kind == "veth" else "device")
         master = node.link(peer.master)
         if master is not None and master.kind == "bridge":

@@ -26,11 +26,10 @@ from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_http import PooledConnection
 
 if TYPE_CHECKING:
-    from websocket import WebSocket
+    from genie_core.survey.user_websocket import Messages
 
 STDIN, STDOUT, STDERR, STATUS = b"\0", b"\1", b"\2", b"\3"
 _PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
-_LOOK_SECONDS = 0.2  # how soon an end that was asked for is noticed
 _LAST_SECONDS = 5.0  # for output that is still on its way when the exit code is known
 _SILENT = JSONLog("error", fd=-1)
 
@@ -95,19 +94,13 @@ def _document(body: bytes) -> Any:
 class Running:
     """A command that was started. `write` may be called by another thread."""
 
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._status = b""
-        socket.settimeout(_LOOK_SECONDS)
 
     def write(self, data: bytes) -> None:
         """Send something to the command's stdin. Raises OSError."""
-        from websocket import WebSocketException
-
-        try:
-            self._socket.send_binary(STDIN + data)
-        except WebSocketException as error:
-            raise ConnectionError(str(error)) from None
+        self._messages.send_message(STDIN + data)
 
     def wait(self, out: Write, err: Write, stop: Event | None = None) -> int:
         """Pass on what the command prints, until it ends; its exit code.
@@ -117,34 +110,15 @@ class Running:
         """
         until = float("inf")
         try:
-            while time.monotonic() < until and (message := self._receive()) is not None:
+            while time.monotonic() < until and (message := self._messages.receive()) is not None:
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt
                 self._take(message[:1], message[1:], out, err)
                 if self._status:
                     until = min(until, time.monotonic() + _LAST_SECONDS)
         finally:
-            self._socket.shutdown()
+            self._messages.end()
         return exit_code(self._status)
-
-    def _receive(self) -> bytes | None:
-        """The next message, b"" where none is complete yet, None at the end. Raises BadAnswer."""
-        from websocket import (
-            ABNF,
-            WebSocketConnectionClosedException,
-            WebSocketException,
-            WebSocketTimeoutException,
-        )
-
-        try:
-            kind, data = self._socket.recv_data()
-        except WebSocketTimeoutException:
-            return b""
-        except (WebSocketConnectionClosedException, OSError):
-            return None
-        except WebSocketException as error:
-            raise BadAnswer(f"the API server's WebSocket frame is not understood ({error})") from None
-        return None if kind == ABNF.OPCODE_CLOSE else bytes(data)
 
     def _take(self, stream: bytes, data: bytes, out: Write, err: Write) -> None:
         if stream == STDOUT:

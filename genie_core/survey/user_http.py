@@ -25,7 +25,7 @@ from genie_core.errors import GenieError
 from genie_core.survey.collection import in_thread
 
 if TYPE_CHECKING:
-    from websocket import WebSocket
+    from genie_core.survey.user_websocket import Messages
 
 _CONNECT_SECONDS = 10.0
 _UPGRADE_SECONDS = 30.0  # the API server asks the kubelet, and that the runtime, before it answers
@@ -90,8 +90,8 @@ class PooledConnection:
 
     def upgrade(
         self, target: str, headers: Mapping[str, str], refusal: Callable[[Response], GenieError]
-    ) -> WebSocket:
-        """Make a WebSocket of a connection (RFC 6455, 4.1), which its method `shutdown` closes.
+    ) -> Messages:
+        """Make a WebSocket of a connection (RFC 6455, 4.1), which its method `end` closes.
 
         Raises what `exchange` raises, and the `refusal` of an answer that is not 101.
         """
@@ -158,9 +158,9 @@ class PooledConnection:
         )
 
 
-def _websocket(answer: Any) -> WebSocket:
+def _websocket(answer: Any) -> Messages:
     """The connection of an answer 101; the bytes that came right behind its headers are the first ones to be read."""
-    from websocket import WebSocket
+    from genie_core.survey.user_websocket import Messages
 
     sock, answer.connection.sock = answer.connection.sock, None
     sock.setblocking(False)
@@ -169,10 +169,7 @@ def _websocket(answer: Any) -> WebSocket:
     except OSError:  # TLS, and nothing is there
         early = b""
     answer.close()
-    made = WebSocket(skip_utf8_validation=True)
-    made.sock, made.connected = sock, True
-    made.frame_buffer.recv_buffer = [early]
-    return made
+    return Messages(sock, early)
 
 
 def _accepted(key: str) -> str:

@@ -46,12 +46,11 @@ def needed(file: ConfFile) -> list[Needed]:
         found.append(Needed(type=str(entry.get("type", "")), where=_join(where, "type")))
         found += _ipam(entry, _join(where, "ipam"))
         maker, _ = maker_of(str(entry.get("type", "")), entry)
-        if maker != entry.get("type", ""):  # flannel's delegate, always with host-local (flannel_linux.go)
+        if maker != entry.get("type", ""):
             delegate = _join(where, "delegate")
-            found += [
-                Needed(type=maker, where=delegate),
-                Needed(type="host-local", where=delegate, ipam=True),
-            ]
+            found.append(Needed(type=maker, where=delegate))
+            if not _ipam(entry, where):  # flannel gives its own `ipam` on, else host-local (flannel_linux.go)
+                found.append(Needed(type="host-local", where=delegate, ipam=True))
     return found
 
 

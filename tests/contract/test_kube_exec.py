@@ -196,6 +196,23 @@ def test_frames_that_come_with_the_answers_headers(server, api):
 @pytest.mark.parametrize(
     "data",
     [
+        b"\x82\x7f\0\0\x10\0\0\0\0\0" + b"a" * (17 << 20),  # a frame of 16 TiB
+        b"\x02\x7e\xff\xff"
+        + b"a" * 65535
+        + (b"\x00\x7e\xff\xff" + b"a" * 65535) * 270,  # parts without an end
+    ],
+    ids=["frame", "parts"],
+)
+def test_a_message_without_an_end(server, api, data):
+    """A node that belongs to someone else cannot fill the operator's memory."""
+    server.api.frames = data
+    with pytest.raises(BadAnswer, match="more than 16 MiB"):
+        run(api(server), "true")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         b"\x80\x01a",  # the continuation of nothing
         b"\x02\x01a\x82\x01b",  # a message within a message
         b"\xc2\x01a",  # with an extension that was not agreed on

@@ -221,7 +221,7 @@ def test_a_socket_on_every_ipv4_address_takes_no_ipv6_packets():
     assert (ipv4.plain, ipv6.plain, both.plain) == (True, False, True)
 
 
-def way_out(bridge="cni0", **node):
+def way_out(bridge="cni0", missing=None, **node):
     """The path of a packet from a pod on a bridge to the internet; `node` replaces parts of the node's facts."""
     links = (
         Link(index=1, name=bridge, kind="bridge", up=True),
@@ -238,9 +238,10 @@ def way_out(bridge="cni0", **node):
     ways = routes(
         "0.0.0.0/0 3 via 192.0.2.1", "0.0.0.0/0 3 via 192.0.2.2 table 100", "10.0.0.0/24 1", "192.0.2.0/24 3"
     )
-    facts = Netns(links=links, addresses=held, routes=ways, **{"nsids": {"0": "/run/netns/p"}, **node})
+    nsids = {} if missing else {"0": "/run/netns/p"}
+    facts = Netns(links=links, addresses=held, routes=ways, nsids=nsids, **node)
     case = Case(
-        Facts(node=facts, pod=pod, netns_path="/run/netns/p"),
+        Facts(node=facts, pod=pod, netns_path="/run/netns/p", missing=missing or {}),
         [Flow(role="outside", target="198.51.100.1", protocol="tcp", port=80)],
     )
     return path_of(case, case.walks[0])
@@ -257,7 +258,7 @@ def test_the_next_hop_is_that_of_the_route_that_was_chosen():
 
 def test_a_host_end_is_found_without_the_number_of_the_pods_namespace():
     """The numbers may not be read in time."""
-    path = way_out(nsids={}, sysctls={"ipv4/conf/cni0/forwarding": "1"})
+    path = way_out(missing={"namespace numbers": "late"}, sysctls={"ipv4/conf/cni0/forwarding": "1"})
     assert "cni0" in [hop.name for hop in path.hops]
 
 

@@ -6,6 +6,8 @@ from genie_core.catalog import PLUGINS, of_type
 from genie_core.gojson import view
 from genie_core.jsontext import encode
 from genie_core.plugin_types import TYPES, PluginType, maker_of, plugin_type
+from genie_core.survey.facts import ConfFile
+from genie_core.survey.versions import needed
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -31,3 +33,15 @@ def test_flannel_has_another_plugin_make_the_interface(conf, maker, bridge):
     type_, given = maker_of("flannel", view(encode(conf)))
     assert (type_, given.get("bridge"), given["isGateway"]) == (maker, bridge, True)
     assert plugin_type(type_).plain
+
+
+@pytest.mark.parametrize(
+    "ipam, types",
+    [
+        ({}, ["flannel", "bridge", "host-local"]),
+        ({"ipam": {"type": "whereabouts"}}, ["flannel", "whereabouts", "bridge"]),
+    ],
+)
+def test_flannel_needs_its_makers_address_plugin(ipam, types):
+    file = ConfFile(path="/etc/cni/net.d/10-flannel.conf", chain=({"type": "flannel", **ipam},))
+    assert [plugin.type for plugin in needed(file)] == types

@@ -302,6 +302,14 @@ def test_a_bundle_of_no_node_is_a_failure(cluster, genie, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_bundle_of_a_cluster_without_nodes(cluster, genie, tmp_path):
+    nodes = cluster.api.objects.find_kind("", "v1", "nodes")
+    for node in cluster.api.objects.list(nodes, "", {})["items"]:
+        cluster.api.objects.remove(nodes, "", node["metadata"]["name"])
+    _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=1)
+    assert "the cluster has no Linux node" in err
+
+
 def test_what_a_node_sends_is_no_way_into_this_machine(tmp_path):
     """Only members that a bundle has are taken, and only as files."""
     packed = io.BytesIO()
