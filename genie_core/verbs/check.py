@@ -25,7 +25,7 @@ def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
     return [
         (item.ifname, recorded_result(item).result)
         for item in plan.attachments
-        if item.result and not item.network.disable_check
+        if item.result and not (item.released or item.network.disable_check)
     ]
 
 

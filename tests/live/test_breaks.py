@@ -455,6 +455,12 @@ def test_killed_while_the_first_interface_is_replaced(half_replaced):
     assert half_replaced.journal() == [("eth0", "two")]
 
 
+def test_check_while_the_first_interface_is_half_replaced(half_replaced):
+    """The old network was released: its interface is not expected."""
+    checked = half_replaced.node.call("CHECK", env=cni_args("c1"), prevResult={"cniVersion": "1.0.0"})
+    assert (checked.status, checked.reply) == (0, None)
+
+
 def test_a_replacement_that_was_killed_can_be_taken_back(half_replaced):
     """`two` cannot be attached any more, and the annotation asks for `one` again."""
     (half_replaced.node.root / "broken").touch()
