@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -51,7 +52,9 @@ class Agent:
         self.options = options
         self.log = log
         self.metrics = Metrics()
-        self._settings = self._read_settings(Settings({}))
+        self._settings = Settings({})
+        self._unread = ""  # why the settings could not be read at the last try
+        self._read_settings()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._children = Children(options.host_pid, self._inbox.put)
         self._journals = Journals(Store(self._settings.state_dir))
@@ -84,7 +87,7 @@ class Agent:
     def run(self) -> None:
         """Watch and process until `stop`."""
         self._journals.refresh()
-        self._stamps = self._conf_stamps()
+        self._follow_settings()
         self._following.start()
         while self._turn():
             self._listen()
@@ -123,22 +126,20 @@ class Agent:
         if now >= self._count_at:
             self._count_at = now + COUNT_SECONDS
             self.metrics.set_attachments(self._journals.attachments(), self._journals.addresses())
-        stamps = self._conf_stamps()
-        if stamps != self._stamps:
-            self._stamps = stamps
-            self._settings = self._read_settings(self._settings)
+        if self._follow_settings():
             self._work.configuration_changed()
         if now >= self._resync_at:
             self._resync_at = now + RESYNC_SECONDS
-            self._settings = self._read_settings(self._settings)
+            self._read_settings()
             self._work.resync()
         self._following.follow_definitions()
 
     def _listen(self) -> None:
         """Hear of faults as they come, from when they are first to be found."""
         if not self._is_listening and self.jobs.mode(self._settings) != "off":
-            self._is_listening = True
-            listen(lambda: self.options.configuration()[0], self._something_went, self.log)
+            with suppress(OSError):  # no thread can be had now: it is tried again at the next turn
+                listen(lambda: self.options.configuration()[0], self._something_went, self.log)
+                self._is_listening = True
 
     def _something_went(self, container: str) -> None:
         self._inbox.put(lambda: self.jobs.repair(self._settings, container))
@@ -275,14 +276,25 @@ class Agent:
 
     # --- the node's configuration ------------------------------------------------------------------------
 
-    def _read_settings(self, before: Settings) -> Settings:
-        """As they are now; those of before where they cannot be read."""
+    def _follow_settings(self) -> bool:
+        """Read the settings where a file was written since they were read last; whether that was done."""
+        stamps = self._conf_stamps()
+        if stamps == self._stamps or not self._read_settings():
+            return False
+        self._stamps = stamps
+        return True
+
+    def _read_settings(self) -> bool:
+        """Take the settings up as they are now; false where they cannot be read: those of before stay."""
         try:
-            _, found = self.options.configuration()
+            _, self._settings = self.options.configuration()
         except GenieError as error:
-            self.log.warning("configuration not read", problem=error.msg)
-            return before
-        return found
+            if error.msg != self._unread:
+                self.log.warning("configuration not read", problem=error.msg)
+            self._unread = error.msg
+            return False
+        self._unread = ""
+        return True
 
     def _conf_stamps(self) -> Stamps:
         """When the files of the directories of configurations were written."""

@@ -1,5 +1,6 @@
 """What the agent does while the node is short of something, and while the runtime has not said yet what it has."""
 
+import os
 import resource
 import shutil
 import tempfile
@@ -73,6 +74,25 @@ def test_repair_that_is_switched_on_later(node):
     wait_until(lambda: mended(node) == ["link", "route"])
     node.node.pod.run("ip", "address", "flush", "dev", "net1")
     wait_until(lambda: "address" in mended(node))
+
+
+def test_a_configuration_that_could_not_be_read_at_first(node):
+    """It is read again at each look, also where its time is that of the first try; one warning says so."""
+    node.write_configuration(repair="off")
+    node.start(cni="blue,red@net1")
+    node.agent(repair=())
+    is_applied(node, "net1")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    file = node.node.conf / "00-genie.conflist"
+    whole = node.node.root / "whole"
+    whole.write_text(file.read_text().replace('"off"', '"fix"'))
+    file.write_text("{")
+    wait_until(lambda: node.events("configuration not read"))
+    at = file.stat().st_mtime_ns
+    os.utime(whole, ns=(at, at))
+    whole.rename(file)
+    wait_until(lambda: "link" in mended(node))
+    assert len(node.events("configuration not read")) == 1
 
 
 def mended(node):
