@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
+from errno import EAGAIN
 from math import inf
 from typing import Generic, TypeVar
 
@@ -20,7 +21,10 @@ TIME_IS_UP = "the time was up (--timeout)"
 
 
 def in_thread(work: Callable[[], T]) -> Future[T]:
-    """`work` in a thread that does not keep the program from ending; what it raises is raised by `result`."""
+    """`work` in a thread that does not keep the program from ending; what it raises is raised by `result`.
+
+    Where no thread can be started, `result` raises the OSError of `start_thread`.
+    """
     future: Future[T] = Future()
 
     def body() -> None:
@@ -29,8 +33,19 @@ def in_thread(work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # noqa: BLE001 (raised again by the caller of `result`)
             future.set_exception(error)
 
-    threading.Thread(target=body, daemon=True).start()
+    try:
+        start_thread(body)
+    except OSError as error:
+        future.set_exception(error)
     return future
+
+
+def start_thread(work: Callable[[], None], name: str | None = None) -> None:
+    """Start `work` in a thread that does not keep the program from ending. Raises OSError where none can be had now."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError as error:  # the limit of processes (ulimit -u, pids.max), or of memory
+        raise OSError(EAGAIN, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

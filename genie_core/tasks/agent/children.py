@@ -11,13 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from genie_core.errors import IOFailure
+from genie_core.survey.collection import start_thread
 from genie_core.tasks.agent.child import NICE
 
 _PROGRAM = """
@@ -90,7 +90,12 @@ class Children:
             _close(files)
             self._post(lambda: then(ended))
 
-        threading.Thread(target=wait, name=f"wait {process.pid}", daemon=True).start()
+        try:
+            start_thread(wait, f"wait {process.pid}")
+        except OSError as error:  # its end would not be seen
+            _wait(process, 0)
+            _close(files)
+            raise IOFailure(f"{argv[0]} cannot be waited for: {error.strerror}") from None
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
+from genie_core.survey.collection import start_thread
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.repair.watch import Watcher
 
@@ -21,9 +21,10 @@ _AGAIN_SECONDS = 5.0
 def listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:
     """Call `report`, from that thread, with each container in which something is missing; with "" for any of them.
 
-    While the kernel refuses the socket, or to be read, only the timer finds faults; the log has a warning.
+    While the kernel refuses the socket, or to be read, only the timer finds faults; the log has a warning. Raises
+    OSError where no thread can be started.
     """
-    threading.Thread(target=_listen, args=(read, report, log), name="faults", daemon=True).start()
+    start_thread(lambda: _listen(read, report, log), "faults")
 
 
 def _listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:

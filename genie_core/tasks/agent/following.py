@@ -116,8 +116,13 @@ class Following:
             sink = _Sink[Key](DEFINITIONS, self, self._definitions_listed, self._definition_changed)
             connect = partial(self._connect, metadata_only=True)
             parts = NETWORK_ATTACHMENT.collection(namespace)
-            self._definitions[namespace] = watch = Watch(parts, {}, connect, key_of, sink)
-            watch.start()
+            watch = Watch(parts, {}, connect, key_of, sink)
+            try:
+                watch.start()
+            except OSError as error:
+                sink.contact(f"no thread can be started: {error.strerror}")
+                return  # it is tried again at the next look
+            self._definitions[namespace] = watch
 
     # --- in the loop -------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol
 
@@ -137,7 +138,7 @@ class Jobs:
         self._metrics.set_findings({key: float(count) for key, count in counts.items()})
         self._begin("node condition")
         written = in_thread(lambda: self._write_condition(findings, settings))
-        written.add_done_callback(lambda _: self._post(lambda: self._running.discard("node condition")))
+        written.add_done_callback(self._condition_written)
 
     def _write_condition(self, findings: list[dict[str, Any]], settings: Settings) -> None:
         condition, report = (
@@ -150,6 +151,13 @@ class Jobs:
                     self._log.info("node condition", status=condition["status"], message=condition["message"])
         except GenieError as error:
             self._log.warning("node condition not written", problem=error.msg)
+
+    def _condition_written(self, written: Future[None]) -> None:
+        """The attempt has ended; called from its thread."""
+        if error := written.exception():
+            problem = f"{type(error).__name__}: {error}"
+            self._log.warning("node condition not written", problem=problem)
+        self._post(lambda: self._running.discard("node condition"))
 
     # --- all of them -------------------------------------------------------------------------------------
 

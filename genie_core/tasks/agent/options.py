@@ -50,14 +50,20 @@ class AgentOptions:
             raise IOFailure(f"{error.filename} cannot be read: {error.strerror}") from None
 
     def connect(self, *, metadata_only: bool = False) -> WatchingAPI:
-        """The API server, with the credentials as they are now. Raises GenieError."""
+        """The API server, with the credentials as they are now.
+
+        Raises GenieError: IOFailure where no file can be opened.
+        """
         own, _ = self._read()
-        known = follow_cluster(self.access, own)
-        if known is None:
-            raise InvalidConfig(
-                "no API server is known", hint="name one with --kubeconfig, or in Genie's configuration"
-            )
-        return WatchingAPI(known, metadata_only=metadata_only)
+        try:
+            known = follow_cluster(self.access, own)
+            if known is not None:
+                return WatchingAPI(known, metadata_only=metadata_only)
+        except OSError as error:
+            raise IOFailure(f"the credentials cannot be read: {error.strerror or error}") from None
+        raise InvalidConfig(
+            "no API server is known", hint="name one with --kubeconfig, or in Genie's configuration"
+        )
 
     def sync_words(self, namespace: str, name: str, settings: Settings) -> list[str]:
         """The command line of one change, without the program's name."""

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from genie_core.edges.kube_errors import Gone, ObjectNotFound
 from genie_core.errors import GenieError
 from genie_core.fields import get_object, get_str
+from genie_core.survey.collection import start_thread
 from genie_core.survey.watching import WatchingAPI
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.25, 30.0
@@ -62,8 +63,8 @@ class Watch(Generic[View]):
         self._version = ""
 
     def start(self) -> None:
-        """Follow from a thread of its own, which keeps no process from ending."""
-        threading.Thread(target=self.run, name=f"watch {self._parts[-1]}", daemon=True).start()
+        """Follow from a thread of its own, which keeps no process from ending. Raises OSError where there is none."""
+        start_thread(self.run, f"watch {self._parts[-1]}")
 
     def run(self) -> None:
         """Follow until `stop` is set; seen when the next line comes."""
@@ -100,8 +101,6 @@ class Watch(Generic[View]):
             self._sink.contact("")
         except GenieError as error:
             return error.msg
-        except OSError as error:  # a file of the credentials: no descriptor is free, for one
-            return f"the credentials cannot be read: {error.strerror or error}"
         return ""
 
     def _list(self, api: WatchingAPI) -> None:

@@ -1,0 +1,126 @@
+"""What the agent's parts do while the node is short of threads or descriptors: they say so, and go on afterwards."""
+
+import os
+import resource
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from genie_core.edges.kube_resources import POD
+from genie_core.errors import GenieError, IOFailure
+from genie_core.survey.collection import in_thread
+from genie_core.survey.user_cluster import Access
+from genie_core.tasks.agent.children import Children
+from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.agent.watch import Watch
+from tests.apiserver import API, APIServer, Authority, Objects
+
+MORE_THAN_THERE_IS = 1 << 46
+
+
+@contextmanager
+def no_threads():
+    """None can be started: there is no memory for its stack."""
+    threading.stack_size(MORE_THAN_THERE_IS)
+    try:
+        yield
+    finally:
+        threading.stack_size(0)
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "ca").mkdir()
+    made = APIServer(API(Objects()), authority=Authority(tmp_path / "ca"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def options(server, tmp_path):
+    """Of an agent for that server, with a client's certificate."""
+    pair = server.authority.client("genie")
+    user = {"client-certificate": str(pair.certificate_file), "client-key": str(pair.key_file)}
+    path = server.write_kubeconfig(tmp_path / "kubeconfig", user=user)
+    return AgentOptions(node="n", access=Access(kubeconfig=str(path)), conf_dir=str(tmp_path))
+
+
+class Followed(Exception):
+    """The end of a test: the server is followed."""
+
+
+class Sink:
+    """The receiver of a watch that follows the server from the time when it says that it cannot."""
+
+    def __init__(self):
+        self.seen = []
+
+    def listed(self, views):
+        raise Followed
+
+    def changed(self, kind, view):
+        """Nothing changes here."""
+
+    def contact(self, problem):
+        self.seen.append(problem)
+        threading.stack_size(0)
+        if len(self.seen) > 3:
+            raise AssertionError(self.seen)
+
+    def restarted(self):
+        """It is seen in what follows."""
+
+
+def test_a_watch_goes_on_when_there_are_threads_again(options):
+    sink = Sink()
+    watch = Watch(POD.everywhere, {}, options.connect, dict, sink)
+    with no_threads(), pytest.raises(Followed):
+        watch.run()
+    (problem,) = sink.seen
+    assert "can't start new thread" in problem
+
+
+def test_a_child_whose_end_would_not_be_seen_does_not_run():
+    before = children()
+    with no_threads(), pytest.raises(IOFailure, match="can't start new thread"):
+        Children(0, lambda call: call()).start("this", [], print, seconds=60)
+    assert children() == before
+
+
+def children():
+    """The PIDs of this process's children."""
+    return {pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+
+
+def test_work_in_a_thread_that_is_not_there():
+    with no_threads():
+        assert isinstance(in_thread(print).exception(), OSError)
+
+
+@contextmanager
+def few_descriptors(free):
+    """This process may open so many more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    filled = [os.open("/dev/null", os.O_RDONLY)]
+    while filled[-1] < highest:
+        filled.append(os.open("/dev/null", os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filled[-1] + 1 + free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in filled:
+            os.close(fd)
+
+
+def test_credentials_that_cannot_be_opened(options):
+    """However few descriptors there are, it is an error of Genie's."""
+    options.connect().close()
+    with few_descriptors(0), pytest.raises(IOFailure, match="Too many open files"):
+        options.connect()
+    for free in range(1, 6):
+        with few_descriptors(free), suppress(GenieError):
+            options.connect().close()
