@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from genie_core.edges.kube_resources import POD
+from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, IOFailure
+from genie_core.settings import Settings
 from genie_core.survey.collection import in_thread
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.agent.children import Children
+from genie_core.tasks.agent.children import Children, Ended
+from genie_core.tasks.agent.jobs import Jobs
+from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.agent.watch import Watch
 from tests.apiserver import API, APIServer, Authority, Objects
@@ -124,3 +128,13 @@ def test_credentials_that_cannot_be_opened(options):
     for free in range(1, 6):
         with few_descriptors(free), suppress(GenieError):
             options.connect().close()
+
+
+def test_a_condition_that_cannot_be_written_is_logged(options, tmp_path):
+    file = tmp_path / "log"
+    log = JSONLog("warning", str(file))
+    jobs = Jobs(options, Children(0, lambda call: call()), lambda call: call(), Metrics(), log)
+    with no_threads():
+        jobs._checked(Settings({}), Ended(code=0, out='{"findings": []}', err="", seconds=0.0))
+    assert "can't start new thread" in file.read_text()
+    assert jobs.is_idle
