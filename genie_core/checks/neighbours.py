@@ -244,12 +244,14 @@ def _holder(case: Case, probe: Probe) -> str:
 
 
 def _title(case: Case, probe: Probe) -> str:
+    other = next((n.name for n in case.other_nodes if probe.target in n.addresses), "")
     if probe.role == "other node":
-        return next((n.name for n in case.other_nodes if probe.target in n.addresses), "next hop")
+        return other or "next hop"
     if probe.role == "default route":
         hops = next((r.hops for r in case.node.defaults(version(probe.target)) if r.hops), ())
         share = f" (1 of {len(hops)} next hops)" if len(hops) > 1 else ""
-        return f"the router of the node's default route{share}"
+        router = f"the router of the node's default route{share}"
+        return f"{router} (which is {other})" if other else router
     return "the pod's gateway" if probe.role == "gateway" else "next hop"
 
 
