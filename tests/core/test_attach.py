@@ -308,10 +308,14 @@ def test_a_del_that_is_killed_at_any_step_is_finished_by_the_next(number, effect
 @pytest.mark.parametrize("failing_type", ["a1", "b1", "b2", "c1", "c2"])
 @pytest.mark.parametrize("number", range(ADD_STEPS + DEL_STEPS))
 def test_a_failing_add_that_is_killed_at_any_step_of_its_undoing_is_finished_by_a_del(failing_type, number):
-    world = World(failing("ADD", failing_type))
+    is_finished_by_a_del(World(failing("ADD", failing_type)), make_plan(), number)
+
+
+def is_finished_by_a_del(world, plan, number):
+    """The ADD of the plan fails, or is killed after so many steps: a DEL leaves nothing."""
     world.kill_after(number)
     with pytest.raises((Killed, DelegateFailed)):
-        added(world)
+        world.drive(attach.add(plan))
     world.left = None
     assert world.delete() == []
     assert world.is_clean

@@ -7,7 +7,7 @@ from genie_core.errors import Cancelled, DelegateFailed, GenieError
 from genie_core.jsontext import decode
 from genie_core.state import decode_plan
 from genie_core.steps import First, Invoke
-from tests.core.test_attach import RESULT, ROUTED, Killed, World, failing, make_plan
+from tests.core.test_attach import RESULT, ROUTED, Killed, World, failing, is_finished_by_a_del, make_plan
 
 ENDS = {"the first ends first": 0, "the last ends first": -1}
 
@@ -174,13 +174,7 @@ def test_of_several_failures_the_first_in_the_plan_is_the_error_and_its_details_
 @pytest.mark.parametrize("number", range(2 * STEPS))
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
 def test_a_failing_add_that_is_killed_at_any_step_of_its_undoing_is_finished_by_a_del(number, ends):
-    world = Beside(failing("ADD", "b2"), ends)
-    world.kill_after(number)
-    with pytest.raises((Killed, DelegateFailed)):
-        added(world)
-    world.left = None
-    assert world.delete() == []
-    assert world.is_clean
+    is_finished_by_a_del(Beside(failing("ADD", "b2"), ends), beside_plan(), number)
 
 
 def test_a_signal_ends_all_of_them():

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "nodes"
 VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0"]
@@ -14,6 +15,23 @@ PLUGIN = """\
 [ "$CNI_COMMAND" = STATUS ] && { %s; }
 exit 0
 """
+
+# Genie beside one network `net`.
+GENIE: dict[str, Any] = {
+    "cniVersion": "1.0.0",
+    "name": "genie",
+    "plugins": [
+        {
+            "type": "genie",
+            "default_plugin": "net",
+            "capabilities": {
+                "io.kubernetes.cri.pod-annotations": True,
+                "portMappings": True,
+                "bandwidth": True,
+            },
+        }
+    ],
+}
 
 
 def layout(name, target):
@@ -35,6 +53,15 @@ def write(path, content, mode=0o644):
     path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2) + "\n")
     path.chmod(mode)
     return path
+
+
+def install_genie(node, *missing, **settings):
+    """Genie beside the network `net`: its plugin's settings changed, and without the missing ones."""
+    add_plugins(node.bin, "genie")
+    (plugin,) = GENIE["plugins"]
+    plugin = {key: value for key, value in (plugin | settings).items() if key not in missing}
+    node.configure("00-genie.conflist", GENIE | {"plugins": [plugin]})
+    node.configure("10-net.conflist", bridge())
 
 
 def bridge(name="net", subnet="100.99.0.0/24", version="1.0.0", **members):

@@ -11,7 +11,6 @@ from genie_core.steps import Released
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
-from tests.discover.test_faults import GENIE
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +26,9 @@ def server(authority):
 
 def install(node, server, token="good-token"):
     """Genie's configuration with a kubeconfig for the server."""
-    nodes.add_plugins(node.bin, "genie")
     kubeconfig = server.write_kubeconfig(node.path / "genie.kubeconfig", user={"token": token})
     kubeconfig.chmod(0o600)
-    conf = json.loads(json.dumps(GENIE))
-    conf["plugins"][0]["kubernetes"] = {"kubeconfig": str(kubeconfig)}
-    node.configure("00-genie.conflist", conf)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, kubernetes={"kubeconfig": str(kubeconfig)})
 
 
 def test_an_api_server_that_answers(node, server):

@@ -14,21 +14,6 @@ from tests.discover import nodes
 from tests.discover.conftest import codes, the
 from tests.netns import PREFIX
 
-GENIE = {
-    "cniVersion": "1.0.0",
-    "name": "genie",
-    "plugins": [
-        {
-            "type": "genie",
-            "default_plugin": "net",
-            "capabilities": {
-                "io.kubernetes.cri.pod-annotations": True,
-                "portMappings": True,
-                "bandwidth": True,
-            },
-        }
-    ],
-}
 PODMAN = {
     "cniVersion": "0.4.0",
     "name": "podman",
@@ -96,7 +81,7 @@ def test_leases_are_missing_only_where_no_directory_of_them_is_there(node, is_ma
 def test_f85_a_container_engine_s_file_sorts_before_genie_s(node):
     nodes.add_plugins(node.bin, "genie")
     node.configure("00-podman.conflist", PODMAN)
-    node.configure("05-genie.conflist", GENIE)
+    node.configure("05-genie.conflist", nodes.GENIE)
     node.configure("10-net.conflist", nodes.bridge())
     finding = the(node.discover(), "GN1006")
     assert finding.severity is Severity.FATAL
@@ -231,12 +216,8 @@ def jwt(**claims):
 
 def with_kubeconfig(node, user, mode=0o600):
     """Genie's configuration with a kubeconfig."""
-    nodes.add_plugins(node.bin, "genie")
-    genie = json.loads(json.dumps(GENIE))
     path = node.conf / "genie.kubeconfig"
-    genie["plugins"][0]["kubernetes"] = {"kubeconfig": str(path)}
-    node.configure("00-genie.conflist", genie)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, kubernetes={"kubeconfig": str(path)})
     document = {
         "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
         "users": [{"name": "u", "user": user}],
@@ -541,7 +522,7 @@ def test_a_network_on_the_node_s_own_subnet(lab):
 
 def test_cilium_s_renamed_files(node):
     node.configure("05-net.conflist", nodes.bridge())
-    path = node.configure("00-genie.conflist.cilium_bak", GENIE)
+    path = node.configure("00-genie.conflist.cilium_bak", nodes.GENIE)
     finding = the(node.discover(), "GN1005")
     assert finding.severity is Severity.WARNING
     assert "cni.exclusive" in finding.title
@@ -626,17 +607,13 @@ def test_two_networks_on_one_bridge_with_two_subnets(node):
 
 
 def test_genie_that_delegates_to_itself(node):
-    nodes.add_plugins(node.bin, "genie")
-    conf = json.loads(json.dumps(GENIE))
-    conf["plugins"][0]["default_plugin"] = "net, genie"
-    node.configure("00-genie.conflist", conf)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, default_plugin="net, genie")
     assert the(node.discover(), "GN1007").severity is Severity.ERROR
 
 
 def test_genie_and_multus_side_by_side(node):
     nodes.add_plugins(node.bin, "genie", "multus")
-    node.configure("00-genie.conflist", GENIE)
+    node.configure("00-genie.conflist", nodes.GENIE)
     node.configure(
         "01-multus.conf", {"cniVersion": "1.0.0", "name": "multus", "type": "multus", "clusterNetwork": "net"}
     )
@@ -646,7 +623,7 @@ def test_genie_and_multus_side_by_side(node):
 
 def test_genie_without_a_default_network(node):
     nodes.add_plugins(node.bin, "genie")
-    node.configure("00-genie.conflist", GENIE)
+    node.configure("00-genie.conflist", nodes.GENIE)
     assert the(node.discover(), "GN1607").severity is Severity.FATAL
 
 
@@ -665,7 +642,7 @@ def test_the_binary_of_cni_genie(node):
     found = the(report, "GN1614")
     assert (found.severity, found.object.file) == (Severity.INFO, f"{node.bin}/genie")
     assert "GN1601" not in [str(one.code) for one in report.findings]
-    node.configure("00-genie.conflist", GENIE)
+    node.configure("00-genie.conflist", nodes.GENIE)
     found = the(node.discover(), "GN1614")
     assert (found.severity, "00-genie.conflist calls it" in found.title) == (Severity.WARNING, True)
     nodes.add_plugins(node.bin, "genie")
@@ -679,7 +656,7 @@ def test_genie_whose_interpreter_an_upgrade_removed(node):
     nodes.write(
         node.bin / "genie", f"{script}# Genie 1.0.0, the CNI plugin, run by /no/python3\n", mode=0o755
     )
-    node.configure("00-genie.conflist", GENIE)
+    node.configure("00-genie.conflist", nodes.GENIE)
     node.configure("10-net.conflist", nodes.bridge())
     found = the(node.discover(), "GN1610")
     assert (found.severity, "/no/python3" in found.title) == (Severity.ERROR, True)
@@ -687,11 +664,7 @@ def test_genie_whose_interpreter_an_upgrade_removed(node):
 
 def limited(node, **limits):
     """The node with Genie, one network `net` and these limits."""
-    nodes.add_plugins(node.bin, "genie")
-    conf = json.loads(json.dumps(GENIE))
-    conf["plugins"][0] |= limits
-    node.configure("00-genie.conflist", conf)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, **limits)
     return node.discover()
 
 
@@ -714,11 +687,7 @@ def test_labels_of_namespaces_without_an_api_server(node):
 
 
 def test_genie_that_lets_the_runtime_keep_the_annotations(node):
-    nodes.add_plugins(node.bin, "genie")
-    conf = json.loads(json.dumps(GENIE))
-    del conf["plugins"][0]["capabilities"]
-    node.configure("00-genie.conflist", conf)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, "capabilities")
     assert set(codes(node.discover())) == {"GN1602"}
 
 

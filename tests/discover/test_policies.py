@@ -9,18 +9,12 @@ import pytest
 from genie_core.edges import policy_dir
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
-from tests.discover.test_faults import GENIE
 
 
 @pytest.fixture
 def limited(node):
-    nodes.add_plugins(node.bin, "genie")
-
     def write(**settings):
-        conf = json.loads(json.dumps(GENIE))
-        conf["plugins"][0] |= settings
-        node.configure("00-genie.conflist", conf)
-        node.configure("10-net.conflist", nodes.bridge())
+        nodes.install_genie(node, **settings)
         return node.discover()
 
     yield write

@@ -1,7 +1,5 @@
 """Values of a plugin's configuration: unknown keys, contradictions, missing capabilities, the parent's limits."""
 
-import json
-
 import pytest
 
 from genie_core.findings import Severity
@@ -9,7 +7,7 @@ from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 from tests.discover.test_api import authority, install, server
-from tests.discover.test_faults import GENIE, lab
+from tests.discover.test_faults import lab
 
 __all__ = ["authority", "lab", "server"]  # fixtures
 BOTH = {"type": "host-local", "subnet": "100.99.1.0/24", "ranges": [[{"subnet": "100.99.0.0/24"}]]}
@@ -85,11 +83,7 @@ def test_the_parent_s_limits(lab, plugin, code, words):
 
 
 def test_a_default_network_that_another_file_may_replace(node):
-    nodes.add_plugins(node.bin, "genie")
-    conf = json.loads(json.dumps(GENIE))
-    del conf["plugins"][0]["default_plugin"]
-    node.configure("00-genie.conflist", conf)
-    node.configure("10-net.conflist", nodes.bridge())
+    nodes.install_genie(node, "default_plugin")
     assert "GN1609" not in codes(node.discover())  # there is no other
     node.configure("20-blue.conflist", nodes.bridge("blue", "100.98.0.0/24"))
     finding = the(node.discover(), "GN1609")
