@@ -9,7 +9,7 @@ so much later.
 from select import POLLIN, poll
 from time import monotonic, sleep
 
-from genie_core.edges.delegates import SLICE_SECONDS, Run
+from genie_core.edges.delegates import PAUSE_SECONDS, SLICE_SECONDS, Run
 from genie_core.errors import DelegateFailed, GenieError, InvalidConfig
 from genie_core.steps import PluginMissing
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from genie_core.edges.delegates import Delegates
     from genie_core.steps import Invoke
-
-_PAUSE_SECONDS = 0.002  # between two looks, where a process has no descriptor to poll
 
 
 def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]", *, start: bool = True) -> int:
@@ -85,7 +83,7 @@ def _has_ended(delegates: "Delegates", call: "Invoke") -> bool:
 def _pause(runs: "Sequence[Run]") -> None:
     """Wait until one of them has ended, or it is time to look at deadlines and signals again."""
     if any(run.pidfd < 0 for run in runs):
-        sleep(_PAUSE_SECONDS)
+        sleep(PAUSE_SECONDS)
         return
     poller = poll()
     for run in runs:

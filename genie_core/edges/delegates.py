@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES = 16 << 20
 BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while it is installed (conformance B31)
 SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
+PAUSE_SECONDS = 0.002  # between two looks, where a process has no descriptor to poll
 _TAIL_BYTES = 4096
 _PIPE_BYTES = 4096  # PIPE_BUF, the least that an empty pipe takes without blocking (pipe(7))
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
@@ -303,7 +304,7 @@ class Run:
         while posix.waitid(posix.P_PID, self.pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
             if monotonic() >= give_up:
                 return False
-            sleep(0.002)  # look often
+            sleep(PAUSE_SECONDS)
         return True
 
     def kill(self) -> None:
