@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAME = "modules.marshal"
 _PACKAGE = "genie_core"
 _WORD = 8
+_UNCHECKED = 0b01  # of a .pyc file: it has a hash, which is not looked at
 _USUAL = 32 << 10  # an index is shorter
 
 
@@ -87,24 +88,41 @@ def _open(path: str) -> int:
 
 
 def pack(directory: str, final: str) -> None:
-    """Write the archive of `directory`, which will be called `final`, with this interpreter."""
+    """Compile what is in `directory`, which will be called `final`, with this interpreter, without time stamps.
+
+    The archive and the .pyc files have the same code.
+    """
     import os
 
     modules = {}
     codes = bytearray()
-    for folder, _, files in os.walk(f"{directory}/{_PACKAGE}"):
+    for folder, _, files in os.walk(directory):
         for file in sorted(files):
-            path = os.path.join(folder, file)
             if not file.endswith(".py"):
                 continue
-            name = os.path.relpath(path, directory)[:-3].replace("/", ".")
+            path = os.path.join(folder, file)
             shown = path.replace(directory, final, 1)
-            with open(path, encoding="utf-8") as source:
-                code = compile(source.read(), shown, "exec", dont_inherit=True, optimize=2)
-            package = name.endswith(".__init__")
-            data = marshal.dumps(code)
-            modules[name.removesuffix(".__init__")] = (package, shown, len(codes), len(data))
-            codes += data
+            data = _compiled(path, shown)
+            name = os.path.relpath(path, directory)[:-3].replace("/", ".")
+            if name.startswith(f"{_PACKAGE}."):
+                package = name.endswith(".__init__")
+                modules[name.removesuffix(".__init__")] = (package, shown, len(codes), len(data))
+                codes += data
     index = marshal.dumps((MAGIC_NUMBER, modules))
     with open(f"{directory}/{NAME}", "wb") as archive:
         archive.write(len(index).to_bytes(_WORD, "little") + index + codes)
+
+
+def _compiled(path: str, shown: str) -> bytes:
+    """A module's code as marshal, also written as its .pyc file, which is not compared with the source (PEP 552)."""
+    import os
+    from importlib.util import cache_from_source, source_hash
+
+    with open(path, "rb") as file:
+        source = file.read()
+    data = marshal.dumps(compile(source, shown, "exec", dont_inherit=True, optimize=2))
+    cached = cache_from_source(path, optimization="")
+    os.makedirs(os.path.dirname(cached), exist_ok=True)
+    with open(cached, "wb") as file:
+        file.write(MAGIC_NUMBER + _UNCHECKED.to_bytes(4, "little") + source_hash(source) + data)
+    return data
