@@ -10,6 +10,7 @@ from genie_core.attach import drive
 from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig, TryAgain
 from genie_core.fields import counted, get_list, get_str, place
+from genie_core.gojson import GoObject
 from genie_core.node_verbs import collect
 from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
 from genie_core.verbs.networks import on_every_pod, with_gc_disabled
@@ -44,11 +45,23 @@ def valid_attachments(config: "Mapping[str, Any]") -> set[tuple[str, str]]:
         )
     pairs = set()
     for index, item in enumerate(get_list(config, key)):
-        where = place(key, index)
-        if not isinstance(item, dict):
-            raise InvalidConfig(f"{where} must be an object with containerID and ifname")
-        pairs.add((get_str(item, "containerID", where=where), get_str(item, "ifname", where=where)))
+        pairs.add(_pair(item, place(key, index)))
     return pairs
+
+
+def _pair(item: "Any", where: str) -> tuple[str, str]:
+    """One attachment of the list, its keys in every spelling that a plugin written in Go takes.
+
+    Raises InvalidConfig where it names no container or no interface: that may be a running pod.
+    """
+    read = GoObject(item.items()) if isinstance(item, dict) else GoObject(())
+    pair = (get_str(read, "containerID", where=where), get_str(read, "ifname", where=where))
+    if not all(pair):
+        raise InvalidConfig(
+            f"{where} must be an object with containerID and ifname: nothing is collected",
+            hint="the runtime must list each attachment that is valid with both",
+        )
+    return pair
 
 
 def run(request: "Request", context: "Context") -> str:

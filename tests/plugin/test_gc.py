@@ -44,10 +44,31 @@ def test_a79_without_a_list_nothing_is_collected(pods):
     assert len(pods.states()) == 3
 
 
+ONE = {"containerID": "one", "ifname": "eth0"}
+
+
 @pytest.mark.parametrize("bad", [{}, "x", [1], ["one"], [None], [{"containerID": 1}], [{"ifname": []}]])
 def test_a79_a_list_that_cannot_be_read_collects_nothing(pods, bad):
     pods.call("GC", **{VALID: bad}).error(7)
     assert pods.said() == []
+
+
+@pytest.mark.parametrize(
+    "incomplete",
+    [{}, {"containerID": "two"}, {"ifname": "eth0"}, {"containerID": "", "ifname": "eth0"}, {"id": "two"}],
+)
+def test_a79_an_attachment_without_container_or_interface_collects_nothing(pods, incomplete):
+    """It may be any of those that are not listed otherwise."""
+    assert f"{VALID}[1]" in pods.call("GC", **{VALID: [ONE, incomplete]}).error(7)["msg"]
+    assert pods.said() == []
+    assert len(pods.states()) == 3
+
+
+def test_a79_the_keys_of_an_attachment_are_read_in_any_case(pods):
+    """As plugins written in Go do."""
+    listed = [{"containerId": name, "IfName": "eth0"} for name in ("one", "two")]
+    assert pods.call("GC", **{VALID: listed}).is_silent_success
+    assert {call.env["CNI_CONTAINERID"] for call in pods.calls("DEL")} == {"three"}
 
 
 def test_a80_unlisted_containers_are_released_and_the_rest_is_untouched(pods):
