@@ -15,7 +15,7 @@ import posix
 from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_NAME, CNI, NPWG_NETWORKS, dialect_of
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.libcni_cache import Entry, entries_of
-from genie_core.errors import GenieError, InvalidConfig
+from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.model import Attachment, Choice, Selection
 from genie_core.plan import attachment_of, runtime_capabilities
 from genie_core.select.files import Finder, is_self
@@ -117,13 +117,13 @@ def _named(text: str, request: "Request", context: "Context") -> "Iterator[tuple
     """
     try:
         selections = parse_names(text, f"annotation {CNI}")
-    except InvalidConfig as error:  # no ADD succeeded with it
+        finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
+    except (InvalidConfig, IOFailure) as error:  # no ADD succeeded with it, or no file can be read
         context.log.warning("no state; networks not released", problem=error.msg)
         return
     asked = {selection.ifname for selection in selections}
     numbered = (f"eth{number}" for number in range(2 * len(selections)))
     free = (name for name in numbered if name not in asked)
-    finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
     for selection in selections:
         ifname = selection.ifname or next(free)
         try:

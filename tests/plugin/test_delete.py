@@ -225,6 +225,16 @@ def test_a68_a_damaged_state_of_a_network_that_no_file_describes(node, cluster, 
     assert [path.name for path in node.states()] == ["other@eth0"] * (known_from == "another container")
 
 
+def test_a68_a_damaged_state_where_no_configuration_can_be_read(attached):
+    """What other containers have been recorded with is known."""
+    assert attached.add("b", env={"CNI_CONTAINERID": "other"}).result
+    attached.forget_calls()
+    attached.states()[0].write_text("{")
+    assert attached.delete(conf_dirs=[str(attached.conf / "10-a.conflist")]).is_silent_success
+    assert "DEL b@eth0" in attached.said()
+    assert [path.name for path in attached.states()] == ["other@eth0"]
+
+
 def test_a68_two_damaged_states_of_one_name(attached):
     """The file that was kept the first time does not prevent the second time."""
     for _ in range(2):

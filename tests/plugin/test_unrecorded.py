@@ -73,6 +73,14 @@ def test_a_plugin_that_fails_fails_no_del(three):
     assert three.said() == ["DEL b@eth1", "DEL a@eth0"]
 
 
+@pytest.mark.parametrize("annotations", [{}, {"cni": "a,b"}, {"cni": ""}, {"networks": "x"}])
+def test_a_configuration_directory_that_cannot_be_read_fails_no_del(three, annotations):
+    file = three.conf / "10-a.conflist"
+    reply = three.delete(annotations=annotations, conf_dirs=[str(file)])
+    assert reply.is_silent_success
+    assert str(file) in reply.stderr
+
+
 def test_the_api_server_is_not_asked(three, cluster):
     asked = cluster.asked()
     assert three.delete().is_silent_success
