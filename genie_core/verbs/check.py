@@ -2,7 +2,7 @@
 
 from genie_core.attach import check, drive
 from genie_core.edges.podnet import verify
-from genie_core.edges.store import is_taken, netns_of
+from genie_core.edges.store import boot_id, is_taken, netns_of
 from genie_core.errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
 from genie_core.spec.result import previous_of, recorded_result
 
@@ -48,6 +48,12 @@ def run(request: "Request", context: "Context") -> str:
                 f"container {request.container_id} has no {request.ifname} attached by Genie",
                 details=f"no state in {context.store.directory}",
                 hint="recreate the pod: it was set up by another plugin, or its state was removed",
+            )
+        if plan.boot_id != boot_id():
+            raise UnknownContainer(
+                f"container {request.container_id} was attached before this node was started again: its networks are "
+                "gone",
+                hint="recreate the pod",
             )
         if is_taken(plan, request.netns):
             raise UnknownContainer(

@@ -1,5 +1,7 @@
 """CHECK (conformance A70-A75, B72, X30)."""
 
+import json
+
 import pytest
 
 
@@ -79,6 +81,18 @@ def test_a75_an_unknown_container(node):
     assert "cid1" in node.check().error(3)["msg"]
     assert node.said() == []
     assert node.leftovers() == []
+
+
+def test_a75_a_container_of_before_the_nodes_restart(node):
+    """Its namespace is gone; without plugins that check, that would not be noticed."""
+    node.network("quiet", disableCheck=True)
+    assert node.add("quiet").result
+    [state] = node.states()
+    journal = state.read_text()
+    state.write_text(journal.replace(json.loads(journal.partition("\n")[0])["bootId"], "an earlier boot"))
+    assert "started again" in node.check().error(3)["msg"]
+    assert node.said("CHECK") == []
+    assert node.delete().is_silent_success
 
 
 def test_a75_a_damaged_state(attached):
