@@ -22,7 +22,7 @@ from genie_core.edges.files import (
     remove,
     write_all,
 )
-from genie_core.edges.store import file_name
+from genie_core.edges.store import file_name, make_state_directory
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.select.definitions import RESOURCE_NAME
@@ -57,10 +57,9 @@ class ObjectCache:
         path = self._path(kind, namespace, name)
         if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, kept):
             return
-        refuse_open_way(self._directory)
-        for directory in (self._state_dir, self._directory):
-            if not is_private_directory(directory):
-                make_private_directory(directory)
+        make_state_directory(self._state_dir)
+        if not is_private_directory(self._directory):
+            make_private_directory(self._directory)
         self._make_room()
         temporary = f"{self._directory}/.{posix.getpid()}"
         try:

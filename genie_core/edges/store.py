@@ -52,6 +52,31 @@ _FILE_TYPE, _LINK = 0o170000, 0o120000  # S_IFMT, S_IFLNK
 _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 
 
+def make_state_directory(path: str) -> None:
+    """Make the state directory, or make one private that was made by hand. Raises IOFailure where it is not Genie's."""
+    refuse_open_way(path)
+    if not is_private_directory(path):
+        refuse_shared(path)
+        make_private_directory(path)
+
+
+def refuse_shared(path: str) -> None:
+    """Raise IOFailure where it is a directory that others may read, and that holds what no state has."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except OSError:  # not there, or no directory
+        return
+    try:
+        names = sorted({*posix.listdir(fd)} - {*CONTENTS, "lost+found"})
+    finally:
+        posix.close(fd)
+    if names and not is_private_directory(path):
+        raise IOFailure(
+            f"{path} is not used for the state: others may read it, and it holds {names[0]}, which is not Genie's",
+            hint="set state_dir to a directory of Genie's own: with mode 0700 others would lose this one",
+        )
+
+
 class CorruptState(GenieError):
     """A state file that holds no readable plan; `path` is where it is, `name` that of the file."""
 
@@ -97,8 +122,8 @@ class Store:
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
-        refuse_open_way(self.directory)
-        for directory in (self.directory, *(f"{self.directory}/{name}" for name in FOLDERS)):
+        make_state_directory(self.directory)
+        for directory in (f"{self.directory}/{name}" for name in FOLDERS):
             if not is_private_directory(directory):
                 make_private_directory(directory)
 

@@ -48,7 +48,7 @@ from genie_core.tasks.conflist import (
     kubeconfig_text,
 )
 from genie_core.tasks.delegate_files import NeedsConsent
-from genie_core.tasks.installed import CODE, Installed, recall_all, remember
+from genie_core.tasks.installed import CODE, Installed, recall_all, remember, require_own_state
 from genie_core.tasks.interpreter import cache_tag, find_interpreter
 from genie_core.tasks.launcher import launcher_text
 from genie_core.tasks.node_state import entry_of
@@ -89,7 +89,9 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     if options.placement is None:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
     known = _known(options)
-    facts, warnings = require_safe(options, _text(options, known))
+    text = _text(options, known)
+    require_own_state(_record(options, text, known).state_dir)
+    facts, warnings = require_safe(options, text)
     warnings = [*conflist_notes(options, known.document if known else None), *warnings]
     moved = delegate_files.to_be_moved(facts, str(options.conf_dir), known.moved if known else {})
     if moved and not facts.genie.default_network and facts.genie.default_file:

@@ -14,9 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genie_core.edges.files import is_private_directory, make_private_directory, open_private, refuse_open_way
-from genie_core.edges.store import INSTALLED
-from genie_core.errors import GenieError, InvalidConfig
+from genie_core.edges.files import (
+    is_private_directory,
+    open_private,
+    refuse_foreign_directory,
+    refuse_open_way,
+)
+from genie_core.edges.store import INSTALLED, make_state_directory, refuse_shared
+from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.settings import STATE_DIR
 from genie_core.tasks.atomic import write_file
 
@@ -57,15 +62,29 @@ def remember(installed: Installed) -> str:
     write_file(installed.bin_dirs[0] / CODE / INSTALLED, installed.text(public=True), 0o644)
     state = str(installed.state_dir)
     try:
-        refuse_open_way(state)
-        if not is_private_directory(state):
-            make_private_directory(state)
+        make_state_directory(state)
         write_file(installed.state_dir / INSTALLED, installed.text(public=False), 0o600)
     except OSError as error:
         return f"the installation is not recorded in {state}: {error.strerror}"
     except GenieError as error:
         return f"the installation is not recorded in {state}: {error.msg}"
     return ""
+
+
+def require_own_state(state_dir: Path) -> None:
+    """Raise InvalidConfig where the plugin, which is root's, would refuse the state directory at each ADD."""
+    path = str(state_dir)
+    if os.geteuid() != 0:
+        return  # the error of the first file that is written has the reason
+    try:
+        refuse_open_way(path)
+        if os.path.lexists(path) and not is_private_directory(path):
+            refuse_foreign_directory(path)
+            refuse_shared(path)
+    except IOFailure as error:
+        raise InvalidConfig(
+            f"state_dir: {error.msg}", hint=f"name a directory of Genie's own, such as {STATE_DIR}"
+        ) from None
 
 
 def recall(bin_dir: Path) -> Installed | None:

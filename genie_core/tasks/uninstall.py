@@ -22,7 +22,7 @@ from genie_core.edges import libcni_cache
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
 from genie_core.edges.policy_dir import DIRECTORY
-from genie_core.edges.store import CONTENTS
+from genie_core.edges.store import CONTENTS, refuse_shared
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
 from genie_core.plan import primary_first
@@ -156,6 +156,7 @@ def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir:
 
 
 def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
+    refuse_shared(str(found.state_dir))
     restored = [
         Path(old) for old, new in found.moved.items() if os.path.exists(new) and not os.path.lexists(old)
     ]

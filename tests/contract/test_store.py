@@ -100,6 +100,27 @@ def test_other_users_cannot_read_it(store):
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
+def test_a_directory_that_others_use_is_not_closed_to_them(tmp_path):
+    """As where `state_dir` is /run or /var/lib by mistake."""
+    shared = tmp_path / "shared"
+    (shared / "results").mkdir(parents=True)
+    shared.chmod(0o755)
+    with pytest.raises(IOFailure, match="holds results"):
+        Store(str(shared)).prepare()
+    assert shared.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in shared.iterdir()] == ["results"]
+
+
+@pytest.mark.parametrize("names", [[], ["lost+found"], ["containers", "tmp"]])
+def test_a_directory_that_was_made_by_hand_is_made_private(tmp_path, names):
+    made = tmp_path / "made"
+    for name in names or ["."]:
+        (made / name).mkdir(parents=True, exist_ok=True)
+    made.chmod(0o755)
+    Store(str(made)).prepare()
+    assert made.stat().st_mode & 0o777 == 0o700
+
+
 containers = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,300}", fullmatch=True)
 interfaces = st.text(
     st.characters(exclude_characters="/:\0", exclude_categories=["Z", "C"]), min_size=1

@@ -291,6 +291,51 @@ def test_only_what_genie_made_goes_from_the_state_directory(places):
     assert (places["state_dir"] / "somebody-elses").read_text() == "keep"
 
 
+@pytest.fixture
+def shared(tmp_path):
+    """A directory that other programs use, with a folder whose name a state has, too."""
+    folder = tmp_path / "shared"
+    (folder / "tmp").mkdir(parents=True)
+    (folder / "tmp/file").write_text("another program's")
+    (folder / "results").mkdir()
+    folder.chmod(0o755)
+    return folder
+
+
+def test_a_state_directory_that_others_use_is_refused(places, shared):
+    """With mode 0700 they would lose it."""
+    before = tree(places["conf_dir"])
+    with pytest.raises(InvalidConfig, match="holds results"):
+        put(places | {"state_dir": shared})
+    assert (tree(places["conf_dir"]), places["bin_dir"].exists()) == (before, False)
+    assert shared.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "what, problem", [("file", "not a directory"), ("link", "not a directory"), ("open", "others may write")]
+)
+def test_a_state_directory_that_each_add_would_refuse(places, tmp_path, what, problem):
+    state = places["state_dir"]
+    if what == "file":
+        state.write_text("")
+    elif what == "link":
+        state.symlink_to(tmp_path)
+    else:
+        state.mkdir()
+        state.chmod(0o777)
+    with pytest.raises(InvalidConfig, match=problem):
+        put(places)
+    assert not places["bin_dir"].exists()
+
+
+def test_an_uninstallation_clears_no_directory_that_others_use(places, shared):
+    put(places)
+    before = tree(places["bin_dir"]) | tree(places["conf_dir"]) | tree(shared)
+    with pytest.raises(GenieError, match="holds results"):
+        take_away(places | {"state_dir": shared})
+    assert tree(places["bin_dir"]) | tree(places["conf_dir"]) | tree(shared) == before
+
+
 def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp_path):
     """The conflist goes first; DEL still works; the second run finishes."""
     assert node.call("ADD", annotations={"cni": THREE}).status == 0
