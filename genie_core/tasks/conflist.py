@@ -12,7 +12,7 @@ from typing import Any
 from genie_core.catalog.genie import CAPABILITIES
 from genie_core.edges.confdir import read_text
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.fields import get_strings, holds_secret
+from genie_core.fields import get_object, get_strings, holds_secret
 from genie_core.server import DIRECTORY
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
@@ -143,7 +143,7 @@ def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, An
     """Genie's own entry among the plugins."""
     kept = {key: value for key, value in existing.items() if key != "type"}
     plugin: dict[str, Any] = {**kept, **options.extra}
-    plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
+    plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **get_object(plugin, "capabilities")}
     others = get_strings(plugin, "conf_dirs") or [DELEGATE_CONF_DIR]
     if options.for_crio:
         others = [*others, DELEGATE_CONF_DIR]
@@ -157,7 +157,7 @@ def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, An
         plugin["state_dir"] = str(options.state_dir)
     kubeconfig = options.conf_dir / KUBECONFIG if options.api_server else options.kubeconfig
     if kubeconfig:
-        plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
+        plugin["kubernetes"] = {**get_object(plugin, "kubernetes"), "kubeconfig": str(kubeconfig)}
     Settings(plugin)  # raises for what the plugin would refuse
     return {"type": TYPE, **plugin}
 

@@ -58,6 +58,11 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
     """Warnings of keys that the plugin ignores. Raises InvalidConfig for a key that resembles a known one."""
+    if "type" in extra:
+        raise InvalidConfig(
+            f"--set type: the plugin of {CONFLIST} is {TYPE}",
+            hint="leave it out: default_plugin names a network",
+        )
     known = [field.name for field in PLUGIN.fields]
     unknown = [key for key in extra if key not in (*known, "capabilities")]
     for key in unknown:

@@ -89,6 +89,17 @@ def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(places):
     ]
 
 
+def test_a_key_without_a_value_counts_as_absent(places, tmp_path):
+    conflist = put(places).conflist
+    document = json.loads(conflist.read_text())
+    document["plugins"][0] |= {"capabilities": None, "kubernetes": None}
+    conflist.write_text(json.dumps(document))
+    put(places, kubeconfig=tmp_path / "kubeconfig")
+    [own] = json.loads(conflist.read_text())["plugins"]
+    assert own["kubernetes"] == {"kubeconfig": str(tmp_path / "kubeconfig")}
+    assert own["capabilities"]["portMappings"] is True
+
+
 def test_a_conflist_that_does_not_call_genie_is_replaced(places):
     conflist = places["conf_dir"] / "00-genie.conflist"
     conflist.parent.mkdir(parents=True, exist_ok=True)
@@ -361,6 +372,8 @@ def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp
         ({"default_plugin": "next,nosuch"}, "nosuch"),
         ({"default_networks": ["nosuch"]}, "nosuch"),
         ({"defualt_plugin": "next"}, "did you mean default_plugin?"),
+        ({"type": "bridge"}, "--set type"),
+        ({"capabilities": True}, "capabilities must be an object, not a boolean"),
     ],
 )
 def test_a_setting_that_would_keep_pods_from_starting_is_refused_before_writing(places, setting, hint):
