@@ -80,11 +80,12 @@ def is_broken(conflist: Path) -> bool:
 
 
 def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The content to keep: that of the conflist; of a broken one the record of the last installation.
+    """The content to keep: that of the conflist; of one that is broken or gone the record of the last installation.
 
     With it the keys of a configuration of CNI-Genie's beside it.
     """
-    own = dict(remembered or {}) if is_broken(conflist) else existing_document(conflist)
+    is_lost = is_broken(conflist) or not os.path.lexists(conflist)
+    own = dict(remembered or {}) if is_lost else existing_document(conflist)
     return with_its_keys(conflist.parent, own)
 
 
@@ -105,6 +106,8 @@ def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None
             else "with its last recorded content"
         )
         notes.append(f"{conflist} cannot be loaded: it is replaced, {source}; a copy is kept in {BROKEN}")
+    elif remembered and not os.path.lexists(conflist):
+        notes.append(f"{conflist} is gone: it is written with its last recorded content")
     notes += [
         f"the keys of {path}, CNI-Genie's configuration, are kept in {CONFLIST}"
         for path in configurations(options.conf_dir)

@@ -243,6 +243,18 @@ def test_a_broken_conflist_is_mended(places, text):
     assert put(places).changed == []
 
 
+def test_a_conflist_that_another_program_removed_comes_back_as_it_was(places):
+    """Without its keys a node would come back open: no isolation, another default network (lessons 5)."""
+    conflist = put(places, extra={"default_plugin": "next", "namespace_isolation": True}).conflist
+    before = conflist.read_text()
+    conflist.unlink()
+    assert "is gone" in put(places).warnings[0]
+    assert conflist.read_text() == before
+    take_away(places)
+    assert not any("is gone" in warning for warning in put(places).warnings)
+    assert "namespace_isolation" not in conflist.read_text()
+
+
 def test_a_broken_conflist_of_an_unknown_installation_is_mended_too(places):
     conflist = places["conf_dir"] / "00-genie.conflist"
     conflist.write_text("{")
