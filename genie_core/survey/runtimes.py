@@ -1,7 +1,7 @@
 """The node's container runtimes and the CNI part of their configuration.
 
 containerd     config.toml with `imports`, versions 1 to 3; k3s, RKE2, microk8s and k0s keep it elsewhere
-CRI-O          crio.conf and the drop-ins of crio.conf.d, the later over the earlier
+CRI-O          crio.conf, which may be missing, and the drop-ins of crio.conf.d, the later over the earlier
 cri-dockerd    the flags of its systemd unit
 
 Sources: containerd cmd/containerd/server/config (LoadConfig, resolveImports, mergeConfig), its docs/cri/config.md;
@@ -70,13 +70,18 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Run
     for layout in LAYOUTS:
         if asked and asked not in layout.sockets:
             continue
-        configs = tuple(path for path in layout.configs if root.exists(path))[:1]
+        configs = tuple(path for path in layout.configs if _is_configured(layout, root, path))[:1]
         if asked or configs or any(root.exists(path) for path in (*layout.sockets, *layout.programs)):
             found.append(_read(layout, root, configs, kubelet))
     if asked and not found:
         found = [_read(Layout(kind=_kind_of_socket(asked), sockets=(asked,)), root, (), kubelet)]
     found = _one_for_each_socket(found)
     return sorted(found, key=lambda runtime: (runtime.kubelet is not True, not runtime.running))
+
+
+def _is_configured(layout: Layout, root: Root, path: str) -> bool:
+    """Whether the file is there, or CRI-O's drop-ins alone: its packages bring crio.conf.d/10-crio.conf only."""
+    return root.exists(path) or (layout.kind == "crio" and root.exists(f"{path}.d"))
 
 
 def _one_for_each_socket(found: list[Runtime]) -> list[Runtime]:
@@ -260,9 +265,10 @@ def _matches(root: Root, parent: str, pattern: str) -> list[str]:
 
 
 def _read_crio(settings: _Settings, root: Root, path: str) -> None:
-    files = [path]
+    drop_ins = f"{path}.d"
+    files = [path] if root.exists(path) or not root.exists(drop_ins) else []
     try:
-        files += [f"{path}.d/{name}" for name in root.names(f"{path}.d")]
+        files += [f"{drop_ins}/{name}" for name in root.names(drop_ins)]
     except OSError:
         pass
     for file in files:

@@ -87,6 +87,15 @@ def test_crio_drop_ins_and_its_default_network(look):
     assert "GN1203" not in codes(report)
 
 
+def test_crio_without_its_main_file(tmp_path):
+    """As its own packages install it (cri-o/packaging)."""
+    file = "/etc/crio/crio.conf.d/10-crio.conf"
+    nodes.write(tmp_path / file[1:], '[crio.network]\nnetwork_dir = "/a"\ncni_default_network = "blue"\n')
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert (runtime.conf_dir, runtime.default_network) == ("/a", "blue")
+    assert (runtime.config_files, runtime.problems) == ((file,), ())
+
+
 def test_crio_passes_over_files_whose_plugins_are_missing(look):
     report = look("crio", "usr/libexec/cni", ("bridge", "host-local"))
     assert first(report)[1] is None

@@ -50,6 +50,12 @@ def test_layouts(tmp_path, layout, bin_dir, conf_dir):
             "/usr/lib/cni",
             id="CRI-O",
         ),
+        pytest.param(
+            "etc/crio/crio.conf.d/10-crio.conf",
+            '[crio.network]\nplugin_dirs = ["/usr/lib/cni/"]\n',
+            "/usr/lib/cni",
+            id="CRI-O's own packages",
+        ),
     ],
 )
 def test_configurations(tmp_path, file, text, bin_dir):
