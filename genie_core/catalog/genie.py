@@ -231,7 +231,12 @@ PLUGIN = Plugin(
             items=Field("dir", "path"),
             default=list(BIN_DIRS),
         ),
-        Field("state_dir", "path", "where plans are kept; it has to outlive a reboot", default=STATE_DIR),
+        Field(
+            "state_dir",
+            "path",
+            "where plans are kept: a directory of Genie's own that outlives a reboot",
+            default=STATE_DIR,
+        ),
         Field(
             "kubelet_dir",
             "path",
