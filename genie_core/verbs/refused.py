@@ -3,7 +3,7 @@
 import posix
 from time import monotonic
 
-from genie_core.edges.files import exists, open_regular, read_all
+from genie_core.edges.files import exists, open_regular
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from genie_core.edges.store import Store
     from genie_core.model import Attachment
+
+# Of a lease, in bytes: a container ID and an interface. `dataDir` may name any directory, with files of any size.
+_LONGEST_LEASE = 4096
 
 
 def record_refusal(refused: Refused, store: "Store") -> None:
@@ -84,7 +87,7 @@ def _has_lease(folder: str, container_id: str) -> bool:
         for name in posix.listdir(folder):
             fd = open_regular(f"{folder}/{name}")
             try:
-                if read_all(fd).decode("utf-8", "replace").partition("\n")[0].strip() == container_id:
+                if posix.read(fd, _LONGEST_LEASE).partition(b"\n")[0].strip() == container_id.encode():
                     return True
             finally:
                 posix.close(fd)
