@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # An annotation has room for 100,000, each with a request to the API server and a plugin to run.
 MAX_NETWORKS = 256
+# Interface names that the kernel has a use of its own for (linux/net/ipv4/devinet.c, sysctl_dev_name_is_allowed).
+_TAKEN = {
+    "lo": "lo is the loopback interface",
+    **{name: f"interface name {name} means the settings of all interfaces" for name in ("all", "default")},
+}
 
 
 def choose(chooser: "Finds", annotations: "Mapping[str, str]") -> "tuple[list[Choice], list[Choice]]":
@@ -70,9 +75,11 @@ def check_ifname(ifname: str, origin: str) -> None:
     """Raise InvalidConfig where the kernel, or the pod, could not take the name (C06).
 
     The kernel would take quotes and brackets too. Plugins put the name into commands of nft and iptables, so pods may
-    use letters, digits and `_.-+` only.
+    use letters, digits and `_.-+` only, and no '-' at the beginning, where it is an option.
     """
-    problem = "lo is the loopback interface" if ifname == "lo" else ifname_problem(ifname)
+    problem = _TAKEN.get(ifname) or ifname_problem(ifname)
+    if ifname.startswith("-"):
+        problem = "interface name begins with '-'"
     if "@" in ifname:
         problem = "there is more than one '@'"
     if not problem and not all(char.isalnum() or char in "_.-+" for char in ifname):

@@ -102,7 +102,9 @@ def test_c04_c05_x22_names_are_dns_1123(value):
     assert refusal(value).startswith("annotation x, item ")
 
 
-@pytest.mark.parametrize("ifname", ["", ".", "..", "a/b", "a:b", "a b", "x" * 16, "é" * 8, "lo", "a\u00a0b"])
+@pytest.mark.parametrize(
+    "ifname", ["", ".", "..", "a/b", "a:b", "a b", "x" * 16, "é" * 8, "lo", "a\u00a0b", "all", "default"]
+)
 def test_c06_names_that_the_kernel_would_not_take(ifname):
     refusal(f"net1@{ifname}")
     if ifname:
@@ -110,7 +112,8 @@ def test_c06_names_that_the_kernel_would_not_take(ifname):
 
 
 @pytest.mark.parametrize(
-    "ifname", ['a"b', "a'b", "a;b", "a{b", "a$b", "a`b", "a|b", "a&b", "a\\b", "a*", "a#b", "a(b", "\u00ab"]
+    "ifname",
+    ['a"b', "a'b", "a;b", "a{b", "a$b", "a`b", "a|b", "a&b", "a\\b", "a*", "a#b", "a(b", "\u00ab", "-j"],
 )
 def test_names_that_mean_something_to_the_programs_that_plugins_run(ifname):
     assert "interface name" in refusal(f'[{{"name": "net1", "interface": {json.dumps(ifname)}}}]')
