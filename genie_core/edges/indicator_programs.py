@@ -37,7 +37,7 @@ class Runs:
         names = list(candidates)
         for indicator, command in indicators:
             try:
-                _refuse_foreign(command[0])
+                refuse_foreign_program(command[0])
                 self._runs[indicator] = {name: _start(command, name) for name in names}
             except (GenieError, OSError) as error:
                 self._no_opinion(indicator, str(error))
@@ -62,8 +62,8 @@ class Runs:
         self._log.warning("indicator without opinion", indicator=indicator, problem=problem)
 
 
-def _refuse_foreign(path: str) -> None:
-    """Raise GenieError unless the file, and the way to it, can be changed by root alone."""
+def refuse_foreign_program(path: str) -> None:
+    """Raise GenieError, or OSError, unless the file, and the way to it, can be changed by root alone."""
     refuse_open_way(path)
     found = posix.stat(path)
     if found.st_mode & _KIND != _REGULAR or found.st_uid not in (0, posix.geteuid()):

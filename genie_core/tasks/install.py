@@ -49,7 +49,7 @@ from genie_core.tasks.conflist import (
 )
 from genie_core.tasks.delegate_files import NeedsConsent
 from genie_core.tasks.installed import CODE, Installed, recall_all, remember, require_own_state
-from genie_core.tasks.interpreter import cache_tag, find_interpreter
+from genie_core.tasks.interpreter import cache_tag, find_interpreter, is_foreign
 from genie_core.tasks.launcher import launcher_text
 from genie_core.tasks.node_state import entry_of
 from genie_core.tasks.placement import place
@@ -369,6 +369,8 @@ def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> 
 def _warnings(options: InstallOptions) -> list[str]:
     named = (options.kubeconfig, options.token_file, options.ca_file)
     warnings = [f"{path} does not exist yet" for path in named if path and not path.exists()]
+    if options.python and is_foreign(options.python.resolve()):
+        warnings.append(f"the plugin runs {options.python} as root, and another user can change it")
     adopted = [str(path) for path in predecessor.configurations(options.conf_dir)]
     others = [Path(path).name for path in list_files(str(options.conf_dir)) if path not in adopted]
     first = min([CONFLIST, *others], key=os.fsencode)

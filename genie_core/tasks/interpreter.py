@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
 
-from genie_core.errors import InvalidConfig
+from genie_core.edges.indicator_programs import refuse_foreign_program
+from genie_core.errors import GenieError, InvalidConfig
 from genie_core.tasks.launcher import require_nameable
 from genie_core.tasks.payload import version_of
 
 
 def find_interpreter(wanted: Path | None) -> Path:
-    """The Python that the launcher names: an absolute path outside of this environment."""
+    """The Python that the launcher names: an absolute path outside of this environment.
+
+    Raises InvalidConfig for one that cannot run the plugin, and, unless it is `wanted`, for one that another user can
+    change: it runs as root.
+    """
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = Path(wanted or base).resolve()
     require_nameable(python)
@@ -23,7 +29,22 @@ def find_interpreter(wanted: Path | None) -> Path:
         raise InvalidConfig(
             f"{python} cannot be run: {error.strerror}", hint="name another --python"
         ) from None
+    if wanted is None and is_foreign(python):
+        raise InvalidConfig(
+            f"the plugin would run {python} as root, and another user can change it or a directory above it",
+            hint="name a Python of root's, such as --python /usr/bin/python3, or this one if that is meant",
+        )
     return python
+
+
+def is_foreign(python: Path) -> bool:
+    """Whether another user than root can change the interpreter. False where this user is not root."""
+    try:
+        if os.geteuid() == 0:
+            refuse_foreign_program(str(python))
+    except GenieError:
+        return True
+    return False
 
 
 def cache_tag(python: Path) -> str:

@@ -88,6 +88,22 @@ def test_other_users_may_not_write_what_root_runs(folder, umask):
     assert {str(path) for path, mode in modes.items() if not mode & 0o044} == set()
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_python_that_another_user_can_change_is_not_taken_unasked(folder, named):
+    """As one in a home directory, with which `sudo genie install` was called."""
+    python = folder / "home/python3"
+    python.parent.mkdir()
+    shutil.copy(Path(getattr(sys, "_base_executable", sys.executable)).resolve(), python)
+    os.chown(python.parent, 12345, 12345)
+    argv = [python, "-m", "genie_cli", "install", "--bin-dir", folder / "bin", "--conf-dir", folder / "net.d"]
+    argv += ["--state-dir", folder / "state", *(["--python", python] if named else [])]
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), "PYTHONHOME": sys.base_prefix}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if named else 1), done.stderr
+    assert f"{python} as root, and another user can change it" in done.stderr
+    assert (folder / "bin/genie").exists() is named
+
+
 def test_relative_directories_on_the_command_line(folder):
     argv = [sys.executable, "-m", "genie_cli", "install", "--bin-dir", "bin", "--conf-dir", "net.d"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
