@@ -58,6 +58,20 @@ def parse_duration(text: str | float) -> float:
     return seconds
 
 
+def parse_listen(text: str) -> str:
+    """HOST:PORT as it is. Raises a usage error for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:
+        raise typer.BadParameter("expected HOST:PORT, as in 127.0.0.1:9452 or [::1]:9452")
+    return text
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """Of what `parse_listen` took: the host, an IPv6 address without its brackets, and the port."""
+    host, _, port = listen.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 def duration(seconds: float) -> str:
     """As Go writes it, in whole hours, minutes and seconds: "24h", "1m30s"."""
     hours, rest = divmod(round(seconds), 3600)

@@ -7,8 +7,6 @@ import signal
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import typer
-
 from genie_cli import options, wiring
 from genie_cli.flags import flag, switch
 from genie_cli.records import Records
@@ -24,14 +22,6 @@ EXAMPLES = [
     ("and enforce policies between networks", "genie agent --policy"),
     ("one pass, as from cron", "genie agent --once --repair fix"),
 ]
-
-
-def parse_listen(text: str) -> str:
-    """HOST:PORT as it is. Raises a usage error for anything else."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:
-        raise typer.BadParameter("expected HOST:PORT, as in 127.0.0.1:9452 or [::1]:9452")
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +40,7 @@ class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, option
         "--listen HOST:PORT",
         "Where /metrics, /readyz and /livez are served.",
         default="127.0.0.1:9452",
-        parser=parse_listen,
+        parser=options.parse_listen,
     )
     host_pid: int = flag(
         "--host-pid NUMBER",
@@ -78,10 +68,10 @@ def run(flags: Flags) -> int:
         return 0 if agent.once() else EXIT_FAILURE
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: agent.stop())
-    host, _, port = flags.listen.rpartition(":")
+    host, port = options.host_and_port(flags.listen)
     checks = {"/readyz": agent.readiness, "/livez": agent.liveness}
     pages: Any = {"/metrics": (CONTENT_TYPE, agent.page)}
-    with serve(host.removeprefix("[").removesuffix("]"), int(port), checks, pages) as served:
+    with serve(host, port, checks, pages) as served:
         log.info("serving", address=host, port=served)
         agent.run()
     log.info("stopped")

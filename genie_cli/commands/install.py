@@ -98,6 +98,7 @@ class Flags(options.Report):
         "Where to answer kubelet's probes, /readyz and /livez.",
         DAEMONSET,
         default="127.0.0.1:9451",
+        parser=options.parse_listen,
     )
 
 
@@ -179,9 +180,10 @@ def _keep(flags: Flags) -> int:
     keeper = Keeper(options=kept, log=JSONLog())
     if not kept.node:
         keeper.log.warning("the token is bound to no node: NODE_NAME is not set")
-    host, _, port = flags.health.rpartition(":")
     try:
-        with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
+        with serve(
+            *options.host_and_port(flags.health), {"/readyz": keeper.readiness, "/livez": keeper.liveness}
+        ):
             keep(keeper, stop)
     except IOFailure:
         keeper.look()  # the node has its plugin even where health cannot be served

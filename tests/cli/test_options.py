@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from genie_cli.options import parse_duration
+from genie_cli.options import host_and_port, parse_duration, parse_listen
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,14 @@ def test_durations_are_written_as_in_go(text, seconds):
 def test_an_invalid_duration(text):
     with pytest.raises(typer.BadParameter):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("text,parts", [("127.0.0.1:9452", ("127.0.0.1", 9452)), ("[::1]:0", ("::1", 0))])
+def test_an_address_to_listen_on(text, parts):
+    assert host_and_port(parse_listen(text)) == parts
+
+
+@pytest.mark.parametrize("text", ["", "9451", ":9451", "h:", "h:x", "h:65536", "h:-1", "h:٣"])
+def test_an_invalid_address_to_listen_on(text):
+    with pytest.raises(typer.BadParameter):
+        parse_listen(text)
