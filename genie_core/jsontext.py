@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _SPACE = " \t\n\r"
+# How deeply a document that others wrote may be nested. Python reads more levels, and how many depends on the depth of
+# the calls around it: what could be read once could not be read later, when networks are attached.
+MOST_LEVELS = 100
 
 
 class JSONError(ValueError):
@@ -123,6 +126,17 @@ def decode(text: str) -> "Any":
     if end != len(text):
         raise JSONError("text behind the JSON value", text, end)
     return value
+
+
+def is_deep(value: "Any") -> bool:
+    """Whether a decoded object or array has more than MOST_LEVELS levels of objects and arrays."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        inside = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [inner for items in inside for inner in items if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def decoder(make_object: "Callable[[list[tuple[str, Any]]], Any]") -> "Callable[[str], Any]":

@@ -11,7 +11,7 @@ that no plugin should see could be one that the plugin takes for another: Go com
 from genie_core.errors import InvalidConfig
 from genie_core.fields import describe
 from genie_core.gojson import fold, refuse_ambiguous
-from genie_core.jsontext import JSONError, decode, encode
+from genie_core.jsontext import MOST_LEVELS, JSONError, decode, encode, is_deep
 from genie_core.model import Selection
 from genie_core.select.names import check_count, check_ifname, printable
 from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4, unusable
@@ -319,6 +319,8 @@ class _Entry:
             return {}
         if not isinstance(value, dict):
             raise self._refuse("cni-args", f"an object was expected, not {describe(value)}")
+        if is_deep(value):
+            raise self._refuse("cni-args", f"nested more than {MOST_LEVELS} levels deep")
         refuse_ambiguous(encode(value), f"{self.where}: cni-args")
         return {key: self._cni_arg(fold(key), item) for key, item in value.items()}
 

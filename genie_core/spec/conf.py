@@ -10,7 +10,7 @@ fields reach the plugin as they were written (conformance B39, B64). Its keys ar
 from genie_core.errors import DecodingFailure, InvalidConfig
 from genie_core.fields import describe, get_bool, get_list, get_object, get_str, get_strings
 from genie_core.gojson import Members, view
-from genie_core.jsontext import JSONError, elements, encode, join_members
+from genie_core.jsontext import MOST_LEVELS, JSONError, elements, encode, is_deep, join_members
 from genie_core.model import NetConf, PluginConf
 from genie_core.spec import versions
 from genie_core.spec.request import is_identifier
@@ -36,6 +36,8 @@ def _decode_object(text: str, source: str) -> "dict[str, Any]":
         raise InvalidConfig(f"{source}: {error}", hint="correct the JSON at that place") from None
     if not isinstance(value, dict):
         raise InvalidConfig(f"{source}: an object was expected, not {describe(value)}")
+    if text.count("{") + text.count("[") > MOST_LEVELS and is_deep(value):
+        raise InvalidConfig(f"{source}: nested more than {MOST_LEVELS} levels deep")
     return value
 
 

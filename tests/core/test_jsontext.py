@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from genie_core.jsontext import JSONError, decode, elements, encode, join_members, members
+from genie_core.jsontext import (
+    MOST_LEVELS,
+    JSONError,
+    decode,
+    elements,
+    encode,
+    is_deep,
+    join_members,
+    members,
+)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +112,13 @@ def test_elements_are_an_arrays(text):
 def test_parts_of_invalid_json(text):
     with pytest.raises(JSONError):
         members(text)
+
+
+@pytest.mark.parametrize("inner", ["", "1", '{"a": {}}', '[], "x", {"b": 1}'])
+@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a": [', "]}")])
+def test_levels_are_counted(inner, opening, closing):
+    """Objects and arrays, the outermost included."""
+    own = 1 + max(inner.count("{"), inner[:1] == "[")
+    fitting = (MOST_LEVELS - own) // len(closing)
+    for times, deep in [(1, False), (fitting, False), (fitting + 1, True)]:
+        assert is_deep(decode(opening * times + f"[{inner}]" + closing * times)) is deep

@@ -180,6 +180,27 @@ def test_c22_cni_args(pod, cluster):
     assert x.config["args"] == {"cni": {"a": 1, "b": "pod", "c": 3}, "keep": True}
 
 
+NESTED = pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
+
+
+@NESTED
+@pytest.mark.parametrize("levels", [100, 975, 9988, 9990, 9992, 9994])
+def test_c22_cni_args_that_are_nested_too_deeply(pod, opening, closing, levels):
+    """Python's limit depends on who calls: what could be read at first could not be read with eth0 attached."""
+    value = f'[{{"name": "net", "cni-args": {{"x": {opening * levels}1{closing * levels}}}}}]'
+    assert "nested" in add(pod, value).error(7)["msg"]
+    assert pod.said() == []
+    assert pod.states() == []
+
+
+@NESTED
+@pytest.mark.parametrize("levels", [100, 9990, 9993])
+def test_a_definition_that_is_nested_too_deeply(pod, cluster, opening, closing, levels):
+    cluster.nad("deep", f'{{"type": "x", "name": "deep", "x": {opening * levels}1{closing * levels}}}')
+    assert "nested" in add(pod, "deep").error(7)["msg"]
+    assert pod.said() == []
+
+
 def test_c25_x24_b50_cni_args_stay_as_the_runtime_wrote_them(pod):
     assert add(pod, [{"name": "net", "ips": ["10.0.0.1/8"], "mac": "c2:b0:57:49:47:f1"}]).result
     assert {call.env["CNI_ARGS"] for call in pod.calls()} == {ARGS}
