@@ -178,10 +178,16 @@ class Finder:
 
 
 def _hint(name: str, near: str) -> str:
-    """The hint where no file fits the name; CNI-Genie made a configuration for three names."""
-    from genie_core.select.generated import NAMES
+    """The hint where no file fits the name; CNI-Genie made a configuration for three names.
 
-    hint = f"did you mean {near}?" if near else _GENERATE.format(name=name)
+    A pod's author has written the name, and people paste the command into a shell: one that means more than a word
+    there is not part of it.
+    """
+    from genie_core.select.generated import NAMES
+    from genie_core.spec.request import is_identifier
+
+    word = name if is_identifier(name) else "TYPE"
+    hint = f"did you mean {near}?" if near else _GENERATE.format(name=word)
     built_in = '"generate_missing": true in Genie\'s configuration makes one up, as CNI-Genie did'
     return f"{hint}; {built_in}" if name in NAMES else hint
 

@@ -100,6 +100,17 @@ def test_b05_d09_a_name_that_nothing_fits():
     assert "genie generate-config n" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "name", ["$(reboot)", ";reboot;", "`reboot`", "a&b", "a|b", "a>b", "-h", "a'b", '"', "\n"]
+)
+def test_a_command_of_a_hint_has_no_text_of_a_pods_author_that_a_shell_reads(name):
+    """The hint is in the pod's events, and people paste what it says."""
+    with pytest.raises(NetworkNotFound) as caught:
+        find(name)
+    assert "`genie generate-config TYPE --write`" in caught.value.hint
+    assert name not in caught.value.hint
+
+
 @pytest.mark.parametrize("types", [["genie"], ["p", "genie"], ["genie", "p"]])
 def test_b15_x09_c41_genie_in_any_position_is_never_a_delegate(types):
     files = {"00-own.conf": ("own", *types)}
