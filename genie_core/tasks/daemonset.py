@@ -24,6 +24,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from genie_core.edges.confdir import list_files
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, parse_server
 from genie_core.edges.kube_errors import APIError, Rejected, Unauthorized
@@ -33,8 +34,9 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.rootfs import Root
 from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
-from genie_core.tasks.conflist import InstallOptions
+from genie_core.tasks.conflist import CONFLIST, InstallOptions
 from genie_core.tasks.install import install, preview
+from genie_core.tasks.payload import version_of
 from genie_core.tasks.placement import Placement, place
 
 LOOK_SECONDS = 10.0
@@ -79,6 +81,8 @@ class KeepOptions:
 class Keeper:
     """The state at the last look.
 
+    `beside` are the networks' files beside Genie's that the last installation left in CRI-O's directory.
+
     `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token; `not_renewed` says why the
     last try to renew it failed.
 
@@ -97,6 +101,7 @@ class Keeper:
     looked_at: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=lambda: [_NOT_INSTALLED])
     version: str = ""
+    beside: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def look(self) -> None:
         """Repair the installation. A failure is logged, and the repair tried again at the next look.
@@ -187,17 +192,19 @@ class Keeper:
     def _install(self) -> None:
         try:
             options = self._placed()
-            if self.version and not preview(options).changed:
+            unchanged = _networks_beside(options) == self.beside
+            if self.version and unchanged and not preview(options).changed:
                 return
             report = install(options)
         except GenieError:
             self.version = ""
             raise
-        self.version = report.version
+        self.version, self.beside = report.version, _networks_beside(options)
         self.log.info(
             "installed",
             version=report.version,
             changed=[str(path) for path in report.changed],
+            moved=list(report.moved),
             notes=list(report.warnings),
         )
 
@@ -282,6 +289,17 @@ def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
             hint="name the API server with --api-server",
         )
     return url
+
+
+def _networks_beside(options: InstallOptions) -> dict[str, tuple[int, ...]]:
+    """The other networks' files in CRI-O's directory, each with a value that changes when it is written; else none.
+
+    Their agents write them again, at each start, and CRI-O would release running pods' addresses (delegate_files.py).
+    """
+    if not options.for_crio:
+        return {}
+    paths = [Path(path) for path in list_files(str(options.conf_dir))]
+    return {path.name: version_of(path) for path in paths if path.name != CONFLIST and path.exists()}
 
 
 def _words(error: GenieError | OSError) -> str:

@@ -21,6 +21,8 @@ import yaml
 from genie_core import __version__
 from genie_core.edges.log import JSONLog
 from genie_core.errors import InvalidConfig
+from genie_core.settings import DELEGATE_CONF_DIR
+from genie_core.survey.runtimes import Runtime
 from genie_core.tasks.atomic import alone
 from genie_core.tasks.daemonset import CHECK_SECONDS, RETRY_SECONDS, Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
@@ -221,6 +223,39 @@ def test_the_plugin_goes_where_the_runtime_looks(keeper, token, tmp_path):
     keeper.look()
     assert os.access(tmp_path / "second/genie", os.X_OK)
     assert keeper.problems == []
+
+
+@pytest.fixture
+def delegates():
+    """Genie's own directory of networks; /etc/cni is private to this process."""
+    directory = Path(DELEGATE_CONF_DIR)
+    yield directory
+    for path in directory.glob("*"):
+        path.unlink()
+    for folder in (directory, directory.parent):
+        folder.rmdir()
+
+
+@pytest.mark.root
+def test_a_network_that_its_agent_writes_again_is_moved_again(keeper, token, bin_dir, delegates):
+    """On CRI-O, which at its next start would take that network from running pods."""
+    conf = token.parents[1] / "net.d"
+    conf.mkdir(parents=True)
+    (bin_dir / "net").write_text('#!/bin/sh\necho \'{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}\'\n')
+    (bin_dir / "net").chmod(0o755)
+    runtime = Runtime(kind="crio", conf_dir=str(conf), bin_dirs=(str(bin_dir),), running=True)
+    found = Placement(bin_dir=str(bin_dir), conf_dir=str(conf), bin_dirs=(str(bin_dir),), runtimes=(runtime,))
+    agreed = replace(keeper.options.install, move=True)
+    keeper.options = replace(keeper.options, install=agreed, locate=lambda: found)
+    for mtu in (1400, 1500):
+        plugin = {"type": "net", "mtu": mtu}
+        network = {"cniVersion": "1.0.0", "name": "net", "plugins": [plugin]}
+        (conf / "10-net.conflist").write_text(json.dumps(network))
+        keeper.look()
+        assert keeper.problems == []
+        assert not (conf / "10-net.conflist").exists()
+        assert json.loads((delegates / "10-net.conflist").read_text())["plugins"] == [plugin]
+    (bin_dir / "net").unlink()
 
 
 def test_a_directory_that_is_not_mounted_is_said_and_nothing_is_installed(keeper, token):
