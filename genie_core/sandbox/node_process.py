@@ -17,6 +17,7 @@ from genie_core.errors import GenieError, IOFailure
 from genie_core.settings import BIN_DIR, STATE_DIR
 
 START_TIMEOUT = 30.0  # seconds; it takes about 0.1
+CALL_TIMEOUT = 90.0  # seconds; a call may write and compile all of the plugin
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = """\
@@ -24,17 +25,6 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from importlib import import_module
 import_module(sys.argv[2]).main(int(sys.argv[3]))
-"""
-_CALL = """\
-import importlib, json, sys
-path, module, name, arguments = json.load(sys.stdin)
-sys.path[:] = path
-from genie_core.errors import GenieError
-try:
-    answer = {"value": getattr(importlib.import_module(module), name)(*arguments)}
-except GenieError as error:
-    answer = {"error": {key: getattr(error, key) for key in ("msg", "details", "hint", "code", "exit_code")}}
-json.dump(answer, sys.stdout)
 """
 
 
@@ -151,15 +141,19 @@ class NodeProcess:
 
         Raises the GenieError that it raised.
         """
-        task = [sys.path, function.__module__, function.__qualname__, arguments]
-        ran = self.run([sys.executable, "-I", "-S", "-B", "-c", _CALL], stdin=json.dumps(task))
-        if ran.returncode != 0:
-            raise IOFailure(
-                f"{function.__qualname__} failed in {self.what}", details=ran.stderr.strip()[-2000:]
-            )
-        answer = json.loads(ran.stdout)
-        if "error" in answer:
-            raise GenieError(**answer["error"])
+        request = {
+            "request": "call",
+            "path": sys.path,
+            "module": function.__module__,
+            "name": function.__qualname__,
+            "arguments": arguments,
+        }
+        answer = self.ask(request, CALL_TIMEOUT)
+        if "raised" in answer:
+            raise GenieError(**answer["raised"])
+        if "value" not in answer:
+            details = answer.get("failed", "")[-2000:].strip()
+            raise IOFailure(f"{function.__qualname__} failed in {self.what}", details=details)
         return answer["value"]
 
     def add_namespace(self, name: str) -> str:

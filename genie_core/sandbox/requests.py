@@ -7,14 +7,18 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any, NoReturn
 
 from genie_core.sandbox import syscalls
 
 _SLICE_SECONDS = 0.1  # seconds until it is noticed that the client is gone
+_DESCRIPTORS = 1 << 16  # more than it has
 LAST_WORDS_SECONDS = 60  # a plugin undoes its work after SIGTERM, before it ends
 
 Requests = Mapping[str, Callable[..., dict[str, Any]]]
@@ -132,6 +136,59 @@ def _outcome(
             return *process.communicate(), True
 
 
+def call(path: Sequence[str], module: str, name: str, arguments: Sequence[Any]) -> dict[str, Any]:
+    """Call a module's function in a child process; {"value"}, {"raised": a GenieError's parts} or {"failed": text}.
+
+    The module is imported here, from `path`: the next call finds it, and what it imports, in memory.
+    """
+    sys.path[:] = path
+    with suppress(Exception):  # the child meets it again, and reports it
+        import_module(module)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        _be_called(writer, module, name, arguments)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:  # it was killed
+        return {}
+    return found
+
+
+def _be_called(answer: int, module: str, name: str, arguments: Sequence[Any]) -> NoReturn:
+    """Call it, answer on what becomes the standard output, and end.
+
+    A process that the function leaves behind has no other file of this process open.
+    """
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        syscalls.die_with_parent(signal.SIGTERM)
+        os.setsid()
+        os.dup2(answer, 1)
+        os.closerange(3, _DESCRIPTORS)
+        with open(1, "w", encoding="utf-8", closefd=False) as file:
+            file.write(_outcome_of(module, name, arguments))
+    finally:
+        os._exit(0)
+
+
+def _outcome_of(module: str, name: str, arguments: Sequence[Any]) -> str:
+    from genie_core.errors import GenieError
+
+    try:
+        return json.dumps({"value": getattr(import_module(module), name)(*arguments)})
+    except GenieError as error:
+        parts = ("msg", "details", "hint", "code", "exit_code")
+        return json.dumps({"raised": {part: getattr(error, part) for part in parts}})
+    except BaseException:  # noqa: BLE001 (reported, whatever it is)
+        return json.dumps({"failed": traceback.format_exc()})
+
+
 def files(paths: Sequence[str]) -> dict[str, Any]:
     """All files in and below directories."""
     return {"files": sorted(found for path in paths for found in _walk(path))}
@@ -159,6 +216,7 @@ def write(path: str, text: str, mode: int) -> dict[str, Any]:
 
 REQUESTS: Requests = {
     "run": run,
+    "call": call,
     "files": files,
     "read": read,
     "write": write,

@@ -242,6 +242,23 @@ def test_functions_can_be_called_inside(node):
     assert (caught.value.msg, caught.value.hint, caught.value.code) == ("no good", "mend it", 7)
     with pytest.raises(IOFailure, match="break_inside failed in the private node"):
         node.call(break_inside)
+    with pytest.raises(IOFailure, match="end_inside failed in the private node"):
+        node.call(end_inside)
+    assert node.run(["true"]).returncode == 0  # and it goes on
+
+
+def test_what_a_function_leaves_behind_does_not_hold_its_caller_up(node):
+    pid = node.call(leave_behind)
+    assert node.read(f"/proc/{pid}/comm") == "sleep\n"
+    node.run(["kill", str(pid)])
+
+
+def end_inside():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_behind():
+    return subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL).pid
 
 
 def where_am_i(value):
