@@ -90,6 +90,9 @@ class _Sync:
 
     def look(self) -> SyncReport:
         """The changes that would be made; none is made."""
+        return replace(self._untouchable() or self._looked(), planned=True)
+
+    def _looked(self) -> SyncReport:
         plan = journal_of(self.pod, self.context, self.options.cri_socket)
         torn = [item for item in plan.attachments if item.releasing or not item.result]
         whole = plan.replace(attachments=[item for item in plan.attachments if item not in torn])
@@ -98,12 +101,25 @@ class _Sync:
             self._arriving(whole, moves)
         except GenieError as error:
             return self._refusal(plan, error)
-        return replace(self._report(plan, moves), planned=True)
+        return self._report(plan, moves)
+
+    def _untouchable(self, plan: Plan | None = None) -> SyncReport | None:
+        """The refusal of a pod that is never changed; None for any other."""
+        try:
+            refuse_untouchable(self.pod, self.context.settings)
+        except GenieError as error:
+            return self._refusal(plan, error)
+        return None
 
     def run(self) -> SyncReport:
         """The change, under the container's lock. Raises NotFound, TryAgain, GiveWay."""
         while True:
-            plan = journal_of(self.pod, self.context, self.options.cri_socket)
+            try:
+                plan = journal_of(self.pod, self.context, self.options.cri_socket)
+            except NotFound:
+                if refusal := self._untouchable():  # one with the node's network has none
+                    return refusal
+                raise
             try:
                 report = self._under_lock(plan)
             except IOFailure as error:  # a full disk: nothing is changed that cannot be recorded
@@ -129,10 +145,8 @@ class _Sync:
 
     def _locked(self, plan: Plan, lock: Lock) -> SyncReport:
         self.pod = _as_it_is_now(self.pod)
-        try:
-            refuse_untouchable(self.pod, self.context.settings)
-        except GenieError as error:
-            return self._refusal(plan, error)
+        if refusal := self._untouchable(plan):
+            return refusal
         if any(item.changing or item.releasing or not item.result for item in plan.attachments):
             self.announce("finishing a change that was cut off")
             steps = finish_interrupted(plan, netns_of(plan, plan.netns))
@@ -271,13 +285,13 @@ class _Sync:
             state=state_of(plan),
         )
 
-    def _refusal(self, plan: Plan, error: GenieError) -> SyncReport:
+    def _refusal(self, plan: Plan | None, error: GenieError) -> SyncReport:
         """Nothing was touched. What may be otherwise a moment later is a failure, not a refusal."""
         return SyncReport(
             target=self._target(plan),
             request=self._request,
             status="failed" if error.code == TRY_AGAIN else "refused",
-            state=state_of(plan),
+            state=state_of(plan) if plan else (),
             error=error,
         )
 
@@ -291,14 +305,11 @@ class _Sync:
             left=labels(outcome.left),
         )
 
-    def _target(self, plan: Plan) -> Target:
-        return Target(
-            namespace=self.pod.namespace,
-            name=self.pod.name,
-            container=plan.container_id,
-            netns=plan.netns,
-            interface=plan.ifname,
-        )
+    def _target(self, plan: Plan | None) -> Target:
+        target = Target(namespace=self.pod.namespace, name=self.pod.name)
+        if plan is None:
+            return target
+        return replace(target, container=plan.container_id, netns=plan.netns, interface=plan.ifname)
 
 
 def _as_it_is_now(pod: LivePod) -> LivePod:

@@ -12,7 +12,7 @@ from genie_core.edges.kube_resources import NAMESPACE
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.model import Plan
 from genie_core.settings import Settings
-from genie_core.survey.cluster import ENDED
+from genie_core.survey.cluster import ENDED, as_object
 from genie_core.survey.cri import none
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
@@ -40,7 +40,7 @@ class LivePod:
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The object's metadata."""
-        return self.document.get("metadata") or {}
+        return as_object(self.document.get("metadata"))
 
     @property
     def namespace(self) -> str:
@@ -68,7 +68,7 @@ class LivePod:
 
 def refuse_untouchable(pod: LivePod, settings: Settings) -> None:
     """Raise Refused for a pod that is never changed, with the reason. Raises TryAgain where that cannot be known."""
-    spec, status = pod.document.get("spec") or {}, pod.document.get("status") or {}
+    spec, status = (as_object(pod.document.get(key)) for key in ("spec", "status"))
     if spec.get("hostNetwork"):
         raise Refused(f"pod {pod} uses the node's network (hostNetwork)", hint="it has no network of its own")
     if pod.metadata.get("deletionTimestamp"):
@@ -98,7 +98,9 @@ def _namespace_annotations(pod: LivePod) -> Mapping[str, Any]:
     except ObjectNotFound:
         return {}
     except Forbidden as error:
-        pod.warnings.append(f"whether namespace {pod.namespace} opts out is not known: {error.msg}")
+        warning = f"whether namespace {pod.namespace} opts out is not known: {error.msg}"
+        if warning not in pod.warnings:
+            pod.warnings.append(warning)
         return {}
     return (found.get("metadata") or {}).get("annotations") or {}
 
