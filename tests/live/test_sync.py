@@ -50,6 +50,22 @@ def test_a_dry_run_changes_nothing(live):
     code, report = live.genie("sync", "pod", "ns/c1", "--dry-run")
     assert (code, report["dryRun"], actions(report)) == (0, True, ["keep blue@eth0", "attach red@net1"])
     assert live.node.trace() == before
+    live.annotate(cni="blue,red@net1", **{"genie.cni.dev/live": "false"})
+    code, report = live.genie("sync", "pod", "ns/c1", "--dry-run")
+    assert (code, report["dryRun"], report["status"], report["changes"]) == (1, True, "refused", [])
+
+
+def test_the_network_that_was_chosen_by_load_stays(live):
+    """It is chosen once; where the cluster lets no node write it to the annotation, too."""
+    live.node.settings["smart_selection"] = {"candidates": ["blue", "red"]}
+    live.write_configuration()
+    live.cluster.server.api.forbidden = {("patch", "pods/status")}
+    live.start(cni="")
+    live.cluster.server.api.forbidden = set()
+    before = live.links()
+    code, report = live.sync()
+    assert (code, report["status"]) == (0, "unchanged"), report
+    assert live.links() == before
 
 
 def test_another_network_on_the_same_interface(live):
@@ -217,6 +233,14 @@ def live_pod(name):
     from tests.live.live import pod_object
 
     return pod_object(name, {"cni": "blue"})
+
+
+def test_a_pod_with_the_nodes_network_is_not_in_the_state(live):
+    pod = live_pod("other")
+    live.cluster.objects.add({**pod, "spec": {"hostNetwork": True}})
+    code, report = live.sync(name="other")
+    assert (code, report["status"]) == (1, "refused")
+    assert "hostNetwork" in report["error"]["msg"]
 
 
 def test_another_pod_of_the_name(live):

@@ -8,10 +8,11 @@ the container's lock, the change stops as if killed between two steps, and start
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
+from genie_core.dialects import BY_LOAD, CNI, dialect_of
 from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock
 from genie_core.edges.store import netns_of
@@ -23,6 +24,7 @@ from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
 from genie_core.routes import refuse_conflicts
+from genie_core.select.files import node_name
 from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
@@ -172,7 +174,8 @@ class _Sync:
 
     def _moves(self, plan: Plan) -> list[Move]:
         """What has to change. Raises GenieError where it cannot, or must not."""
-        choices = choices_of(self.pod.annotations, _pod_ref(self.pod, plan), self.context)
+        asked = _with_choice(self.pod.annotations, plan)
+        choices = choices_of(asked, _pod_ref(self.pod, plan), self.context)
         refuse_addresses_of_node(choices)
         refuse_conflicts((choice.selection.origin, choice.default_route) for choice in choices)
         moves = compare(plan, choices, self.context.settings.interface_prefix)
@@ -324,6 +327,14 @@ def _as_it_is_now(pod: LivePod) -> LivePod:
     if found.metadata.get("uid") != pod.metadata.get("uid"):
         raise NotFound(f"pod {pod} is another one by now, with another UID")
     return replace(found, warnings=pod.warnings)
+
+
+def _with_choice(annotations: Mapping[str, str], plan: Plan) -> Mapping[str, str]:
+    """The annotations, with the network that was chosen by load at the pod's start: it is chosen once."""
+    first = next((item for item in plan.attachments if item.ifname == plan.ifname), None)
+    if first is None or dialect_of(annotations) is not BY_LOAD:
+        return annotations
+    return {**annotations, CNI: node_name(first.network)}
 
 
 def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
