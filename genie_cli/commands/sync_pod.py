@@ -19,7 +19,14 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.sync import view
 from genie_core.edges.kube_errors import APIError
-from genie_core.errors import EXIT_TIMEOUT, EXIT_USAGE, GenieError, InvalidConfig, WrongUsage
+from genie_core.errors import (
+    EXIT_TIMEOUT,
+    EXIT_USAGE,
+    DecodingFailure,
+    GenieError,
+    InvalidConfig,
+    WrongUsage,
+)
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import open_context
@@ -76,11 +83,13 @@ def run(flags: Flags) -> int:
     genie = open_context(config)
     wanted = replace(flags, deadline=time.monotonic() + flags.timeout)
     try:
-        with _limit(flags.timeout), Progress() as progress:
+        with _limit(wanted.deadline), Progress() as progress:
             found = _pod(flags, access, own)
             report = sync(found, genie, wanted, dry_run=True, announce=progress)
         if not flags.dry_run and (not report.moves or flags.yes or _agreed(report)):
-            with _limit(flags.timeout), Progress() as progress:
+            if report.moves and not flags.yes:  # the person took some time
+                wanted = replace(wanted, deadline=time.monotonic() + flags.timeout)
+            with _limit(wanted.deadline), Progress() as progress:
                 if report.moves:
                     publish_begin(found)
                 report = sync(found, genie, wanted, announce=progress)
@@ -102,9 +111,7 @@ def _pod(flags: Flags, access: Access, own: dict[str, Any]) -> LivePod:
     space, name = object_name(flags.pod, flags.namespace, access)
     if not flags.pod_file:
         return open_pod(open_api(access, own), space, name)
-    text = wiring.text_of("--pod-file", flags.pod_file)
-    document = next(iter(load_documents(text, flags.pod_file)), None)
-    found = LivePod(document=document if isinstance(document, dict) else {})
+    found = LivePod(document=_document(flags.pod_file))
     if (found.namespace, found.name) != (space, name):
         raise InvalidConfig(
             f"{flags.pod_file} is pod {found}, not {space}/{name}",
@@ -114,20 +121,32 @@ def _pod(flags: Flags, access: Access, own: dict[str, Any]) -> LivePod:
     return found
 
 
+def _document(file: str) -> dict[str, Any]:
+    """The first Pod of the file; an object of another kind has no annotations that ask for networks."""
+    try:
+        documents = load_documents(wiring.text_of("--pod-file", file), file)
+    except DecodingFailure as error:
+        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
+    for document in documents:
+        if isinstance(document, dict) and document.get("kind", "Pod") == "Pod":
+            return document
+    raise InvalidConfig(f"{file}: there is no Pod in it", exit_code=EXIT_USAGE)
+
+
 def _agreed(report: SyncReport) -> bool:
     show(view(report, wide=False), sys.stderr)
     return typer.confirm("Change it?", err=True)
 
 
 @contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    """Raise TimedOut in this thread when the time is up."""
+def _limit(deadline: float) -> Iterator[None]:
+    """Raise TimedOut in this thread at that time (time.monotonic())."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise TimedOut
 
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0.001))
     try:
         yield
     finally:

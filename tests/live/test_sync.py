@@ -262,6 +262,17 @@ def test_from_a_file(live, tmp_path):
     assert len(live.cluster.server.api.requests) == asked
 
 
+@pytest.mark.parametrize("text", ["kind: Service\nmetadata: {name: c1, namespace: ns}\n", "[", ""])
+def test_from_a_file_without_a_pod(live, tmp_path, text):
+    """A Service of the pod's name asks for no network: nothing may be detached for it."""
+    live.start(cni="blue,red@net1")
+    before = live.links()
+    file = tmp_path / "pod.yaml"
+    file.write_text(text)
+    assert live.sync("--pod-file", str(file))[0] == 2
+    assert live.links() == before
+
+
 def test_the_server_is_away(live):
     live.start(cni="blue")
     live.cluster.server.close()
