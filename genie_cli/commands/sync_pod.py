@@ -71,7 +71,7 @@ def run(flags: Flags) -> int:
     changed, and where a part fails the whole change is rolled back. The pod's first interface is not replaced without
     --primary: kubelet does not read a sandbox's address again.
     It has to run on the pod's node, as root. The exit code is 1 if the change was refused or failed, 3 if Genie has
-    not attached this pod here, 5 if it could be rolled back only in part, 124 after --timeout.
+    not attached this pod here, 4 without permission, 5 if it could be rolled back only in part, 124 after --timeout.
     """
     if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
         raise WrongUsage(

@@ -187,7 +187,7 @@ def test_events_condition_and_observed(live):
     assert (condition["status"], condition["reason"]) == ("True", "Applied")
     observed = pod["metadata"]["annotations"]["genie.cni.dev/networks-observed"]
     assert len(observed) == 16
-    assert observed in condition["message"]
+    assert condition["message"].endswith(observed)
     assert [event["reason"] for event in events(live)] == ["NetworkAttached"]
     live.annotate(cni="blue,nosuch")
     live.sync()
@@ -278,6 +278,13 @@ def test_the_server_is_away(live):
     live.cluster.server.close()
     code, report = live.sync()
     assert (code, report["status"], report["error"]["code"]) == (1, "failed", 11)
+
+
+def test_the_pod_may_not_be_read(live):
+    live.start(cni="blue")
+    live.cluster.server.api.forbidden = {("get", "pods")}
+    code, report = live.sync()
+    assert (code, report["status"], report["error"]["code"]) == (4, "failed", 7)
 
 
 def test_a_plugin_that_hangs(live):

@@ -72,8 +72,7 @@ def publish_begin(pod: LivePod) -> None:
     """
     if pod.api is None:
         return
-    text = f"the networks are being changed (request {observed(pod.annotations)})"
-    condition = _changed_condition(pod, "Unknown", "Applying", text)
+    condition = _changed_condition(pod, "Unknown", "Applying", "the networks are being changed")
     if condition:
         with suppress(GenieError):
             _patch(pod, {}, condition)
@@ -145,11 +144,12 @@ def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
     """The pod's condition, None where it says the same already."""
     status, reason = _STATUS[report.status], report.reason
     text = report.error.msg if report.error else "the networks are as the annotations ask for"
-    return _changed_condition(pod, status, reason, f"{text} (request {observed(pod.annotations)})")
+    return _changed_condition(pod, status, reason, text)
 
 
-def _changed_condition(pod: LivePod, status: str, reason: str, message: str) -> dict[str, Any] | None:
-    """The condition to write, None where the pod has the same."""
+def _changed_condition(pod: LivePod, status: str, reason: str, text: str) -> dict[str, Any] | None:
+    """The condition to write, None where the pod has the same. Its message ends with the hash of the request."""
+    message = f"{text}; request {observed(pod.annotations)}"
     before = next(
         (
             one
@@ -195,7 +195,7 @@ def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: st
     assert pod.api is not None
     text = "\n".join((str(pod.metadata.get("uid")), once, reason, message))
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-    name = {"name": f"{pod.name[:200]}.{digest}"} if once else {"generateName": f"{pod.name}."}
+    name = {"name": f"{pod.name[:200].rstrip('.-')}.{digest}"} if once else {"generateName": f"{pod.name}."}
     try:
         _post_event(pod, name, reason, message, kind)
     except Conflict:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NOT_FOUND, TRY_AGAIN, GenieError
+from genie_core.errors import (
+    EXIT_DENIED,
+    EXIT_FAILURE,
+    EXIT_INCOMPLETE,
+    EXIT_NOT_FOUND,
+    TRY_AGAIN,
+    GenieError,
+)
 from genie_core.live.compare import KEEP, Move
 from genie_core.live.exchange import addresses_of
 from genie_core.model import Attachment, Plan
@@ -94,7 +101,9 @@ class SyncReport:
 
     @property
     def exit_code(self) -> int:
-        """0 done or nothing to do, 1 refused or failed, 5 rolled back only in part."""
+        """0 done or nothing to do, 1 refused or failed, 4 failed without permission, 5 rolled back only in part."""
+        if self.status == "failed" and self.error and self.error.exit_code == EXIT_DENIED:
+            return EXIT_DENIED
         return _EXIT[self.status]
 
     @property
