@@ -236,7 +236,7 @@ def note_absent(plan: "Plan", results: "Results", context: "Context") -> None:
     except (InvalidNetns, Denied, KernelRefused) as error:
         context.log.debug("namespace not looked at", problem=error.msg)
         return
-    if absent:
+    if absent != [*plan.absent]:  # a change of the running pod may have ended with other networks
         context.log.info("promised by a result and not there", what=absent)
         context.store.record(Absent(plan, absent))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.edges.store import Store
 from tests import warm
 from tests.live.live import NPWG, cni_args
 from tests.live.test_sync import STATUS, actions, events
@@ -80,6 +81,17 @@ def test_other_addresses_under_the_same_name(attached):
     assert actions(report) == ["keep blue@eth0", "replace ns/x@one"]
     assert attached.links()["one"] == ["10.4.0.50/24"]
     is_right(attached, ["one"])
+
+
+def test_what_was_never_there_is_forgotten_with_its_network(attached):
+    """As with a device in user space, whose interface the kernel does not have, and then another network there."""
+    ask(attached, "x@one")
+    (file,) = (attached.node.state / "containers").iterdir()
+    file.write_text(f'{file.read_text()}\n{{"absent": ["one link one"]}}\n')
+    ask(attached, "y@one")
+    plan = Store(str(attached.node.state)).load("c1", "eth0")
+    assert plan is not None
+    assert plan.absent == []
 
 
 def test_add_and_remove_together(attached):

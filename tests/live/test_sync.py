@@ -43,6 +43,15 @@ def test_nothing_to_do(live):
     assert live.links() == before
 
 
+def test_an_interface_that_is_gone_is_said(live):
+    """A change puts nothing back; that is repair."""
+    live.start(cni="blue,red@net1")
+    live.node.pod.run("ip", "link", "del", "net1")
+    code, report = live.sync()
+    assert (code, report["status"]) == (0, "unchanged")
+    assert report["warnings"] == ["network red (net1): interface net1 is gone"]
+
+
 def test_a_dry_run_changes_nothing(live):
     live.start(cni="blue")
     live.annotate(cni="blue,red@net1")

@@ -8,7 +8,7 @@ the container's lock, the change stops as if killed between two steps, and start
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,7 @@ from genie_core.errors import TRY_AGAIN, GenieError, IOFailure, NotFound
 from genie_core.jsontext import decode, encode
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
+from genie_core.live.repair import faults_of
 from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
@@ -29,6 +30,7 @@ from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.pods import API_SECONDS
+from genie_core.tasks.repair.look import look_here, look_in
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
 from genie_core.tasks.sync.target import LivePod, Refused, are_running, fetch, journal_of, refuse_untouchable
@@ -270,12 +272,15 @@ class _Sync:
             status="partial" if outcome.left else "failed",
             error=outcome.error,
             left=labels(outcome.left),
-            warnings=tuple(_other_addresses(going, outcome.plan)),
+            warnings=(*report.warnings, *_other_addresses(going, outcome.plan)),
         )
 
     def _note_absent(self, plan: Plan) -> None:
         whole = [item for item in plan.attachments if item.result]
-        note_absent(plan, {item.ifname: recorded_result(item).result for item in whole}, self.context)
+        try:
+            note_absent(plan, {item.ifname: recorded_result(item).result for item in whole}, self.context)
+        except IOFailure as error:  # the change itself is recorded
+            self.context.log.warning("state not updated", problem=error.msg)
 
     # --- reports -----------------------------------------------------------------------------------------
 
@@ -286,6 +291,7 @@ class _Sync:
             status="unchanged",
             changes=tuple(Change.of(move) for move in moves),
             state=state_of(plan),
+            warnings=tuple(_faults(plan)),
         )
 
     def _refusal(self, plan: Plan | None, error: GenieError) -> SyncReport:
@@ -341,6 +347,16 @@ def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
     if plan.pod is None:
         raise NotFound(f"pod {pod}: its journal names no pod")
     return plan.pod
+
+
+def _faults(plan: Plan) -> Iterator[str]:
+    """What the kernel does not have of the attachments: a repair puts it back, not a change."""
+    try:
+        faults = faults_of(plan, look_in(plan.netns), look_here())
+    except GenieError as error:
+        yield f"whether the pod still has its interfaces is not known: {error.msg}"
+        return
+    yield from (f"network {fault.label} ({fault.ifname}): {fault.message}" for fault in faults)
 
 
 def _other_addresses(before: Sequence[Attachment], plan: Plan) -> list[str]:
