@@ -42,10 +42,15 @@ def again(item: "Attachment", taken: "Container[str]" = ()) -> "Attachment":
 
 def _with_mac(args: str, mac: str) -> str:
     """CNI_ARGS that ask for the MAC address, as bridge and macvlan read it; the same where others would refuse it."""
-    words = [word for word in args.split(";") if word and not word.startswith("MAC=")]
-    if not any(word.lower() in ("ignoreunknown=1", "ignoreunknown=true") for word in words):
+    others = without_mac(args)
+    if not any(word.lower() in ("ignoreunknown=1", "ignoreunknown=true") for word in others.split(";")):
         return args
-    return ";".join([*words, f"MAC={mac}"])
+    return f"{others};MAC={mac}"
+
+
+def without_mac(args: str) -> str:
+    """CNI_ARGS for another attachment of the container: without the MAC address that one was asked for."""
+    return ";".join(word for word in args.split(";") if word and not word.startswith("MAC="))
 
 
 def can_ask_for_addresses(item: "Attachment") -> bool:

@@ -407,6 +407,17 @@ def test_the_lease_of_the_pods_first_address(ward, second):
     assert address in second.links()["eth0"]
 
 
+def test_a_network_that_is_attached_after_a_repair_has_a_mac_of_its_own(ward, second):
+    """The repaired interface was asked to have its former MAC address; the other one is not."""
+    second.run("ip", "link", "del", "eth0")
+    assert kinds(ward.repair("fix")) == ["eth0 interface mended"]
+    ward.annotate("c2", cni="blue,green@net2,green@net3")
+    assert ward.sync(name="c2")[0] == 0
+    links = json.loads(second.run("ip", "-json", "link").stdout)
+    macs = [link["address"] for link in links if link["ifname"] != "lo"]
+    assert len(macs) == len({*macs}) == 3
+
+
 def repair_that_waits(ward, second, plugin, verb, link):
     """Begin a repair of a deleted link whose plugin waits in this verb until `go` exists."""
     root = ward.node.root

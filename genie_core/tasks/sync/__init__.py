@@ -18,6 +18,7 @@ from genie_core.edges.locks import Lock
 from genie_core.edges.store import netns_of
 from genie_core.errors import TRY_AGAIN, GenieError, IOFailure, NotFound
 from genie_core.jsontext import decode, encode
+from genie_core.live.ask import without_mac
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
 from genie_core.live.repair import faults_of
@@ -216,7 +217,7 @@ class _Sync:
         def find(network: NetConf) -> list[str]:
             return find_plugins(network, plan.path, self.context)
 
-        args = plan.attachments[0].args if plan.attachments else ""
+        args = without_mac(plan.attachments[0].args) if plan.attachments else ""
         if move.ifname != plan.ifname or move.held is None:
             return attachment_of(choice, move.ifname, plan.container_id, args, {}, find)
         held = move.held
