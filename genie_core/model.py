@@ -258,8 +258,9 @@ class Plan(Value):
     `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. With another `boot_id` than the
     current one `netns` may be another container's by now; so with another `netns_id` than the path has (edges/store.py,
     namespace_id; "" where it is not known). `failed_releases` counts the DELs that failed. `absent` is what the
-    results promise and ADD did not make (edges/podnet.py, never_there). `previous`, for ADD only, is the result of the
-    plugins before Genie in its chain, where they have made the primary interface. `batches`, for ADD only, are
+    results promise and ADD did not make (edges/podnet.py, never_there). `previous` is the result of the plugins before
+    Genie in its chain, where they have made the primary interface; `previous_network` is that chain's name. `batches`,
+    for ADD only, are
     the indexes of the attachments that are made side by side, in the plan's order; () for one after the other.
     `request` is the hash of what the pod asked for when a sync last brought it in line, or began to; "" before the
     first one.
@@ -267,7 +268,7 @@ class Plan(Value):
 
     __slots__ = (
         "absent", "attachments", "batches", "boot_id", "container_id", "failed_releases", "ifname", "netns", "netns_id",
-        "path", "pod", "previous", "request",
+        "path", "pod", "previous", "previous_network", "request",
     )  # fmt: skip
 
     def __init__(
@@ -283,6 +284,7 @@ class Plan(Value):
         netns_id: str = "",
         absent: "Sequence[str]" = (),
         previous: "Result | None" = None,
+        previous_network: str = "",
         request: str = "",
         batches: "Sequence[Sequence[int]]" = (),
     ) -> None:
@@ -291,6 +293,7 @@ class Plan(Value):
         self.failed_releases: Final = failed_releases
         self.absent: Final = absent
         self.previous: Final = previous
+        self.previous_network: Final = previous_network
         self.netns_id: Final = netns_id
         self.container_id: Final = container_id
         self.ifname: Final = ifname

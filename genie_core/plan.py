@@ -32,9 +32,7 @@ def name_interfaces(
     A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
     name is asked for twice or no network gets `primary`.
     """
-    if has_primary:
-        _refuse_name(choices, primary)
-    taken = requested_names(choices, primary) | ({primary} if has_primary else set())
+    taken = requested_names(choices, primary, has_primary=has_primary)
     if primary not in taken and all(choice.selection.ifname for choice in choices):
         first = choices[0].selection
         raise InvalidConfig(
@@ -51,10 +49,17 @@ def name_interfaces(
     return names
 
 
-def requested_names(choices: "Sequence[Choice]", primary: str) -> set[str]:
-    """The interface names that are asked for. Raises InvalidConfig for one that cannot be given, or is there twice."""
+def requested_names(
+    choices: "Sequence[Choice]", primary: str, *, has_primary: bool = False
+) -> set[str]:
+    """The interface names that are asked for. Raises InvalidConfig for one that cannot be given, or is there twice.
+
+    `has_primary`: a plugin before Genie in the chain has made the primary interface, whose name is taken, too.
+    """
+    if has_primary:
+        _refuse_name(choices, primary)
     _refuse_primary(choices, primary)
-    taken: set[str] = set()
+    taken = {primary} if has_primary else set()
     for choice in choices:
         selection = choice.selection
         if selection.ifname and selection.ifname in taken:
@@ -158,6 +163,7 @@ def make_plan(
         netns_id=netns_id,
         attachments=attachments,
         previous=previous,
+        previous_network="" if previous is None else str(request.config.get("name") or ""),
     )
 
 

@@ -17,7 +17,7 @@ What is read back is a plan that can be carried out, or none: a DEL that meets i
 again at every repetition, and never give the rest back.
 """
 
-from genie_core.errors import DecodingFailure, InvalidConfig
+from genie_core.errors import DecodingFailure, GenieError, InvalidConfig
 from genie_core.fields import can_be_passed
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
@@ -30,6 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
+
+    from genie_core.model import Result
 
 FORMAT = 1
 
@@ -49,9 +51,16 @@ def encode_plan(plan: Plan) -> str:
             "pod": pod
             and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
             **({"request": plan.request} if plan.request else {}),
+            **({} if plan.previous is None else {"previous": _encode_previous(plan.previous, plan)}),
             "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
         }
     )
+
+
+def _encode_previous(previous: "Result", plan: Plan) -> "dict[str, Any]":
+    from genie_core.spec.result import encode as encode_result
+
+    return {"network": plan.previous_network, "result": encode_result(previous, versions.SUPPORTED[-1])}
 
 
 def encode_event(event: Event) -> str:
@@ -182,7 +191,21 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
         attachments=[_decode_attachment(item) for item in data["attachments"]],
         netns_id=_text(data.get("netnsId", "")),  # earlier versions did not write it
         request=_text(data.get("request", "")),
+        **_decode_previous(data.get("previous")),
     )
+
+
+def _decode_previous(data: "dict[str, Any] | None") -> "dict[str, Any]":
+    """The plan's fields of what the plugins before Genie made. DEL does not need them, so damage there does not matter."""
+    if not data:
+        return {}
+    from genie_core.spec.result import parse
+
+    try:
+        result = parse(encode(data["result"]), versions.SUPPORTED[-1], "previous")[1]
+        return {"previous": result, "previous_network": _text(data["network"])}
+    except (GenieError, KeyError, TypeError, ValueError):
+        return {}
 
 
 def _decode_attachment(data: "dict[str, Any]") -> Attachment:

@@ -47,7 +47,7 @@ def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list
 
     Every attachment of the plan has its result. Raises InvalidConfig where names cannot be given out.
     """
-    taken = requested_names(choices, plan.ifname)
+    taken = requested_names(choices, plan.ifname, has_primary=plan.previous is not None)
     held = {item.ifname: item for item in plan.attachments}
     found = _matches(choices, held, plan.ifname)
     taken |= {item.ifname for item in plan.attachments}

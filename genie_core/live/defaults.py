@@ -2,7 +2,7 @@
 
 from genie_core.default_routes import by_interface
 from genie_core.plan import primary_first
-from genie_core.routes import RouteChange, default_routes, route_changes, with_routes
+from genie_core.routes import RouteChange, default_routes, gateway_of, route_changes, with_routes
 from genie_core.spec.addresses import is_v4
 from genie_core.spec.result import Printed
 from genie_core.steps import Attached, SetDefaultRoutes
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from genie_core.model import Attachment, Plan
+    from genie_core.model import Attachment, Plan, Result
     from genie_core.steps import Steps
 
 
@@ -24,6 +24,9 @@ def give_back(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
     asked = route_changes({item.ifname: item.default_route for item in plan.attachments}, parsed)
     for v4 in (True, False):
         if any(change.v4 is v4 for change in asked):
+            continue
+        if plan.previous is not None and (gateway := _gateway(plan.previous, v4)):
+            yield SetDefaultRoutes(plan.netns, [RouteChange(plan.ifname, v4, gateway)])
             continue
         for item in primary_first(plan):
             if default_routes(parsed[item.ifname], v4):
@@ -38,6 +41,11 @@ def give_back(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
                 results[index] = Printed(text, result)
                 yield Attached(plan, index, text, item.yielded)
                 break
+
+
+def _gateway(previous: "Result", v4: bool) -> str:
+    """The gateway of the family's default route that the plugins before Genie made; "" for none."""
+    return next((gateway_of(route, previous) or "" for route in default_routes(previous, v4)), "")
 
 
 def _yielded(attachment: "Attachment", v4: bool) -> "list[dict[str, Any]]":

@@ -106,7 +106,8 @@ def settle_all(plan: "Plan") -> "Steps[None]":
 
     results = [recorded_result(item) for item in plan.attachments]
     yield from give_back(plan, results)
-    if len(plan.attachments) > 1 or any(item.default_route is not None for item in plan.attachments):
+    several = len(plan.attachments) + (plan.previous is not None) > 1
+    if several or any(item.default_route is not None for item in plan.attachments):
         yield from settle(plan, results)
     for item, printed in zip(plan.attachments, results, strict=True):
         item.result = printed.text
@@ -167,7 +168,7 @@ def _roll_back(
         try:
             yield from settle_all(restored)
         except GenieError as problem:
-            left.append((restored.attachments[0], problem))
+            left += [(item, problem) for item in restored.attachments[:1]]
     return (yield from finish(restored, error, left))
 
 

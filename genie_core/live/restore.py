@@ -78,7 +78,7 @@ def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outc
         try:
             yield from settle_all(work)
         except GenieError as error:
-            left.append((work.attachments[0], error))
+            left += [(item, error) for item in work.attachments[:1]]
     return (yield from finish(work, left[0][1] if left else None, left))
 
 

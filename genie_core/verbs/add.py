@@ -59,7 +59,7 @@ def run(request: "Request", context: "Context") -> str:
         except BaseException:
             _drop_unused_lock(plan, context)
             raise
-    _annotate_pod(decision, plan, results, request, context)
+    _annotate_pod(decision, plan, results, context)
     return text
 
 
@@ -261,27 +261,14 @@ def _drop_unused_lock(plan: "Plan", context: "Context") -> None:
         context.log.warning("lock file not removed", problem=error.msg)
 
 
-def _annotate_pod(
-    decision: "Decision", plan: "Plan", results: "Results", request: "Request", context: "Context"
-) -> None:
+def _annotate_pod(decision: "Decision", plan: "Plan", results: "Results", context: "Context") -> None:
     """Write what the pod got into its annotations, in the terms in which it asked."""
     several = len(results) + (plan.previous is not None) > 1
     if not decision.pod or not (several or decision.is_annotated):
         return  # spares an import
-    from genie_core.verbs.pods import annotations_of
+    from genie_core.verbs.pods import annotations_of, with_previous
 
-    if plan.previous is not None:
-        plan, results = _with_previous(plan, plan.previous, results, request)
+    plan, results = with_previous(plan, results)
     for written in annotations_of(decision, plan, results, every=context.settings.policy_engine):
         context.api.annotate(decision.pod, written)
 
-
-def _with_previous(
-    plan: "Plan", previous: "Result", results: "Results", request: "Request"
-) -> "tuple[Plan, Results]":
-    """The same, with the network that the plugins before Genie made as the first: the runtime's own."""
-    from genie_core.model import Attachment, NetConf
-
-    name = str(request.config.get("name") or "")
-    own = Attachment(NetConf(name, request.version, [], ""), plan.ifname, name)
-    return plan.replace(attachments=[own, *plan.attachments]), {plan.ifname: previous, **results}

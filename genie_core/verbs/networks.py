@@ -62,9 +62,12 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
     return Decision(pod, dialect, choose(chooser, dialect, annotations))
 
 
-def choices_of(annotations: "Mapping[str, str]", pod: "PodRef", context: "Context") -> "list[Choice]":
-    """The networks that a running pod's annotations ask for. Raises GenieError as the ADD does."""
-    return choose(_chooser(context, pod), dialect_of(annotations), annotations)
+def choices_of(
+    annotations: "Mapping[str, str]", pod: "PodRef", context: "Context", *, has_primary: bool = False
+) -> "list[Choice]":
+    """The networks that a running pod's annotations ask for; `has_primary` as in `decide`. Raises GenieError as it does."""
+    chooser = _chooser(context, pod, has_primary=has_primary)
+    return choose(chooser, dialect_of(annotations), annotations)
 
 
 def default_of(context: "Context") -> "list[Choice]":

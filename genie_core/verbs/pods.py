@@ -34,6 +34,19 @@ def _network_status(plan: "Plan", results: "Mapping[str, Result]", *, named: boo
     return {NETWORK_STATUS: network_status(entries_of(plan, results, named=named))}
 
 
+def with_previous(
+    plan: "Plan", results: "Mapping[str, Result]"
+) -> "tuple[Plan, Mapping[str, Result]]":
+    """The same, with the network that the plugins before Genie made, if any, as the first: the runtime's own."""
+    if plan.previous is None:
+        return plan, results
+    from genie_core.model import Attachment, NetConf
+
+    name = plan.previous_network
+    own = Attachment(NetConf(name, "", [], ""), plan.ifname, name)
+    return plan.replace(attachments=[own, *plan.attachments]), {plan.ifname: plan.previous, **results}
+
+
 def entries_of(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> "list[NetworkEntry]":
     """The plan's attachments for `network_status`; `named` gives each the network's whole name."""
     from genie_core.select.asked import network_of

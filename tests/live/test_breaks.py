@@ -12,8 +12,8 @@ import pytest
 
 from genie_core.edges.store import Store
 from tests import warm
-from tests.live.live import NPWG, cni_args
-from tests.live.test_sync import STATUS, actions, events
+from tests.live.live import NPWG, cni_args, pod_object
+from tests.live.test_sync import STATUS, actions, default_device, events
 from tests.live.ward import environment
 from tests.patience import wait_until
 from tests.system.node import finish
@@ -244,6 +244,46 @@ def test_a_plugin_that_hangs_is_ended_and_all_is_rolled_back(live):
     assert "no answer after 1 seconds" in report["error"]["msg"]
     is_right(live, ["net1"])
     assert ("net1", "red") in live.journal()
+
+
+@pytest.fixture
+def chained(live):
+    """A pod whose first interface a plugin before Genie has made; `far` would take its default route."""
+    pod = live.node.pod
+    live.node.host.run("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", pod.name)
+    for words in ("address add 10.9.0.2/24 dev eth0", "link set eth0 up", "route add default via 10.9.0.1"):
+        pod.run("ip", *words.split())
+    ipam = {**live.node.ipam("10.6.0.0/24"), "routes": [{"dst": "0.0.0.0/0"}]}
+    live.node.configure("50-far.conf", {"cniVersion": "1.0.0", "name": "far", "type": "ptp", "ipam": ipam})
+    live.previous = {
+        "cniVersion": "1.0.0",
+        "interfaces": [{"name": "eth0", "sandbox": str(pod.path)}],
+        "ips": [{"interface": 0, "address": "10.9.0.2/24", "gateway": "10.9.0.1"}],
+        "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.0.1"}],
+    }
+    live.cluster.nad("x", {"type": "ptp", "ipam": live.node.ipam("10.4.0.0/24")})
+    asked = {NPWG: '[{"name": "x", "default-route": ["10.4.0.1"]}]'}
+    live.cluster.objects.add(pod_object("c1", asked))
+    done = live.node.call("ADD", "c1", env=cni_args("c1"), annotations=asked, prevResult=live.previous)
+    assert done.status == 0, done
+    return live
+
+
+def test_behind_another_plugin_in_a_chain(chained):
+    """The first interface is not Genie's: it stays, with the default route that is its own."""
+    assert default_device(chained) == ["net1"]
+    code, report = chained.sync()
+    assert (code, report["status"], actions(report)) == (0, "unchanged", ["keep ns/x@net1"]), report
+    assert [entry[:2] for entry in status_of(chained)] == [("genie", "eth0"), ("ns/x", "net1")]
+    for asked, names in (({"cni": "far"}, ["eth1"]), ({}, []), ({"cni": "far,red@net7"}, ["eth1", "net7"])):
+        chained.annotate(**asked)
+        code, report = chained.sync()
+        assert (code, report["status"]) == (0, "changed"), report
+        assert [name for name, _ in chained.journal()] == names
+        assert chained.links().keys() == {"eth0", *names}
+        assert default_device(chained) == ["eth0"]
+    checked = chained.node.call("CHECK", env=cni_args("c1"), prevResult=chained.previous)
+    assert (checked.status, checked.reply) == (0, None)
 
 
 def test_check_right_after(attached):

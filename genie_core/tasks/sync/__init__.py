@@ -178,7 +178,8 @@ class _Sync:
     def _moves(self, plan: Plan) -> list[Move]:
         """What has to change. Raises GenieError where it cannot, or must not."""
         asked = _with_choice(self.pod.annotations, plan)
-        choices = choices_of(asked, _pod_ref(self.pod, plan), self.context)
+        pod, has_primary = _pod_ref(self.pod, plan), plan.previous is not None
+        choices = choices_of(asked, pod, self.context, has_primary=has_primary)
         refuse_addresses_of_node(choices)
         refuse_conflicts((choice.selection.origin, choice.default_route) for choice in choices)
         moves = compare(plan, choices, self.context.settings.interface_prefix)
@@ -217,7 +218,7 @@ class _Sync:
         def find(network: NetConf) -> list[str]:
             return find_plugins(network, plan.path, self.context)
 
-        args = without_mac(plan.attachments[0].args) if plan.attachments else ""
+        args = _runtimes_args(plan)
         if move.ifname != plan.ifname or move.held is None:
             return attachment_of(choice, move.ifname, plan.container_id, args, {}, find)
         held = move.held
@@ -342,6 +343,17 @@ def _with_choice(annotations: Mapping[str, str], plan: Plan) -> Mapping[str, str
     if first is None or dialect_of(annotations) is not BY_LOAD:
         return annotations
     return {**annotations, CNI: node_name(first.network)}
+
+
+def _runtimes_args(plan: Plan) -> str:
+    """CNI_ARGS as the runtime gave them, as far as the journal has them."""
+    if plan.attachments or plan.pod is None:
+        return "".join(without_mac(item.args) for item in plan.attachments[:1])
+    pod = plan.pod
+    return (
+        f"IgnoreUnknown=1;K8S_POD_NAMESPACE={pod.namespace};K8S_POD_NAME={pod.name};"
+        f"K8S_POD_INFRA_CONTAINER_ID={pod.sandbox};K8S_POD_UID={pod.uid}"
+    )
 
 
 def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:

@@ -28,7 +28,7 @@ from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
 from genie_core.verbs.context import Context
-from genie_core.verbs.pods import entries_of
+from genie_core.verbs.pods import entries_of, with_previous
 
 CONDITION = "genie.cni.dev/NetworksReady"
 # Outcome -> the condition's status.
@@ -129,11 +129,12 @@ def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str
 def _annotations_of(pod: LivePod, plan: Plan, *, every: bool) -> dict[str, str | None]:
     """The same of a plan: of what is attached. `every` (policy_engine): each pod with several networks has a status."""
     attached = [item for item in plan.attachments if item.result and not item.releasing]
-    results = {item.ifname: recorded_result(item).result for item in attached}
+    own = {item.ifname: recorded_result(item).result for item in attached}
+    plan, results = with_previous(plan.replace(attachments=attached), own)
     found: dict[str, str | None] = {}
     several = every and len(results) > 1
     if several or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
-        entries = entries_of(plan.replace(attachments=attached), results, named=every)
+        entries = entries_of(plan, results, named=every)
         found[NETWORK_STATUS] = network_status(entries)
     if dialect_of(pod.annotations) is not BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
         found[MULTI_IP_PREFERENCES] = multi_ip_preferences(list(results.items()))
