@@ -52,7 +52,7 @@ _READY = (
     "genie_core.survey.user_credentials",
     "genie_core.survey.user_http",
     "genie_core.tasks.policy.engine",
-    "genie_core.tasks.repair",
+    "genie_core.tasks.repair.case",
     "kubernetes.config",
     "pyroute2",
 )

@@ -35,7 +35,8 @@ _NLA_TYPE_MASK = 0x3FFF
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_EXT_MASK = 1, 3, 4, 10, 29
+_RTEXT_FILTER_SKIP_STATS = 8
 _IFF_UP = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = (
@@ -123,7 +124,7 @@ class Netlink:
     def links(self) -> dict[str, Link]:
         """The interfaces by name."""
         links = {}
-        for body in self._dump(_RTM_GETLINK, _RTM_NEWLINK, bytes(16), "the interfaces"):
+        for body in self._links():
             found = attributes(body[16:])
             name = found[_IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "surrogateescape")
             mac = found.get(_IFLA_ADDRESS, b"").hex(":")
@@ -131,6 +132,11 @@ class Netlink:
             mtu, master = (integer(found.get(key, b"")) for key in (_IFLA_MTU, _IFLA_MASTER))
             links[name] = Link(name, integer(body[4:8]), mac, mtu, up, master)
         return links
+
+    def _links(self) -> list[bytes]:
+        """The messages of all interfaces, without their statistics: the kernel adds those up over all processors."""
+        request = bytes(16) + _attribute(_IFLA_EXT_MASK, _bytes(_RTEXT_FILTER_SKIP_STATS, 4))
+        return self._dump(_RTM_GETLINK, _RTM_NEWLINK, request, "the interfaces")
 
     def delete_link(self, link: Link) -> None:
         """Delete an interface; that it is gone already is not an error."""
@@ -301,10 +307,11 @@ def _hop(family: int, found: "Attributes") -> tuple[int, str]:
 def attributes(data: bytes) -> "Attributes":
     """The attributes by type. struct rtattr: u16 length with these four bytes, u16 type, the value, padded to four."""
     found = {}
-    while len(data) >= 4:
-        length = integer(data[:2])
-        found[integer(data[2:4]) & _NLA_TYPE_MASK] = data[4:length]
-        data = data[_aligned(max(length, 4)) :]
+    start, end = 0, len(data)
+    while end - start >= 4:
+        length = max(integer(data[start : start + 2]), 4)
+        found[integer(data[start + 2 : start + 4]) & _NLA_TYPE_MASK] = data[start + 4 : start + length]
+        start += _aligned(length)
     return found
 
 

@@ -7,8 +7,6 @@ result is not all that was made: there, and where an interface is gone, the plug
 Only what the journal has recorded is checked. Anything else in the namespace is not touched.
 """
 
-from ipaddress import ip_interface
-
 from genie_core.gojson import view
 from genie_core.live.ask import can_ask_for_addresses
 from genie_core.live.compare import has_device
@@ -16,7 +14,7 @@ from genie_core.live.seen import SeenRoute
 from genie_core.model import Value
 from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.routes import MAIN_TABLE, gateway_of
-from genie_core.spec.addresses import host, is_default, is_v4
+from genie_core.spec.addresses import host, is_default, is_v4, without_host_bits
 from genie_core.spec.result import recorded_result
 
 TYPE_CHECKING = False
@@ -98,6 +96,14 @@ class Fault(Value):
         self.obstacle = obstacle
 
 
+def is_cut_off(plan: "Plan") -> bool:
+    """Whether a change of the pod's networks was cut off, or its ADD or DEL; a repair is another matter."""
+    return any(
+        not item.restoring and (item.changing or item.releasing or not item.result)
+        for item in plan.attachments
+    )
+
+
 def faults_of(plan: "Plan", pod: "Seen", node: "Seen") -> list[Fault]:
     """At most one fault of each kind for each attachment, in the plan's order."""
     found: list[Fault] = []
@@ -150,7 +156,8 @@ def allowed(fault: Fault, item: "Attachment", plan: "Plan", node: "Seen") -> Fau
 def parent_of(item: "Attachment") -> str:
     """The node's interface that a macvlan, ipvlan or vlan is built on, where its configuration names one."""
     first = item.network.plugins[0]
-    master = view(first.text).get("master") if plugin_type(first.type).has_parent else ""
+    conf = view(first.text) if plugin_type(first.type).has_parent else {}
+    master = "" if conf.get("linkInContainer") is True else conf.get("master")  # then it is the pod's
     return master if isinstance(master, str) else ""
 
 
@@ -262,7 +269,7 @@ class _Look:
                 continue
             table, metric = route.get("table") or MAIN_TABLE, route.get("priority", 0)
             gateway = gateway_of(route, self.result) or ""
-            yield SeenRoute(network_of(route["dst"]), 0, gateway, table, metric), place, "", False
+            yield SeenRoute(without_host_bits(route["dst"]), 0, gateway, table, metric), place, "", False
 
     def _implied(self, ip: "dict[str, Any]") -> "Iterator[tuple[SeenRoute, str, str, bool]]":
         """The routes of an address: those of ptp, or the one that the kernel makes along with it, where it is there."""
@@ -273,11 +280,11 @@ class _Look:
         if self.kind == "ptp" and "gateway" in ip:  # plugins/main/ptp/ptp.go, setupContainerVeth
             yield SeenRoute(ip["gateway"] + whole, 0), place, host(address), False
             if not address.endswith(whole):
-                yield SeenRoute(network_of(address), 0, ip["gateway"]), place, host(address), True
+                yield SeenRoute(without_host_bits(address), 0, ip["gateway"]), place, host(address), True
         elif (
             self.kind != "ptp" and not address.endswith(whole) and self.pod.links[place].up and self._has(ip)
         ):
-            yield SeenRoute(network_of(address), 0), place, host(address), False
+            yield SeenRoute(without_host_bits(address), 0), place, host(address), False
 
     def _parent_down(self) -> "Iterator[Fault]":
         parent = self.node.links.get(parent_of(self.item))
@@ -362,8 +369,3 @@ def _puts_of(route: SeenRoute, place: str, source: str, exact: bool) -> "Iterato
     if exact:
         yield Put(DROP_ROUTE, place, True, route=SeenRoute(route.dst, 0))
     yield Put(GATEWAY_ROUTE if route.gateway else LINK_ROUTE, place, True, route=route, source=source)
-
-
-def network_of(address: str) -> str:
-    """The canonical network of an address with prefix length."""
-    return str(ip_interface(address).network)

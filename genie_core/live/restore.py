@@ -103,14 +103,6 @@ def _undo(plan: "Plan", item: "Attachment") -> "Steps[None]":
         return
 
 
-def is_cut_off(plan: "Plan") -> bool:
-    """Whether a change of the pod's networks was cut off, or its ADD or DEL; a repair is another matter."""
-    return any(
-        not item.restoring and (item.changing or item.releasing or not item.result)
-        for item in plan.attachments
-    )
-
-
 def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes.
 

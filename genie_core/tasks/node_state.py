@@ -1,13 +1,14 @@
-"""Release recorded networks outside a runtime's call, for gc and uninstall: the same DEL, from the same state."""
+"""What is recorded on this node, for tasks: read, and released by the same DEL, from the same state.
+
+A look for repair imports this each minute: what it does not need is imported in the functions.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.confdir import ConfDirs
@@ -15,19 +16,22 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, is_taken
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.gojson import view
+from genie_core.jsontext import decode
 from genie_core.model import Plan
 from genie_core.select.files import SELF_TYPE
 from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.installed import CODE, START
 from genie_core.verbs.context import Context
-from genie_core.verbs.delete import collect_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
     """The whole of Genie's conflist; None where there is no file. Raises InvalidConfig where it cannot be read."""
     try:
-        document: dict[str, Any] = json.loads(Root().text(str(path)))
+        document: dict[str, Any] = decode(Root().text(str(path)))
         entry_of(document)
     except FileNotFoundError:
         return None
@@ -103,6 +107,8 @@ def calls(launcher: Path) -> list[int]:
 
     One in another mount namespace, as a dry run's, may run another file of the same path.
     """
+    from genie_core.tasks.installed import CODE, START
+
     found = []
     names = {os.fsencode(path) for path in (launcher, launcher.parent / CODE / START)}
     for folder in Path("/proc").iterdir():
@@ -136,6 +142,8 @@ def release(plan: Plan, context: Context, *, thorough: bool = False) -> list[Gen
 
     `thorough`: after a plugin that fails, the rest of its chain is still called.
     """
+    from genie_core.verbs.delete import collect_container
+
     with (
         context.store.lock_node(exclusive=False, deadline=context.deadline()),
         context.store.lock(*plan.key, context.deadline()) as lock,

@@ -268,6 +268,18 @@ def test_a_fault_is_reported_once_the_server_is_back(ward):
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}
 
 
+def test_what_was_repaired_is_reported_where_the_status_may_not_be_written(ward):
+    kind = ward.cluster.objects.kind_of(ward.pod())
+    no_status = {"metadata": {"annotations": {"multi-ip-preferences": None}}}
+    ward.cluster.objects.patch(kind, "ns", "c1", no_status)
+    before = events_of(ward)
+    ward.cluster.server.api.forbidden = {("patch", "pods/status")}
+    ward.node.pod.run("ip", "route", "del", "10.103.0.0/16")
+    assert kinds(ward.repair("fix")) == ["net2 route mended"]
+    ward.cluster.server.api.forbidden = set()
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkRepaired"]
+
+
 @pytest.fixture
 def second(ward):
     """A second pod, for tests that change its addresses or files; its end restores them."""
@@ -326,14 +338,17 @@ def full_disk(ward):
 def test_a_full_disk_does_not_end_the_look(ward, second, full_disk):
     """Each pod is looked at; a repair that cannot be counted is not begun, and says why."""
     folder = full_disk("repairs")
+    before = events_of(ward)
     for namespace in (ward.node.pod, second):
         namespace.run("ip", "route", "del", "10.103.0.0/16")
+    ward.repair("report")
     running = ward.begin("report")
     out, err = running.communicate()
     lines = [json.loads(line) for line in out.splitlines()]
     assert running.returncode == 0, err
     assert sorted((line["container"], line["result"]) for line in lines) == [("c1", "found"), ("c2", "found")]
     assert err.count("No space left on device") == 2
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"] * 2
     lines = ward.repair("fix")
     assert sorted((line["container"], line["result"]) for line in lines) == [
         ("c1", "failed"),
@@ -342,6 +357,38 @@ def test_a_full_disk_does_not_end_the_look(ward, second, full_disk):
     assert all("No space left on device" in line["message"] for line in lines)
     subprocess.run(["umount", folder], check=True)
     assert {line["result"] for line in ward.repair("fix")} == {"mended"}
+
+
+@pytest.fixture
+def read_only(ward):
+    """Remounts the state directory read-only, as the kernel does with a disk that fails."""
+    state = ward.node.state
+
+    def remount():
+        subprocess.run(["mount", "--bind", state, state], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", state], check=True)
+
+    yield remount
+    if state.is_mount():
+        subprocess.run(["umount", state], check=True)
+
+
+def test_a_disk_that_is_read_only_does_not_end_the_look(ward, second, read_only):
+    (ward.node.state / "repairs").mkdir(mode=0o700, exist_ok=True)
+    (ward.node.state / "repairs" / "gone@eth0").touch()
+    for namespace in (ward.node.pod, second):
+        namespace.run("ip", "route", "del", "10.103.0.0/16")
+    before = events_of(ward)
+    read_only()
+    for _ in range(2):
+        assert kinds(ward.repair("report")) == ["net2 route found"] * 2
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"] * 2
+    lines = ward.repair("fix")
+    assert [(line["container"], line["result"]) for line in lines] == [("c1", "failed"), ("c2", "failed")]
+    assert all("Read-only file system" in line["message"] for line in lines)
+    subprocess.run(["umount", ward.node.state], check=True)
+    assert {line["result"] for line in ward.repair("fix")} == {"mended"}
+    assert not (ward.node.state / "repairs" / "gone@eth0").exists()
 
 
 def test_nothing_is_attached_again_that_cannot_be_recorded(ward, second, full_disk):

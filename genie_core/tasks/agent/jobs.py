@@ -34,7 +34,7 @@ class Posts(Protocol):
 
 
 class Jobs:
-    """The timers. A job that still runs is not started again; `failed` is whether a repair did not succeed."""
+    """The timers. A job that still runs is not started again; `failed` is whether a fault that is to be mended is left."""
 
     def __init__(
         self, options: AgentOptions, children: Children, post: Posts, metrics: Metrics, log: JSONLog
@@ -88,18 +88,20 @@ class Jobs:
 
     def _repaired(self, ended: Ended) -> None:
         lines = list(_lines(ended.out))
+        for said in _lines(ended.err):  # its log
+            fields = {name: value for name, value in said.items() if name not in ("time", "level", "event")}
+            self._log.warning(str(said.get("event")), **fields)
+        self.failed = self.failed or ended.code != 0
         for item in lines:
             if not item.get("news", True):
                 continue
             kind, result = str(item.get("kind")), str(item.get("result"))
             if kind in REPAIR_KINDS:
                 self._metrics.repairs.labels(kind, result).inc()
-            self.failed = self.failed or result == "failed"
             write = self._log.info if result == MENDED else self._log.warning
             write("repair", pod=_pod(item), interface=item.get("interface"), kind=kind, result=result,
                   message=item.get("message"))  # fmt: skip
         if ended.code not in (0, 1) or (ended.code and not lines):
-            self.failed = True
             self._complain("repair", ended)
 
     # --- collection --------------------------------------------------------------------------------------

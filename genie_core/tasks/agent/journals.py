@@ -37,8 +37,8 @@ class Journal:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether a change is unfinished, judged by the file's age."""
-        return not self.is_whole and time.time() - self.written > _UNDER_WAY_SECONDS
+        """Whether a change is unfinished, judged by the file's age: in the future where the clock was set back."""
+        return not self.is_whole and abs(time.time() - self.written) > _UNDER_WAY_SECONDS
 
 
 class Journals:

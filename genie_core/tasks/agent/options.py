@@ -92,8 +92,8 @@ class AgentOptions:
     def repair_words(self, mode: str, container: str) -> list[str]:
         """That of a look at the attachments, of the module genie_core.tasks.repair."""
         places = _flags(self._places(), ("conf-dir", "state-dir", "cri-socket"))
-        config = ["--kubeconfig", self.access.kubeconfig] if self.access.kubeconfig else []
-        return ["--mode", mode, *_flags({"container": container}, ("container",)), *config, *places]
+        one = _flags({"container": container}, ("container",))
+        return ["--mode", mode, *one, *self._cluster(), *places]
 
     def _cluster(self) -> list[str]:
         asked = {"kubeconfig": self.access.kubeconfig, "context": self.access.context}

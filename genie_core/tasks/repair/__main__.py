@@ -7,16 +7,19 @@ is left in mode `fix`; others as the command line's.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from functools import cache
 from pathlib import Path
 
-from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_FAILURE, GenieError
+from genie_core.jsontext import encode
 from genie_core.settings import CONF_DIR
 from genie_core.tasks.node_state import open_context, own_configuration
-from genie_core.tasks.repair import RepairOptions, repair
+from genie_core.tasks.repair import repair
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from genie_core.edges.kube import KubeAPI
 
 
 def main(argv: list[str]) -> int:
@@ -31,12 +34,12 @@ def main(argv: list[str]) -> int:
         from genie_core.survey.user_cluster import Access
         from genie_core.tasks.pods import open_api
 
-        return open_api(Access(kubeconfig=options.kubeconfig), own)
+        return open_api(Access(kubeconfig=options.kubeconfig, context=options.context), own)
 
-    wanted = RepairOptions(mode=options.mode, container=options.container, cri_socket=options.cri_socket)
+    places = {"container": options.container, "cri_socket": options.cri_socket}
     stays = False
-    for done in repair(open_context(config), server, wanted):
-        print(json.dumps(done.as_json()), flush=True)  # noqa: T201 (this is its output)
+    for done in repair(open_context(config), server, options.mode, **places):
+        print(encode(done.as_json()), flush=True)  # noqa: T201 (this is its output)
         stays = stays or done.result in ("failed", "left")
     return EXIT_FAILURE if stays else 0
 
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
     parser.add_argument("--state-dir", default="")
     parser.add_argument("--kubeconfig", default="")
+    parser.add_argument("--context", default="")
     parser.add_argument("--cri-socket", default="")
     return parser
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genie_core.edges.files import make_private_directory
 from genie_core.edges.store import REPAIRS, Store, file_name
-from genie_core.errors import IOFailure
+from genie_core.errors import GenieError, IOFailure, TryAgain
 from genie_core.model import Plan
 from genie_core.tasks.atomic import write_file
 from genie_core.tasks.repair.report import MENDED, Repair
+from genie_core.verbs.context import Context
 
 WINDOW_SECONDS = 600.0
 TRIES = 2  # in the window; what comes back after that is left alone
@@ -83,25 +84,43 @@ class Counts:
         self.reported.clear()
         self.save()
 
-    def save(self) -> None:
-        """Write the file, or remove it where there is nothing to record. Raises IOFailure."""
+    def can_be_saved(self) -> bool:
+        """Whether the file can be written now."""
         try:
-            if not (self.tries or self.reported):
-                self.path.unlink(missing_ok=True)
-                return
-            make_private_directory(str(self.path.parent))
-            text = json.dumps({"tries": self.tries, "reported": sorted(self.reported)})
+            self.save()
+        except IOFailure:
+            return False
+        return True
+
+    def save(self) -> None:
+        """Write the file. Raises IOFailure."""
+        make_private_directory(str(self.path.parent))
+        text = json.dumps({"tries": self.tries, "reported": sorted(self.reported)})
+        try:
             write_file(self.path, text + "\n", 0o600)
         except OSError as error:
             raise IOFailure(f"cannot write {error.filename}: {error.strerror}") from None
 
 
-def sweep(store: Store) -> None:
-    """Remove the files of containers that this node does not have any more."""
-    folder = Path(store.directory, REPAIRS)
-    if not folder.is_dir():
+def note(plan: Plan, context: Context, change: Callable[[Counts], None], seconds: float) -> None:
+    """Change the container's counts under its lock, for which it waits so long. Otherwise the next look does it."""
+    store, until = context.store, time.monotonic() + seconds
+    try:
+        with (
+            store.lock_node(exclusive=False, deadline=until),
+            store.lock(*plan.key, until, urgent=False),
+        ):
+            if store.load(*plan.key) is None:  # a DEL has removed it; taking the lock has made its file again
+                store.drop_lock(*plan.key)
+            else:
+                change(Counts.load(store, plan))
+    except TryAgain:
         return
-    known = set(store.names())
-    for path in folder.iterdir():
-        if path.name not in known:
-            path.unlink(missing_ok=True)
+    except GenieError as error:
+        context.log.warning("reports not noted", container=plan.container_id, problem=error.msg)
+
+
+def forget_reports(plan: Plan, context: Context) -> None:
+    """Forget what was reported of a container in which nothing is missing."""
+    if Counts.load(context.store, plan).reported:
+        note(plan, context, Counts.forget_reports, 0.0)

@@ -5,20 +5,20 @@ pyroute2 takes ten times as long, and a node has hundreds of pods that are looke
 
 from __future__ import annotations
 
-from pathlib import Path
-from socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, socket
-from typing import TYPE_CHECKING
+from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, socket
 
 from genie_core.edges.netlink import Netlink, attributes, integer
 from genie_core.edges.netns import inside
-from genie_core.live.leases import lease_files
+from genie_core.live.leases import faults_with_leases, lease_files
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from genie_core.live.repair import Fault
     from genie_core.model import Plan
 
 # linux/rtnetlink.h, linux/if_link.h
-_RTM_NEWLINK, _RTM_GETLINK, _RTM_NEWROUTE, _RTM_GETROUTE = 16, 18, 24, 26
+_RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_INFO_KIND = 1, 3, 5, 10, 18, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 6, 9, 15, 18
 _RTN_UNICAST, _RTM_F_CLONED, _RTNH_F_DEAD = 1, 0x200, 0x1
@@ -31,12 +31,18 @@ def lease_owners(plan: Plan) -> dict[tuple[str, str], str]:
     for item in plan.attachments:
         for address, path in lease_files(item):
             try:
-                owner = Path(path).read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    owner = file.readline().strip()
             except OSError:
                 continue
             if owner and owner != plan.container_id:
                 found[item.ifname, address] = owner
     return found
+
+
+def faults_of(plan: Plan, around: Seen) -> list[Fault]:
+    """What is missing of the plan's attachments; `around` is this namespace. Raises as `look_in`."""
+    return faults_with_leases(plan, look_in(plan.netns), around, lease_owners(plan))
 
 
 class Kernel(Netlink):
@@ -45,15 +51,15 @@ class Kernel(Netlink):
     def seen(self) -> Seen:
         """The namespace as it is now."""
         return Seen(
-            [_link(body) for body in self._dump(_RTM_GETLINK, _RTM_NEWLINK, bytes(16), "the interfaces")],
+            [_link(body) for body in self._links()],
             [(address.ifindex, address.prefix.partition("/")[0]) for address in self.addresses()],
-            [route for family in (AF_INET, AF_INET6) for route in self._routes(family)],
+            self._routes(),
         )
 
-    def _routes(self, family: int) -> list[SeenRoute]:
-        request = bytes([family]) + bytes(11)  # struct rtmsg
-        bodies = self._dump(_RTM_GETROUTE, _RTM_NEWROUTE, request, "the routes")
-        return [route for body in bodies if body[0] == family for route in _routes_of(body)]
+    def _routes(self) -> list[SeenRoute]:
+        """Of both families: `struct rtmsg` without one asks for those of all."""
+        bodies = self._dump(_RTM_GETROUTE, _RTM_NEWROUTE, bytes(12), "the routes")
+        return [route for body in bodies if body[0] in (AF_INET, AF_INET6) for route in _routes_of(body)]
 
 
 def look_in(netns: str) -> Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from genie_core.edges.kube import KubeAPI
@@ -67,27 +68,40 @@ class Publisher:
             return cls(None, context, error.msg)
         return cls(pod, context)
 
-    def publish(self, done: Sequence[Repair], plan: Plan) -> bool:
+    def publish(self, done: Sequence[Repair], plan: Plan, *, once: bool = False) -> bool:
         """Events, one per interface and outcome, and the status annotations where an attachment was made again.
 
-        False where the API server did not accept it.
+        False where the API server did not accept the events. `once`: what is reported cannot be noted, so an event that
+        is there already is not made again.
         """
         if self.pod is None:
             return not self.unknown
         from genie_core.tasks.sync.publish import create_event, give_time, publish_networks
 
         give_time(self.pod)
+        if any(item.result == MENDED for item in done):
+            every = self.context.settings.policy_engine
+            self._is_written(partial(publish_networks, self.pod, plan, every=every))
+        subject = plan.container_id if once else ""
+        events = [
+            partial(create_event, self.pod, *_event(interface, result, said), once=subject)
+            for (interface, result), said in _grouped(done).items()
+        ]
+        return all([self._is_written(event) for event in events])
+
+    def _is_written(self, write: Callable[[], None]) -> bool:
         try:
-            if any(item.result == MENDED for item in done):
-                publish_networks(self.pod, plan, every=self.context.settings.policy_engine)
-            for (interface, result), said in _grouped(done).items():
-                reason, kind = _EVENTS[result]
-                text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"
-                create_event(self.pod, reason, text, kind)
+            write()
         except GenieError as error:
             self.context.log.warning(NOT_WRITTEN, pod=str(self.pod), problem=error.msg)
             return False
         return True
+
+
+def _event(interface: str, result: str, said: Sequence[Repair]) -> tuple[str, str, str]:
+    """Reason, message and type."""
+    reason, kind = _EVENTS[result]
+    return reason, f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}", kind
 
 
 def _grouped(done: Sequence[Repair]) -> dict[tuple[str, str], list[Repair]]:

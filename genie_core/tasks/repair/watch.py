@@ -23,7 +23,7 @@ from genie_core.live.repair import parent_of
 from genie_core.model import Attachment, Plan
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.node_state import journal_stamps
-from genie_core.tasks.repair import is_ill
+from genie_core.tasks.repair import look_at
 from genie_core.tasks.repair.look import look_here
 from genie_core.verbs.context import Context
 
@@ -189,7 +189,7 @@ class Watcher:
         around = look_here()
         for name in suspects:
             plan = self._load(name)
-            if plan and is_ill(plan, around, self.context):
+            if plan and look_at(plan, around, self.context):
                 found.add(plan.container_id)
         return found
 

@@ -21,7 +21,6 @@ from genie_core.jsontext import decode, encode
 from genie_core.live.ask import without_mac
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
-from genie_core.live.repair import faults_of
 from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
@@ -31,7 +30,7 @@ from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.pods import API_SECONDS
-from genie_core.tasks.repair.look import look_here, look_in
+from genie_core.tasks.repair.look import faults_of, look_here
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
 from genie_core.tasks.sync.target import LivePod, Refused, are_running, fetch, journal_of, refuse_untouchable
@@ -365,7 +364,7 @@ def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
 def _faults(plan: Plan) -> Iterator[str]:
     """What the kernel does not have of the attachments: a repair puts it back, not a change."""
     try:
-        faults = faults_of(plan, look_in(plan.netns), look_here())
+        faults = faults_of(plan, look_here())
     except GenieError as error:
         yield f"whether the pod still has its interfaces is not known: {error.msg}"
         return

@@ -388,6 +388,26 @@ def test_once_looks_after_the_node(node):
     )
 
 
+def test_once_fails_as_long_as_a_fault_is_left(node):
+    """Each time, not only when the fault is reported."""
+    node.node.wrap("macvlan", f'[ "$CNI_COMMAND" = ADD ] && [ -e {node.node.root}/broken ] && exit 1; exec "$REAL"')
+    node.start(cni="blue,green@net1")
+    assert node.once("--repair", "fix").returncode == 0
+    (node.node.root / "broken").touch()
+    node.node.pod.run("ip", "link", "del", "net1")
+    for _ in range(3):
+        assert node.once("--repair", "fix").returncode == 1
+    assert node.once("--repair", "report").returncode == 0
+
+
+def test_what_a_repair_could_not_write_is_in_the_agents_log(node):
+    node.start(cni="blue,red@net1")
+    node.cluster.server.api.forbidden = {("create", "events")}
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    node.agent("--repair", "report")
+    wait_until(lambda: node.events("not written to the API server"))
+
+
 def test_a_fault_is_mended_at_once(node):
     node.start(cni="blue,red@net1")
     node.agent("--repair", "fix")

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.settings import Settings
+from genie_core.survey.user_cluster import Access
 from genie_core.tasks.agent.child import NICE
 from genie_core.tasks.agent.children import Children, Ended
+from genie_core.tasks.agent.options import AgentOptions
+from tests import warm
 from tests.control_groups import own_groups
 from tests.live.live import ROOT
 from tests.patience import wait_until
@@ -118,3 +122,14 @@ def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
     assert ended.code == -signal.SIGKILL
     grandchild = Path("/proc", ended.out.strip(), "stat")
     wait_until(lambda: not grandchild.exists() or ") Z " in grandchild.read_text())
+
+
+def test_every_child_asks_the_cluster_that_the_agent_asks(tmp_path):
+    places = {"conf_dir": str(tmp_path), "state_dir": str(tmp_path / "state")}
+    options = AgentOptions(node="n", access=Access(kubeconfig="/k", context="c"), **places)
+    repair = options.repair_words("report", "")
+    for words in (options.sync_words("ns", "p", Settings({})), options.policy_words(), repair):
+        place = words.index("--kubeconfig")
+        assert words[place : place + 4] == ["--kubeconfig", "/k", "--context", "c"]
+    done = warm.run(*repair, module="genie_core.tasks.repair")
+    assert (done.returncode, done.stdout) == (0, ""), done

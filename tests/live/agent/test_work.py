@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,14 @@ def test_another_pod_is_tried_when_that_one_waits_for_something_else(tmp_path):
     left = set("pqr") - {probe}
     assert len(set(node.run(1)) & left) == 1
     assert set(node.run(600, forbidden=False)) == left
+
+
+def test_a_change_that_was_cut_off_before_the_clock_was_set_back(tmp_path):
+    """It does not wait until the clock is where it was."""
+    node = Node(tmp_path)
+    node.write_torn()
+    (file,) = (tmp_path / "containers").iterdir()
+    os.utime(file, (time.time() + 3600,) * 2)
+    node.journals.refresh()
+    node.event()
+    assert node.queue.take(0.0) == KEY
