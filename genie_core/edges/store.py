@@ -154,6 +154,14 @@ class Store:
         fd, self._unsynced = self._unsynced, -1
         if fd < 0:
             return
+        self._make_durable(fd)
+
+    def save(self, plan: "Plan") -> None:
+        """Replace the state file, durably and at once: the plan, and what has happened to it."""
+        self._make_durable(self._write(plan, durably=True))
+
+    def _make_durable(self, fd: int) -> None:
+        """Bring the file and its name to the disk, and close it."""
         try:
             posix.fsync(fd)
             sync_directory(self._containers)
@@ -161,14 +169,6 @@ class Store:
             raise failure("write the state file in", self._containers, error) from None
         finally:
             posix.close(fd)
-
-    def save(self, plan: "Plan") -> None:
-        """Replace the state file, durably and at once: the plan, and what has happened to it."""
-        posix.close(self._write(plan, durably=True))
-        try:
-            sync_directory(self._containers)
-        except OSError as error:
-            raise failure("write the state file in", self._containers, error) from None
 
     def _write(self, plan: "Plan", *, durably: bool) -> int:
         """Put a whole file in its place; the file's descriptor."""
