@@ -6,18 +6,17 @@ pass; the exit code is 1 if something could not be applied.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-import sys
+from argparse import ArgumentParser
 
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_FAILURE, GenieError
-from genie_core.settings import CONF_DIR
+from genie_core.errors import EXIT_FAILURE
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.policy.enforce import Enforcer, remove
 from genie_core.tasks.policy.engine import Engine
+from genie_core.tasks.program import parser_of, run
 
 
 def main(argv: list[str]) -> int:
@@ -39,22 +38,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m genie_core.tasks.policy", allow_abbrev=False)
+def _parser() -> ArgumentParser:
+    parser = parser_of("policy")
     parser.add_argument("--node", required=True, help="this node's name")
     parser.add_argument("--once", action="store_true", help="one pass")
     parser.add_argument("--remove", action="store_true", help="remove all rules, and end")
     parser.add_argument("--parent", type=int, default=0, help="the PID of the process that starts it")
-    parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
-    parser.add_argument("--state-dir", default="")
-    parser.add_argument("--kubeconfig", default="")
-    parser.add_argument("--context", default="")
     return parser
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except GenieError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    run(main)

@@ -6,19 +6,19 @@ is left in mode `fix`; others as the command line's.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from functools import cache
 from pathlib import Path
 
-from genie_core.errors import EXIT_FAILURE, GenieError
+from genie_core.errors import EXIT_FAILURE
 from genie_core.jsontext import encode
-from genie_core.settings import CONF_DIR
 from genie_core.tasks.node_state import open_context, own_configuration
+from genie_core.tasks.program import parser_of, run
 from genie_core.tasks.repair import repair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from genie_core.edges.kube import KubeAPI
 
 
@@ -44,21 +44,13 @@ def main(argv: list[str]) -> int:
     return EXIT_FAILURE if stays else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m genie_core.tasks.repair", allow_abbrev=False)
+def _parser() -> ArgumentParser:
+    parser = parser_of("repair")
     parser.add_argument("--mode", choices=("report", "fix"), required=True)
     parser.add_argument("--container", default="", help="look at this container alone")
-    parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
-    parser.add_argument("--state-dir", default="")
-    parser.add_argument("--kubeconfig", default="")
-    parser.add_argument("--context", default="")
     parser.add_argument("--cri-socket", default="")
     return parser
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except GenieError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    run(main)
