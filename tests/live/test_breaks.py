@@ -241,6 +241,7 @@ def test_a_plugin_that_hangs_is_ended_and_all_is_rolled_back(live):
     live.annotate(cni="blue,green@net1")
     code, report = live.sync()
     assert (code, report["status"], report["error"]["code"]) == (1, "failed", 11), report
+    assert report["reason"] == "PluginFailed"
     assert "no answer after 1 seconds" in report["error"]["msg"]
     is_right(live, ["net1"])
     assert ("net1", "red") in live.journal()

@@ -12,6 +12,7 @@ from genie_core.errors import (
     EXIT_INCOMPLETE,
     EXIT_NOT_FOUND,
     TRY_AGAIN,
+    DelegateFailed,
     GenieError,
 )
 from genie_core.live.compare import KEEP, Move
@@ -113,7 +114,8 @@ class SyncReport:
             return "Applied"
         if self.status == "refused":
             return "Waiting" if self.error.exit_code == EXIT_NOT_FOUND else "Refused"
-        return "Waiting" if self.error.code == TRY_AGAIN else "PluginFailed"
+        is_plugin = isinstance(self.error, DelegateFailed)  # one that hangs has that code, too
+        return "Waiting" if self.error.code == TRY_AGAIN and not is_plugin else "PluginFailed"
 
     @property
     def moves(self) -> tuple[Change, ...]:
