@@ -148,6 +148,27 @@ def test_the_first_interface_with_the_same_address(live):
     assert live.links() == before
 
 
+def test_the_first_interface_must_be_able_to_come_back(live):
+    """Its network has an IPAM plugin that cannot be asked for an address."""
+    script = '#!/bin/sh\nconf=$(sed "s/any-ipam/host-local/"); echo "$conf" | exec /usr/lib/cni/host-local\n'
+    (live.node.root / "bin").mkdir()
+    plugin = live.node.root / "bin" / "any-ipam"
+    plugin.write_text(script)
+    plugin.chmod(0o755)
+    live.node.binaries.insert(0, live.node.root / "bin")
+    for name, ipam in (("one", "any-ipam"), ("two", "host-local")):
+        entry = {"type": "bridge", "bridge": f"br-{name}", "capabilities": {"ips": name == "two"}}
+        entry["ipam"] = {**live.node.ipam("10.7.0.0/24"), "type": ipam}
+        live.node.configure(f"50-{name}.conflist", {"cniVersion": "1.0.0", "name": name, "plugins": [entry]})
+    live.start(cni="one")
+    before = live.links()
+    live.annotate(cni="two")
+    code, report = live.sync("--primary")
+    assert (code, report["status"]) == (1, "refused"), report
+    assert "cannot be asked for the pod's address again" in report["error"]["msg"]
+    assert live.links() == before
+
+
 def test_attachments_and_their_status(live):
     live.cluster.nad("x", {"type": "macvlan", "master": "up0", "ipam": live.node.ipam("10.4.0.0/24")})
     live.cluster.nad("y", {"type": "ptp", "ipam": live.node.ipam("10.5.0.0/24")})

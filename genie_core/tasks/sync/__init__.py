@@ -18,7 +18,7 @@ from genie_core.edges.locks import Lock
 from genie_core.edges.store import netns_of
 from genie_core.errors import TRY_AGAIN, GenieError, IOFailure, NotFound
 from genie_core.jsontext import decode, encode
-from genie_core.live.ask import without_mac
+from genie_core.live.ask import can_ask_for_addresses, without_mac
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
 from genie_core.live.restore import finish_interrupted
@@ -229,6 +229,11 @@ class _Sync:
             raise Refused(
                 f"network {choice.label} cannot be asked for the pod's address {', '.join(addresses_of(held))}",
                 hint='its plugins need the capability "ips"; otherwise recreate the pod',
+            )
+        if not can_ask_for_addresses(held):
+            raise Refused(
+                f"network {held.label} cannot be asked for the pod's address again if the change fails",
+                hint='its plugins need the capability "ips", or host-local; otherwise recreate the pod',
             )
         return made.replace(capabilities={**made.capabilities, "ips": had})
 
