@@ -60,7 +60,7 @@ def encode_plan(plan: Plan) -> str:
 def _encode_previous(previous: "Result", plan: Plan) -> "dict[str, Any]":
     from genie_core.spec.result import encode as encode_result
 
-    return {"network": plan.previous_network, "result": encode_result(previous, versions.SUPPORTED[-1])}
+    return {"network": plan.previous_network, "result": encode(encode_result(previous, versions.SUPPORTED[-1]))}
 
 
 def encode_event(event: Event) -> str:
@@ -202,7 +202,7 @@ def _decode_previous(data: "dict[str, Any] | None") -> "dict[str, Any]":
     from genie_core.spec.result import parse
 
     try:
-        result = parse(encode(data["result"]), versions.SUPPORTED[-1], "previous")[1]
+        result = parse(_text(data["result"]), versions.SUPPORTED[-1], "previous")[1]
         return {"previous": result, "previous_network": _text(data["network"])}
     except (GenieError, KeyError, TypeError, ValueError):
         return {}
