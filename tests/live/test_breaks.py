@@ -403,6 +403,17 @@ def test_another_request_while_it_gives_way(held):
     is_right(held, [])
 
 
+def test_another_pod_of_the_name_in_the_middle(held):
+    """As after a deletion by force: what was done is not the new pod's, which may be on another node."""
+    asked = {"cni": held.pod()["metadata"]["annotations"]["cni"]}
+    other = pod_object("c1", asked)
+    other["metadata"]["uid"] = "u2"
+    code, report, _ = meanwhile(held, lambda: held.cluster.objects.add(other))
+    assert (code, report["status"]) == (0, "changed")
+    assert held.pod()["metadata"]["annotations"] == asked
+    assert "conditions" not in (held.pod().get("status") or {})
+
+
 def test_two_at_once(held):
     code, report, other = meanwhile(held, lambda: begin(held))
     out, _ = other.communicate(timeout=240)

@@ -79,22 +79,21 @@ def publish_begin(pod: LivePod) -> None:
 
 
 def _publish_status(pod: LivePod, report: SyncReport, context: Context) -> None:
-    """Write it, where the pod still asks for what was done: else the next change will write.
+    """Write it, where it is the same pod, which still asks for what was done: else the next change will write.
 
     The pod's version is the precondition, so that no answer to an earlier request comes last. Raises GenieError.
     """
     assert pod.api is not None
-    current = fetch(pod.api, pod.namespace, pod.name)
     for attempt in range(1, _TRIES + 1):
-        if observed(current.annotations) != report.request:
+        current = fetch(pod.api, pod.namespace, pod.name)
+        is_same = current.metadata.get("uid") == pod.metadata.get("uid")
+        if not is_same or observed(current.annotations) != report.request:
             return
         try:
             _write_status(current, report, context)
         except Conflict:
-            fresh = fetch(pod.api, pod.namespace, pod.name)
-            if attempt == _TRIES or fresh.metadata.get("uid") != pod.metadata.get("uid"):
+            if attempt == _TRIES:
                 raise
-            current = fresh
         else:
             return
 
