@@ -49,9 +49,7 @@ def name_interfaces(
     return names
 
 
-def requested_names(
-    choices: "Sequence[Choice]", primary: str, *, has_primary: bool = False
-) -> set[str]:
+def requested_names(choices: "Sequence[Choice]", primary: str, *, has_primary: bool = False) -> set[str]:
     """The interface names that are asked for. Raises InvalidConfig for one that cannot be given, or is there twice.
 
     `has_primary`: a plugin before Genie in the chain has made the primary interface, whose name is taken, too.

@@ -60,7 +60,10 @@ def encode_plan(plan: Plan) -> str:
 def _encode_previous(previous: "Result", plan: Plan) -> "dict[str, Any]":
     from genie_core.spec.result import encode as encode_result
 
-    return {"network": plan.previous_network, "result": encode(encode_result(previous, versions.SUPPORTED[-1]))}
+    return {
+        "network": plan.previous_network,
+        "result": encode(encode_result(previous, versions.SUPPORTED[-1])),
+    }
 
 
 def encode_event(event: Event) -> str:
@@ -196,7 +199,7 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
 
 
 def _decode_previous(data: "dict[str, Any] | None") -> "dict[str, Any]":
-    """The plan's fields of what the plugins before Genie made. DEL does not need them, so damage there does not matter."""
+    """The plan's fields of what the plugins before Genie made; {} where they are damaged: DEL does not need them."""
     if not data:
         return {}
     from genie_core.spec.result import parse

@@ -271,4 +271,3 @@ def _annotate_pod(decision: "Decision", plan: "Plan", results: "Results", contex
     plan, results = with_previous(plan, results)
     for written in annotations_of(decision, plan, results, every=context.settings.policy_engine):
         context.api.annotate(decision.pod, written)
-

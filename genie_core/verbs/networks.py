@@ -65,7 +65,7 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
 def choices_of(
     annotations: "Mapping[str, str]", pod: "PodRef", context: "Context", *, has_primary: bool = False
 ) -> "list[Choice]":
-    """The networks that a running pod's annotations ask for; `has_primary` as in `decide`. Raises GenieError as it does."""
+    """The networks that a running pod's annotations ask for; `has_primary` as in `decide`. Raises as it does."""
     chooser = _chooser(context, pod, has_primary=has_primary)
     return choose(chooser, dialect_of(annotations), annotations)
 

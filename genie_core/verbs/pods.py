@@ -34,9 +34,7 @@ def _network_status(plan: "Plan", results: "Mapping[str, Result]", *, named: boo
     return {NETWORK_STATUS: network_status(entries_of(plan, results, named=named))}
 
 
-def with_previous(
-    plan: "Plan", results: "Mapping[str, Result]"
-) -> "tuple[Plan, Mapping[str, Result]]":
+def with_previous(plan: "Plan", results: "Mapping[str, Result]") -> "tuple[Plan, Mapping[str, Result]]":
     """The same, with the network that the plugins before Genie made, if any, as the first: the runtime's own."""
     if plan.previous is None:
         return plan, results

@@ -251,7 +251,9 @@ def test_a_plugin_that_hangs_is_ended_and_all_is_rolled_back(live):
 def chained(live):
     """A pod whose first interface a plugin before Genie has made; `far` would take its default route."""
     pod = live.node.pod
-    live.node.host.run("ip", "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", pod.name)
+    live.node.host.run(
+        "ip", "link", "add", "veth0", "type", "veth", "peer", "name", "eth0", "netns", pod.name
+    )
     for words in ("address add 10.9.0.2/24 dev eth0", "link set eth0 up", "route add default via 10.9.0.1"):
         pod.run("ip", *words.split())
     ipam = {**live.node.ipam("10.6.0.0/24"), "routes": [{"dst": "0.0.0.0/0"}]}

@@ -34,7 +34,7 @@ class Posts(Protocol):
 
 
 class Jobs:
-    """The timers. A job that still runs is not started again; `failed` is whether a fault that is to be mended is left."""
+    """The timers. A job that still runs is not started again; `failed`: a fault that is to be mended is left."""
 
     def __init__(
         self, options: AgentOptions, children: Children, post: Posts, metrics: Metrics, log: JSONLog

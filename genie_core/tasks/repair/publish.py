@@ -83,11 +83,11 @@ class Publisher:
             every = self.context.settings.policy_engine
             self._is_written(partial(publish_networks, self.pod, plan, every=every))
         subject = plan.container_id if once else ""
-        events = [
-            partial(create_event, self.pod, *_event(interface, result, said), once=subject)
+        written = [
+            self._is_written(partial(create_event, self.pod, *_event(interface, result, said), once=subject))
             for (interface, result), said in _grouped(done).items()
         ]
-        return all([self._is_written(event) for event in events])
+        return all(written)
 
     def _is_written(self, write: Callable[[], None]) -> bool:
         try:

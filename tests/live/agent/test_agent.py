@@ -390,7 +390,9 @@ def test_once_looks_after_the_node(node):
 
 def test_once_fails_as_long_as_a_fault_is_left(node):
     """Each time, not only when the fault is reported."""
-    node.node.wrap("macvlan", f'[ "$CNI_COMMAND" = ADD ] && [ -e {node.node.root}/broken ] && exit 1; exec "$REAL"')
+    node.node.wrap(
+        "macvlan", f'[ "$CNI_COMMAND" = ADD ] && [ -e {node.node.root}/broken ] && exit 1; exec "$REAL"'
+    )
     node.start(cni="blue,green@net1")
     assert node.once("--repair", "fix").returncode == 0
     (node.node.root / "broken").touch()
