@@ -16,6 +16,18 @@ def live(tmp_path, plugins, cni_bin):
         made.close()
 
 
+@pytest.fixture
+def any_ipam(live):
+    """Configurations of an IPAM plugin of a type that Genie does not know: it cannot be asked for an address."""
+    folder = live.node.root / "bin"
+    folder.mkdir()
+    plugin = folder / "any-ipam"
+    plugin.write_text('#!/bin/sh\nsed "s/any-ipam/host-local/" | /usr/lib/cni/host-local\n')
+    plugin.chmod(0o755)
+    live.node.binaries.insert(0, folder)
+    return lambda subnet: {**live.node.ipam(subnet), "type": "any-ipam"}
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory, plugins):
     made = Ward(tmp_path_factory.mktemp("ward") / "node", plugins)

@@ -208,9 +208,28 @@ def test_a_plugin_that_refuses_del(live):
     assert (code, report["status"]) == (5, "partial")
     assert report["left"][0].startswith("red (net1)")
     assert ("net1", "red") in live.journal()
+    assert [one["interface"] for one in preferences(live)] == ["eth0", "net2"]
     (live.node.root / "refuse").unlink()
     assert live.sync()[1]["status"] in ("changed", "unchanged")
     is_right(live, ["net2"])
+
+
+def preferences(live):
+    """The entries of the status annotation of pods that ask by name."""
+    return list(json.loads(live.pod()["metadata"]["annotations"]["multi-ip-preferences"])["ips"].values())
+
+
+def test_what_came_back_with_another_address_is_in_the_status(live, any_ipam):
+    entry = {"type": "macvlan", "master": "up0", "ipam": any_ipam("10.7.0.0/24")}
+    live.node.configure("50-odd.conf", {"cniVersion": "1.0.0", "name": "odd", **entry})
+    live.node.configure("50-bad.conf", {"cniVersion": "1.0.0", "name": "bad", **entry, "master": "nothere0"})
+    live.start(cni="blue,odd@net1")
+    live.annotate(cni="blue,bad@net1")
+    code, report = live.sync()
+    assert (code, report["status"]) == (1, "failed"), report
+    (address,) = live.links()["net1"]
+    assert report["warnings"] == [f"odd (net1) came back with {address}, not 10.7.0.2/24"]
+    assert preferences(live)[1] == {"ip": address.partition("/")[0], "interface": "net1"}
 
 
 def test_a_rollback_whose_del_is_refused(live):

@@ -100,7 +100,7 @@ def _publish_status(pod: LivePod, report: SyncReport, context: Context) -> None:
 
 def _write_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     annotations: dict[str, str | None] = {OBSERVED: observed(pod.annotations)}
-    if report.status in ("changed", "unchanged"):
+    if report.status != "refused":  # a change that failed may have left other networks, or other addresses
         annotations |= _annotations(pod, report, context)
     wanted = {key: value for key, value in annotations.items() if pod.annotations.get(key) != value}
     condition = _condition(pod, report)
