@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genie_core.edges.files import make_private_directory
+from genie_core.edges.files import make_private_directory, remove
 from genie_core.edges.store import REPAIRS, Store, file_name
 from genie_core.errors import GenieError, IOFailure, TryAgain
 from genie_core.model import Plan
@@ -110,10 +110,12 @@ def note(plan: Plan, context: Context, change: Callable[[Counts], None], seconds
             store.lock_node(exclusive=False, deadline=until),
             store.lock(*plan.key, until, urgent=False),
         ):
+            counts = Counts.load(store, plan)
             if store.load(*plan.key) is None:  # a DEL has removed it; taking the lock has made its file again
+                remove(str(counts.path))
                 store.drop_lock(*plan.key)
             else:
-                change(Counts.load(store, plan))
+                change(counts)
     except TryAgain:
         return
     except GenieError as error:
