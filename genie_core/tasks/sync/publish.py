@@ -100,8 +100,10 @@ def _publish_status(pod: LivePod, report: SyncReport, context: Context) -> None:
 
 def _write_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     annotations: dict[str, str | None] = {OBSERVED: observed(pod.annotations)}
-    if report.status != "refused":  # a change that failed may have left other networks, or other addresses
-        annotations |= _annotations(pod, report, context)
+    if report.status != "refused":
+        now, is_done = _annotations(pod, report, context), report.status in ("changed", "unchanged")
+        # a change that failed may have left other networks or addresses than the pod says
+        annotations |= {key: value for key, value in now.items() if is_done or key in pod.annotations}
     wanted = {key: value for key, value in annotations.items() if pod.annotations.get(key) != value}
     condition = _condition(pod, report)
     if not wanted and not condition:
