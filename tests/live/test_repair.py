@@ -361,32 +361,34 @@ def test_a_full_disk_does_not_end_the_look(ward, second, full_disk):
 
 @pytest.fixture
 def read_only(ward):
-    """Remounts the state directory read-only, as the kernel does with a disk that fails."""
-    state = ward.node.state
+    """Remounts the state directory read-only, as the kernel does with a disk that fails; or writable again."""
+    state, mounted = ward.node.state, []
 
-    def remount():
-        subprocess.run(["mount", "--bind", state, state], check=True)
-        subprocess.run(["mount", "-o", "remount,bind,ro", state], check=True)
+    def remount(how):
+        if not mounted:
+            subprocess.run(["mount", "--bind", state, state], check=True)
+            mounted.append(state)
+        subprocess.run(["mount", "-o", f"remount,bind,{how}", state], check=True)
 
     yield remount
-    if state.is_mount():
-        subprocess.run(["umount", state], check=True)
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_disk_that_is_read_only_does_not_end_the_look(ward, second, read_only):
     (ward.node.state / "repairs").mkdir(mode=0o700, exist_ok=True)
     (ward.node.state / "repairs" / "gone@eth0").touch()
     for namespace in (ward.node.pod, second):
-        namespace.run("ip", "route", "del", "10.103.0.0/16")
+        namespace.run("ip", "-6", "route", "del", "fd03::/64")
     before = events_of(ward)
-    read_only()
+    read_only("ro")
     for _ in range(2):
         assert kinds(ward.repair("report")) == ["net2 route found"] * 2
     assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"] * 2
     lines = ward.repair("fix")
     assert [(line["container"], line["result"]) for line in lines] == [("c1", "failed"), ("c2", "failed")]
     assert all("Read-only file system" in line["message"] for line in lines)
-    subprocess.run(["umount", ward.node.state], check=True)
+    read_only("rw")
     assert {line["result"] for line in ward.repair("fix")} == {"mended"}
     assert not (ward.node.state / "repairs" / "gone@eth0").exists()
 
