@@ -362,7 +362,8 @@ def test_a_full_disk_does_not_end_the_look(ward, second, full_disk):
 @pytest.fixture
 def read_only(ward):
     """Remounts the state directory read-only, as the kernel does with a disk that fails; or writable again."""
-    state, mounted = ward.node.state, []
+    state = ward.node.state
+    mounted: list[Path] = []
 
     def remount(how):
         if not mounted:

@@ -125,8 +125,8 @@ def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
 
 
 def test_every_child_asks_the_cluster_that_the_agent_asks(tmp_path):
-    places = {"conf_dir": str(tmp_path), "state_dir": str(tmp_path / "state")}
-    options = AgentOptions(node="n", access=Access(kubeconfig="/k", context="c"), **places)
+    access = Access(kubeconfig="/k", context="c")
+    options = AgentOptions(node="n", access=access, conf_dir=str(tmp_path), state_dir=str(tmp_path / "s"))
     repair = options.repair_words("report", "")
     for words in (options.sync_words("ns", "p", Settings({})), options.policy_words(), repair):
         place = words.index("--kubeconfig")
