@@ -1,7 +1,7 @@
 """`genie gc`: what no sandbox of the runtime owns any more, found by two looks that agree, then removed.
 
-One look is not enough: a sandbox that is being created is in no list yet (calicoctl#2431). The second look
-waits until no ADD or DEL of Genie's is under way.
+One look is not enough for a removal: a sandbox that is being created is in no list yet (calicoctl#2431). The second
+look waits until no ADD or DEL of Genie's is under way. A node on which the first finds nothing, however young, gets none.
 """
 
 from __future__ import annotations
@@ -31,18 +31,20 @@ def find(
     announce: Announce = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> GCReport:
-    """What two looks, `interval` seconds apart, both find. Nothing is changed.
+    """What two looks, `interval` seconds apart, both find, or that the first finds nothing. Nothing is changed.
 
     Raises GenieError where Genie's own configuration cannot be read, or a runtime that was named does not answer.
     """
     began = time.monotonic()
     context = open_genie(options)
     announce("looking at the node")
-    first = _judged(look(options, context), options)
+    scene = look(options, context)
+    first = _judged(scene, options)
     if first:
         announce(f"{counted(len(first), 'candidate')}; looking again in {interval:g} s")
         sleep(interval)
-    scene = _look_in_peace(options, context)
+    if leftovers(scene, 0):
+        scene = _look_in_peace(options, context)
     second = _judged(scene, options)
     agreed = [leftover for key, leftover in second.items() if key in first]
     young = [leftover for leftover in leftovers(scene, 0) if leftover.key not in second]
