@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genie_core.survey.attributes import Attributes
 from genie_core.survey.kernel import Link, Program, Qdisc
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _filters(netlink: IPRoute, hook: Qdisc) -> Iterator[Program]:
     parents = PARENTS if hook.kind == "clsact" else {"ingress": INGRESS_QDISC}
     for side, parent in parents.items():
         for message in netlink.get_filters(index=hook.index, parent=parent):
-            attributes = dict(tuple(a)[:2] for a in message["attrs"])
+            attributes = Attributes(message)
             options: Any = attributes.get("TCA_OPTIONS")
             if options is None or not _is_filter(message):
                 continue
@@ -55,8 +56,7 @@ def _is_filter(message: Any) -> bool:
 
 
 def _of(options: Any, name: str) -> Any:
-    pairs = dict(tuple(a)[:2] for a in options["attrs"]) if "attrs" in options else {}
-    return pairs.get(name, "")
+    return Attributes(options).get(name, "")
 
 
 def _tcx(index: int) -> Iterator[Program]:

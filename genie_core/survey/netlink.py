@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genie_core.errors import IOFailure
 from genie_core.survey import bpf, sysctls
+from genie_core.survey.attributes import Attributes
 from genie_core.survey.kernel import (
     Address,
     Forwarding,
@@ -107,12 +108,7 @@ def open_netlink() -> IPRoute:
     return IPRoute()
 
 
-def _nested(message: Any) -> dict[str, Any]:
-    """An attribute list as a dict; nested lists stay as they are."""
-    return dict(tuple(a)[:2] for a in message["attrs"]) if message else {}
-
-
-def _port(data: dict[str, Any]) -> Port:
+def _port(data: Mapping[str, Any]) -> Port:
     def flag(name: str, default: int) -> bool:
         return bool(data.get(f"IFLA_BRPORT_{name}", default))
 
@@ -131,18 +127,16 @@ def _port(data: dict[str, Any]) -> Port:
 
 def _kind_data(info: Any) -> dict[str, Any]:
     """Plain values of the kind's own attributes, names without their prefix: `vxlan_id`, `br_stp_state`."""
-    if not info or "attrs" not in info:
-        return {}
     plain = {}
-    for name, value in _nested(info).items():
+    for name, value in Attributes(info).items():
         if isinstance(value, str | int | float | bool):
             plain[name.removeprefix("IFLA_").lower()] = value
     return plain
 
 
 def _link(message: Any) -> Link:
-    a = _nested(message)
-    info = _nested(a.get("IFLA_LINKINFO"))
+    a = Attributes(message)
+    info = Attributes(a.get("IFLA_LINKINFO"))
     kind = info.get("IFLA_INFO_KIND", "")
     is_port = info.get("IFLA_INFO_SLAVE_KIND") == "bridge"
     stats = a.get("IFLA_STATS64") or {}
@@ -160,8 +154,8 @@ def _link(message: Any) -> Link:
         peer=a.get("IFLA_LINK", 0) or 0,
         peer_nsid=a.get("IFLA_LINK_NETNSID"),
         data=_kind_data(info.get("IFLA_INFO_DATA")),
-        port=_port(_nested(info.get("IFLA_INFO_SLAVE_DATA"))) if is_port else None,
-        xdp=_nested(a.get("IFLA_XDP")).get("IFLA_XDP_PROG_ID", 0),
+        port=_port(Attributes(info.get("IFLA_INFO_SLAVE_DATA"))) if is_port else None,
+        xdp=Attributes(a.get("IFLA_XDP")).get("IFLA_XDP_PROG_ID", 0),
         rx=stats.get("rx_packets", 0),
         tx=stats.get("tx_packets", 0),
         dropped=stats.get("tx_dropped", 0) + stats.get("rx_dropped", 0),
@@ -179,7 +173,7 @@ def addresses(netlink: IPRoute) -> tuple[Address, ...]:
     for message in netlink.get_addr():
         if message["family"] not in (socket.AF_INET, socket.AF_INET6):
             continue
-        a = _nested(message)
+        a = Attributes(message)
         flags = a.get("IFA_FLAGS", message["flags"])
         valid = (a.get("IFA_CACHEINFO") or {}).get("ifa_valid", _NO_NUMBER)
         found.append(
@@ -196,11 +190,11 @@ def addresses(netlink: IPRoute) -> tuple[Address, ...]:
     return tuple(found)
 
 
-def _hops(message: Any, a: dict[str, Any]) -> tuple[Hop, ...]:
+def _hops(message: Any, a: Mapping[str, Any]) -> tuple[Hop, ...]:
     if "RTA_MULTIPATH" in a:
         hops = []
         for one in a["RTA_MULTIPATH"]:
-            inner = _nested(one)
+            inner = Attributes(one)
             hops.append(
                 Hop(index=one["oif"], gateway=_gateway(inner), onlink=bool(one["flags"] & RTNH_F_ONLINK))
             )
@@ -218,7 +212,7 @@ def _number(value: Any) -> int:
     return int(value, 16) if isinstance(value, str) and value else int(value or 0)
 
 
-def _gateway(a: dict[str, Any]) -> str:
+def _gateway(a: Mapping[str, Any]) -> str:
     via = a.get("RTA_VIA")
     return a.get("RTA_GATEWAY") or (via.get("addr", "") if isinstance(via, dict) else "") or ""
 
@@ -230,9 +224,9 @@ def routes(netlink: IPRoute) -> tuple[Route, ...]:
         for message in netlink.get_routes(family=family):
             if message["flags"] & (RTM_F_CLONED | RTNH_F_DEAD):
                 continue
-            a = _nested(message)
+            a = Attributes(message)
             dst = f"{a['RTA_DST']}/{message['dst_len']}" if a.get("RTA_DST") else everything
-            metrics = _nested(a.get("RTA_METRICS"))
+            metrics = Attributes(a.get("RTA_METRICS"))
             found.append(
                 Route(
                     dst=dst,
@@ -255,7 +249,7 @@ def rules(netlink: IPRoute) -> tuple[Rule, ...]:
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         for message in netlink.get_rules(family=family):
-            a = _nested(message)
+            a = Attributes(message)
             suppress = a.get("FRA_SUPPRESS_PREFIXLEN", -1)
             found.append(
                 Rule(
@@ -305,7 +299,7 @@ def neighbours(netlink: IPRoute) -> tuple[Neighbour, ...]:
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         for message in netlink.get_neighbours(family=family):
-            a = _nested(message)
+            a = Attributes(message)
             if not a.get("NDA_DST"):
                 continue
             found.append(
@@ -323,7 +317,7 @@ def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
     """The forwarding databases of bridges and tunnels."""
     found = []
     for message in netlink.fdb("dump"):
-        a = _nested(message)
+        a = Attributes(message)
         permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both were set on purpose
         mac = (a.get("NDA_LLADDR") or "").lower()
         found.append(
@@ -336,7 +330,7 @@ def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
     """Queueing disciplines without the kernel's defaults."""
     found = []
     for message in netlink.get_qdiscs():
-        a = _nested(message)
+        a = Attributes(message)
         kind = a.get("TCA_KIND", "")
         if kind in ("noqueue", "pfifo_fast", "mq", "fq_codel", "fq", ""):
             continue

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-SYSCTLS = Path("/proc/sys/net")
+SYSCTLS, NET = "/proc/sys/net", "/proc/thread-self/net"
+_CHUNK = 1 << 16  # bytes
 SINGLE = (
     "ipv4/ip_forward",
     "ipv4/icmp_echo_ignore_all",
@@ -46,21 +46,28 @@ XFRM = (
 LISTEN = "0A"
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
+    """The file's text, "" where it cannot be read. By descriptor: there are a dozen files for each interface."""
     try:
-        return path.read_text().strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return b"".join(iter(lambda: os.read(fd, _CHUNK), b"")).decode().strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def sysctls() -> dict[str, str]:
     """Path below /proc/sys/net -> value: `ipv4/conf/eth0/rp_filter`. What does not exist is absent."""
-    found = {name: _read(SYSCTLS / name) for name in SINGLE}
+    found = {name: _read(f"{SYSCTLS}/{name}") for name in SINGLE}
     for family, names in PER_INTERFACE.items():
-        root = SYSCTLS / family / "conf"
-        for interface in os.listdir(root) if root.is_dir() else ():
+        folder = f"{SYSCTLS}/{family}/conf"
+        for interface in os.listdir(folder) if os.path.isdir(folder) else ():
             for name in names:
-                found[f"{family}/conf/{interface}/{name}"] = _read(root / interface / name)
+                found[f"{family}/conf/{interface}/{name}"] = _read(f"{folder}/{interface}/{name}")
     return {name: value for name, value in found.items() if value != ""}
 
 
@@ -68,11 +75,11 @@ def counters() -> dict[str, int]:
     """The counters of drops in snmp, netstat and xfrm_stat, by the kernel's names."""
     found: dict[str, int] = {}
     for file in ("snmp", "netstat"):
-        lines = _read(Path("/proc/thread-self/net") / file).splitlines()
+        lines = _read(f"{NET}/{file}").splitlines()
         for heads, values in zip(lines[::2], lines[1::2], strict=False):
             pairs = zip(heads.split()[1:], values.split()[1:], strict=False)
             found |= {name: int(value) for name, value in pairs if name in COUNTERS}
-    for line in _read(Path("/proc/thread-self/net/xfrm_stat")).splitlines():
+    for line in _read(f"{NET}/xfrm_stat").splitlines():
         name, _, number = line.partition(" ")
         if name.strip() in XFRM:
             found[name.strip()] = int(number)
@@ -83,7 +90,7 @@ def counters() -> dict[str, int]:
 
 def conntrack_statistics() -> dict[str, int]:
     """/proc/net/stat/nf_conntrack, summed over processors: drop, early_drop, insert_failed."""
-    lines = _read(Path("/proc/thread-self/net/stat/nf_conntrack")).splitlines()
+    lines = _read(f"{NET}/stat/nf_conntrack").splitlines()
     if len(lines) < 2:
         return {}
     names = lines[0].split()
@@ -106,7 +113,7 @@ def listeners() -> tuple[str, ...]:
     """The sockets that accept connections or datagrams here: `tcp 0.0.0.0:8080`, `udp :::53`."""
     found = set()
     for protocol in ("tcp", "tcp6", "udp", "udp6"):
-        for line in _read(Path("/proc/thread-self/net") / protocol).splitlines()[1:]:
+        for line in _read(f"{NET}/{protocol}").splitlines()[1:]:
             fields = line.split()
             if protocol.startswith("udp") or fields[3] == LISTEN:
                 found.add(f"{protocol[:3]} {_address(fields[1])}")
@@ -115,4 +122,4 @@ def listeners() -> tuple[str, ...]:
 
 def ipvs() -> str:
     """/proc/net/ip_vs: the virtual servers of kube-proxy's IPVS mode, "" where there are none."""
-    return _read(Path("/proc/thread-self/net/ip_vs"))
+    return _read(f"{NET}/ip_vs")
