@@ -24,6 +24,7 @@ from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.sync.observed import observed
 from tests.live.agent.running import CONDITION, NODE, Running
 from tests.live.live import NPWG, cni_args, pod_object
+from tests.patience import wait_until
 from tests.system.node import install_plugin
 
 REST_SECONDS = 60
@@ -77,7 +78,7 @@ def measure(running, options):
     names = [f"p{number}" for number in range(options.pods)]
     populate(running, names, options.elsewhere)
     agent = running.agent("--repair", "report")
-    time.sleep(5)
+    wait_until(lambda: is_settled(running), 180)
     figures["RSS at rest, MiB"] = round(rss(agent.pid) / MEBI, 1)
     figures |= at_rest(running, agent, options.rest)
     figures |= defined(running, agent, options.definitions)
@@ -214,6 +215,11 @@ def spent(pid):
     """Seconds of processor time of the process itself; children that it has waited for are not in it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def is_settled(running):
+    """Whether the agent has done its first collection and checks: the next ones are ten minutes away."""
+    return any(line["event"].startswith("node condition") for line in running.lines())
 
 
 def at_rest(running, agent, seconds):

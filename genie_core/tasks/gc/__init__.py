@@ -1,7 +1,7 @@
 """`genie gc`: what no sandbox of the runtime owns any more, found by two looks that agree, then removed.
 
 One look is not enough for a removal: a sandbox that is being created is in no list yet (calicoctl#2431). The second
-look waits until no ADD or DEL of Genie's is under way. A node on which the first finds nothing, however young, gets none.
+look waits until no ADD or DEL of Genie's is under way. Where the first finds nothing, however young, there is none.
 """
 
 from __future__ import annotations
