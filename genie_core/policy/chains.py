@@ -12,10 +12,20 @@ from genie_core.policy.cluster import Pod
 from genie_core.policy.peers import Networks, Peers
 from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port
 from genie_core.policy.rules import Rule as Allowed
-from genie_core.policy.ruleset import DROP, RETURN, Match, Rule, comment
+from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, Rule, comment
 
-# Address resolution, routers and multicast groups of IPv6: without them there is no IPv6 (RFC 4861, RFC 3810).
-NEIGHBOURS = Match("icmp6", "", (130, 131, 132, 133, 134, 135, 136, 143))
+
+def neighbours(*, routers: bool = True) -> list[Rule]:
+    """Accept address resolution, routers and multicast groups: without them there is no IPv6.
+
+    Only on the link: with a hop limit that no router has decremented (RFC 4861), or to a group (RFC 3810). By its type
+    alone such a packet could bring any payload to any host. `routers`: their advertisements too.
+    """
+    types = (133, *((134,) if routers else ()), 135, 136)
+    return [
+        Rule((Match("icmp6", "", types), Match("hops", "", (255,))), ACCEPT),
+        Rule((Match("icmp6", "", (130, 131, 132, 143)), Match("hops", "", (1,)), Match("group")), ACCEPT),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

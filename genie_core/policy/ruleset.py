@@ -24,6 +24,8 @@ class Match:
     named destination address, protocol and port together in a set: (IP version, set), `field` of the port
     l4    the protocol: (name,)
     icmp6 the ICMPv6 type: (numbers...)
+    hops  the hop limit of IPv6: (number,)
+    group an IPv6 group as the destination: ()
     mid   a TCP segment that begins no connection: ()
     ct    the state of the connection: (words...)
     l3    the ethertype: (words...)
@@ -70,6 +72,8 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "named": _named,
     "l4": lambda m: f"meta l4proto {str(m.value[0]).lower()}",
     "icmp6": lambda m: f"icmpv6 type {_braced(m.value)}",
+    "hops": lambda m: f"ip6 hoplimit {m.value[0]}",
+    "group": lambda _: "ip6 daddr ff00::/8",
     "mid": lambda _: "tcp flags & (fin | syn | rst | ack) != syn",
     "ct": lambda m: f"ct state {','.join(str(word) for word in m.value)}",
     "l3": lambda m: f"ether type {_braced(m.value)}",

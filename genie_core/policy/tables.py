@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from genie_core.policy.chains import NEIGHBOURS
+from genie_core.policy.chains import neighbours
 from genie_core.policy.peers import Peers, in_order, version_of
 from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
@@ -101,7 +101,7 @@ class Builder:
         rules = [
             Rule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
             Rule((Match("l3", "", ("arp",)),), ACCEPT),
-            Rule((NEIGHBOURS,), ACCEPT),
+            *neighbours(routers=guarded.direction == INGRESS),
         ]
         for version in (4, 6):
             addresses = tuple(one for one in own if version_of(one) == version)
@@ -159,7 +159,7 @@ class Builder:
     def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
         head: list[Rule | Lookup] = [
             Rule((Match("ct", "", ("established", "related")),), ACCEPT),
-            Rule((NEIGHBOURS,), ACCEPT),
+            *neighbours(),
         ]
         own: list[Rule | Lookup] = [
             Rule((Match("pair", "", (version, f"self{version}")),), ACCEPT) for version in versions

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from genie_core.steps import Attached
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
-_NEIGHBOURS = "icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 143 } accept"
+_NEIGHBOURS = (
+    "icmpv6 type { 133, 134, 135, 136 } ip6 hoplimit 255 accept",
+    "icmpv6 type { 130, 131, 132, 143 } ip6 hoplimit 1 ip6 daddr ff00::/8 accept",
+)
 _QUOTABLE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@:+=,%~^&#!$")
 
 
@@ -133,7 +136,7 @@ def _table(family: str, names: "Sequence[str]", chains: "Mapping[str, str]", pas
     lines = [f"add table {table}", f"add set {table} fresh {{ type ifname; }}"]
     for head, sides in chains.items():
         name = head.partition(" ")[0]
-        rules = [*([passes] if passes else []), _NEIGHBOURS]
+        rules = [*([passes] if passes else []), *_NEIGHBOURS]
         rules += [f'{side} @fresh counter drop comment "deny: not compiled yet"' for side in sides.split()]
         lines += [f"add chain {table} {head}", f"flush chain {table} {name}"]
         lines += [f"add rule {table} {name} {rule}" for rule in rules]

@@ -215,6 +215,74 @@ def test_an_address_that_peers_may_have_cannot_be_borrowed(lab):
     assert not frames(lab, 0, 1, made, GRACE)
 
 
+def resolution(kind, hops, group=""):
+    """Send an ICMPv6 message of this type with a payload, from the pod's own address on the bridge, to an address."""
+
+    def send(source, target):
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as one:
+            one.bind((source, 0))
+            option = socket.IPV6_MULTICAST_HOPS if group else socket.IPV6_UNICAST_HOPS
+            one.setsockopt(socket.IPPROTO_IPV6, option, hops)
+            to = (group or target, 0, 0, socket.if_nametoindex("net1") if group else 0)
+            one.sendto(bytes([kind, 0, 0, 0]) + bytes(20) + b"mark", to)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "network, made",
+    [
+        ("cni/bridge", resolution(135, 255)),  # the node decrements it
+        ("cni/bridge", resolution(143, 2)),
+        (ONE, resolution(136, 64)),
+        (ONE, resolution(134, 255, "ff02::1")),  # a router's advertisement
+    ],
+)
+def test_a_payload_is_no_address_resolution(lab, network, made):
+    """ICMPv6 messages that need no policy leave no link, and a pod that may send nothing is no router."""
+    source = addresses(NUMBER[ONE], 0)[1]
+    target = addresses(NUMBER[network], 1)[1]
+
+    def comes(seconds):
+        def receiver():
+            one = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+            one.settimeout(seconds)
+            return one
+
+        with inside(str(lab.pods[1].path), receiver) as into:
+            inside(str(lab.pods[0].path), partial(made, source, target))
+            end = time.monotonic() + seconds
+            try:
+                while time.monotonic() < end:
+                    if into.recv(100).endswith(b"mark"):
+                        return True
+            except TimeoutError:
+                pass
+            return False
+
+    assert comes(COMES)
+    load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"])))
+    assert not comes(GRACE)
+
+
+def test_neighbours_are_found_under_rules_in_both_directions(lab):
+    both = {"policyTypes": ["Ingress", "Egress"], "egress": [{"to": [{"podSelector": only(1)}]}]}
+    load(lab, cluster(lab, policy(ingress=from_pod(0), **both)))
+    for index in (0, 1):
+        lab.pods[index].run("ip", "-6", "neighbour", "flush", "dev", "net1")
+    source, target = (addresses(NUMBER[ONE], index)[1] for index in (0, 1))
+    receiver = next(one for one in lab.receivers.datagrams if one.getsockname()[:2] == (target, 5000))
+
+    def send():
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+            one.bind((source, 0))
+            one.sendto(b"x", (target, 5000))
+
+    inside(str(lab.pods[0].path), send)
+    assert select.select([receiver], [], [], COMES)[0]
+    lab.receivers.drain()
+
+
 def link_local(lab, index):
     text = lab.pods[index].run("ip", "-6", "-o", "address", "show", "dev", "net1", "scope", "link").stdout
     return text.split()[3].partition("/")[0]
