@@ -94,10 +94,8 @@ class _Machine:
             return contains(self.sets[str(match.value[1])], self._field(match.field))
         if match.kind == "is":
             return self._field(match.field) in match.value[1:]
-        if match.kind in ("pair", "own"):
-            own = f'"{packet.iifname}" . {packet.saddr}'
-            key = own if match.kind == "own" else f"{packet.saddr} . {packet.daddr}"
-            return key in self.sets[str(match.value[1])].elements
+        if match.kind in ("pair", "own", "back"):
+            return self._pair(match) in self.sets[str(match.value[-1])].elements
         if match.kind == "named":
             address = packet.daddr if match.field == "dport" else packet.saddr
             key = f"{address} . {packet.protocol.lower()} . {self._field(match.field)}"
@@ -109,6 +107,16 @@ class _Machine:
         if match.kind == "l4":
             return packet.protocol == match.value[0]
         return match.kind == "mid" and packet.protocol == "TCP" and not packet.begins
+
+    def _pair(self, match: Match) -> str:
+        """The element that the packet is in a set of pairs."""
+        packet = self.packet
+        if match.kind == "pair":
+            return f"{packet.saddr} . {packet.daddr}"
+        if match.kind == "back":
+            return f'"{packet.iifname}" . "{packet.oifname}"'
+        name = packet.iifname if match.field == "saddr" else packet.oifname
+        return f'"{name}" . {self._field(match.field)}'
 
     def _field(self, name: str) -> str:
         return str(getattr(self.packet, name))

@@ -19,7 +19,9 @@ class Match:
     in    an address (`saddr`, `daddr`) of a set; `value` is (IP version, set)
     is    an address that is one of `value`: (IP version, addresses...)
     pair  source and destination together in a set: (IP version, set)
-    own   the interface that it comes from and the source together in a set: (IP version, set)
+    back  the interfaces that it comes from and leaves by together in a set: (set,)
+    own   an interface and an address together in a set: (IP version, set). `saddr`: the one that it comes from and
+          its source; `daddr`: the one that it leaves by and its destination
     port  a port (`sport`, `dport`) in ranges: (protocol, (low, high)...)
     named destination address, protocol and port together in a set: (IP version, set), `field` of the port
     l4    the protocol: (name,)
@@ -58,6 +60,15 @@ def _ports(match: Match) -> str:
     return f"{str(match.value[0]).lower()} {match.field} {_braced(words)}"
 
 
+def _own(match: Match) -> str:
+    return f"{_side(match.field)} . {_ip(match.value[0])} {match.field} @{match.value[1]}"
+
+
+def _side(address: str) -> str:
+    """The interface on the side of an address."""
+    return "iifname" if address == "saddr" else "oifname"
+
+
 def _named(match: Match) -> str:
     address = "daddr" if match.field == "dport" else "saddr"
     return f"{_ip(match.value[0])} {address} . meta l4proto . th {match.field} @{match.value[1]}"
@@ -67,7 +78,8 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "in": lambda m: f"{_ip(m.value[0])} {m.field} @{m.value[1]}",
     "is": lambda m: f"{_ip(m.value[0])} {m.field} {_braced(m.value[1:])}",
     "pair": lambda m: f"{_ip(m.value[0])} saddr . {_ip(m.value[0])} daddr @{m.value[1]}",
-    "own": lambda m: f"iifname . {_ip(m.value[0])} saddr @{m.value[1]}",
+    "back": lambda m: f"iifname . oifname @{m.value[0]}",
+    "own": _own,
     "port": _ports,
     "named": _named,
     "l4": lambda m: f"meta l4proto {str(m.value[0]).lower()}",

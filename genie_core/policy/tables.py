@@ -7,7 +7,7 @@ for an interface: there a pod is known by its address, and the bridge family kee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -25,6 +25,10 @@ _PRIORITIES = {"inet": ("filter - 10", "filter - 9"), EGRESS: ("-290", "-289"), 
 # its rules, or the elements of its sets, do not count any more. The change has then been made, and the second chain of
 # the new table, which comes after both, has all of its rules.
 _AGAIN = "_again"
+# The maps from all host ends to the chains that keep them to their own addresses, and the chains.
+_PORTS = {EGRESS: "port_if", INGRESS: "port_to"}
+_CHAINS = {EGRESS: "borrowing", INGRESS: "receiving"}
+_FORGED = {"saddr": "deny another pod's address", "daddr": "deny another pod's packet"}
 _KEYS = {"if": "ifname", "4": "ifname . ipv4_addr", "6": "ifname . ipv6_addr"}
 
 
@@ -56,11 +60,13 @@ class Builder:
         self.guards: dict[str, dict[str, str]] = {EGRESS: {}, INGRESS: {}}
         self.guard_chains: dict[str, Chain] = {}
         self.own: set[str] = set()
+        self.through: set[str] = set()  # the interfaces by which the host reaches them
         self.ports: list[tuple[Place, tuple[str, ...]]] = []
 
     def add(self, guarded: Guarded) -> None:
         """Take an attachment in."""
         self.own |= set(guarded.addresses)
+        self.through.add(guarded.place.bridge or guarded.place.port)
         prefix = guarded.direction.lower()
         for mode, rules in ((prefix, guarded.rules), (f"mid_{prefix}", guarded.swapped)):
             chain = self._chain(mode, rules)
@@ -122,10 +128,16 @@ class Builder:
         if not self.maps:
             return []
         inet = self._inet()
-        borrowed = list(borrowing([one for one in self.ports if one[0].kind == BRIDGE], inet.sets))
+        ports = [one for one in self.ports if one[0].kind == BRIDGE]
+        borrowed = list(borrowing(ports, self._known(inet.sets), receiving=True))
         if borrowed or any(self.guards.values()):
             return [inet, self._bridge(borrowed)]
         return [inet]
+
+    def _known(self, sets: Sequence[Set]) -> set[str]:
+        """The addresses that may not be another pod's: those of isolated pods, and those that policies allow."""
+        allowed = (one for found in sets if found.name.startswith(("p4_", "p6_")) for one in found.elements)
+        return {*self.own, *allowed}
 
     def _inet(self) -> Table:
         used = {
@@ -143,12 +155,16 @@ class Builder:
             if own and not self.in_pod:
                 elements = tuple(f"{one} . {one}" for one in own)
                 pairs[version] = Set(f"self{version}", f"{kind} . {kind}", elements)
+        if pairs:
+            back = tuple(f'"{one}" . "{one}"' for one in sorted(self.through))
+            sets.append(Set("hairpin", "ifname . ifname", back))
         maps = [
             Map(name, _KEYS[name.rpartition("_")[2]], tuple(sorted(found.items())))
             for name, found in self.maps.items()
         ]
         chains = [*self.chains.values(), *self._base_chains(list(pairs))]
-        borrowed = list(borrowing([one for one in self.ports if one[0].kind == VETH], sets))
+        ports = [one for one in self.ports if one[0].kind == VETH]
+        borrowed = list(borrowing(ports, self._known(sets)))
         if borrowed:  # before a connection is looked up: a packet of another one's is no answer
             chains += _twice("prerouting", [Lookup("iifname", "port_if")], _PRIORITIES[EGRESS])
         chains += [one for one in borrowed if isinstance(one, Chain)]
@@ -161,8 +177,10 @@ class Builder:
             Rule((Match("ct", "", ("established", "related")),), ACCEPT),
             *neighbours(),
         ]
+        # a pod that has reached itself by a service; from elsewhere the address is forged
         own: list[Rule | Lookup] = [
-            Rule((Match("pair", "", (version, f"self{version}")),), ACCEPT) for version in versions
+            Rule((Match("pair", "", (version, f"self{version}")), Match("back", "", ("hairpin",))), ACCEPT)
+            for version in versions
         ]
         entering, leaving = (INGRESS, EGRESS) if self.in_pod else (EGRESS, INGRESS)
         both = [("iifname", entering), ("oifname", leaving)]
@@ -205,8 +223,8 @@ class Builder:
                 name = f"{direction.lower()}_if"
                 maps.append(Map(name, _KEYS["if"], tuple(sorted(entries.items()))))
                 rules.append(Lookup(interface, name))
-            if borrowed and direction == EGRESS:
-                rules.append(Lookup(interface, "port_if"))
+            if borrowed:
+                rules.append(Lookup(interface, _PORTS[direction]))
             if rules:
                 chains += _twice(hook, rules, _PRIORITIES[direction])
         return Table("bridge", tuple(sets), tuple(chains), tuple(maps))
@@ -219,28 +237,28 @@ def _twice(hook: str, rules: Sequence[Rule | Lookup], priorities: Sequence[str])
 
 
 def borrowing(
-    ports: Sequence[tuple[Place, tuple[str, ...]]], sets: Sequence[Set]
+    ports: Sequence[tuple[Place, tuple[str, ...]]], known: Collection[str], *, receiving: bool = False
 ) -> Iterator[Chain | Map | Set]:
-    """Rules that keep the pods behind these host ends from using addresses that a policy allows to other pods."""
-    rules: list[Rule | Lookup] = []
+    """Rules that keep the pods behind these host ends from using the known addresses that are other pods'.
+
+    With `receiving` they get no packets to these either: a bridge delivers by hardware address, and that can be forged.
+    """
+    rules: dict[str, list[Rule | Lookup]] = {"saddr": [], "daddr": []} if receiving else {"saddr": []}
     for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")) if ports else ():
-        known = in_order(
-            one for found in sets if found.name.startswith(f"p{version}_") for one in found.elements
-        )
-        if not known:
+        addresses = in_order(one for one in known if version_of(one) == version)
+        if not addresses:
             continue
         own = {f'"{place.port}" . {one}' for place, ips in ports for one in ips if version_of(one) == version}
-        yield Set(f"peers_{version}", kind, known)
+        yield Set(f"peers_{version}", kind, addresses)
         # no map of verdicts: when the table is replaced, the kernel empties maps under a packet that is judged
         yield Set(f"own_{version}", _KEYS[str(version)], tuple(sorted(own)))
-        rules += [
-            Rule((Match("own", "", (version, f"own_{version}")),), ACCEPT),
-            Rule((Match("in", "saddr", (version, f"peers_{version}")),), DROP, "deny another pod's address"),
-        ]
-    if rules:
-        yield Chain("borrowing", tuple(rules))
-        yield Map(
-            "port_if",
-            _KEYS["if"],
-            tuple((f'"{one}"', "jump borrowing") for one in sorted(place.port for place, _ in ports)),
-        )
+        for side, found in rules.items():
+            found += [
+                Rule((Match("own", side, (version, f"own_{version}")),), ACCEPT),
+                Rule((Match("in", side, (version, f"peers_{version}")),), DROP, _FORGED[side]),
+            ]
+    names = sorted(place.port for place, _ in ports)
+    for (direction, chain), found in zip(_CHAINS.items(), rules.values(), strict=False):
+        if found:
+            yield Chain(chain, tuple(found))
+            yield Map(_PORTS[direction], _KEYS["if"], tuple((f'"{one}"', f"jump {chain}") for one in names))

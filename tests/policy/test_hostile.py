@@ -1,5 +1,6 @@
 """Packets that no connection test sends: of open connections, with other addresses, in VLANs, while rules change."""
 
+import json
 import select
 import socket
 import struct
@@ -213,6 +214,37 @@ def test_an_address_that_peers_may_have_cannot_be_borrowed(lab):
     made = ends + struct.pack("!H", 0x0800) + ipv4(addresses(NUMBER[ONE], 4)[0], addresses(NUMBER[ONE], 1)[0])
     load(lab, cluster(lab, policy(podSelector=only(1), ingress=from_pod(4))))
     assert not frames(lab, 0, 1, made, GRACE)
+
+
+def test_a_packet_for_a_pod_comes_to_no_other_pod(lab):
+    """A bridge delivers by hardware address, and ARP or a forged frame can give a pod's address to another one's."""
+    ends = raw(mac(NUMBER[ONE], 4)) + raw(mac(NUMBER[ONE], 0))
+    made = ends + struct.pack("!H", 0x0800) + ipv4(addresses(NUMBER[ONE], 0)[0], addresses(NUMBER[ONE], 1)[0])
+    assert frames(lab, 0, 4, made)
+    to_one = [{"to": [{"podSelector": only(1)}]}]
+    load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"], egress=to_one)))
+    assert not frames(lab, 0, 4, made, GRACE)
+    right = raw(mac(NUMBER[ONE], 1)) + made[6:]
+    assert frames(lab, 0, 1, right)
+
+
+def ipv6(source, target):
+    head = struct.pack("!IHBB", 6 << 28, 12, 17, 64)
+    ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+    return head + ends + struct.pack("!HHHH", 5000, 80, 12, 0) + b"mark"
+
+
+@pytest.mark.parametrize("sender", [0, 2])
+def test_a_packet_with_the_address_of_its_target_is_no_way_in(lab, sender):
+    """A packet whose source is its target: from a pod of the same bridge, and routed from another network."""
+    target = addresses(NUMBER[ONE], 1)[1]
+    router = json.loads(lab.node.run("ip", "-json", "link", "show", "wire2").stdout)[0]["address"]
+    to = mac(NUMBER[ONE], 1) if sender == 0 else router
+    made = raw(to) + raw(mac(NUMBER[ONE] if sender == 0 else NUMBER[TWO], sender))
+    made += struct.pack("!H", 0x86DD) + ipv6(target, target)
+    assert frames(lab, sender, 1, made)
+    load(lab, cluster(lab, policy(podSelector=only(1))))
+    assert not frames(lab, sender, 1, made, GRACE)
 
 
 def resolution(kind, hops, group=""):
