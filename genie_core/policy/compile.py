@@ -94,7 +94,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRuleset:
-    """The rules of one node: `host` are the tables of the node's own namespace."""
+    """The rules of one node: `host` are the tables of the node's own namespace.
+
+    `namespaces` are those of pods that may hold rules or a guard of ours, whether or not `pods` has rules for them.
+    """
 
     kind: ClassVar[str] = "PolicyRuleset"
     node: str
@@ -105,6 +108,7 @@ class PolicyRuleset:
     findings: tuple[Finding, ...] = ()
     gates: tuple[Gate, ...] = ()
     policies: int = 0
+    namespaces: frozenset[str] = frozenset()
     selected: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -261,6 +265,9 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         findings=tuple(sorted(findings)),
         gates=tuple(gates),
         policies=len(policies.multi) + len(policies.forms),
+        namespaces=frozenset(
+            one.netns for one, place in places if not (one.primary and place.kind in _ON_HOST)
+        ),
         selected=policies.selected_networks(),
     )
 

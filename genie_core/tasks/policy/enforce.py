@@ -63,7 +63,7 @@ class Enforcer:
             problems = announce(ruleset.selected)
             before()
             problems += set_sysctls(ruleset.sysctls)
-            changed = self._load_all(ruleset, attached, problems)
+            changed = self._load_all(ruleset, problems)
         count = self._cut(ruleset, changed, problems)
         return Applied(
             ruleset=ruleset,
@@ -73,16 +73,17 @@ class Enforcer:
             seconds=time.perf_counter() - started,
         )
 
-    def _load_all(
-        self, ruleset: PolicyRuleset, attached: Mapping[str, Any], problems: list[str]
-    ) -> list[str]:
-        """Load the node's tables and each pod's; the namespaces in which something has changed."""
+    def _load_all(self, ruleset: PolicyRuleset, problems: list[str]) -> list[str]:
+        """Load each pod's tables and the node's; the namespaces in which something has changed.
+
+        The node's come last: they take the guards of new pods away, whose own rules may be in the pod.
+        """
         wanted = {one.attached.netns: one.tables for one in ruleset.pods}
-        living = {item["netns"] for item in attached["items"] if item["netns"] and not item["primary"]}
+        living = ruleset.namespaces - {""}
         for netns in set(self.kernel.namespaces()) - living - {""}:
             self.kernel.forget(netns)
         changed = []
-        for netns, tables in {"": ruleset.host, **dict.fromkeys(sorted(living), ()), **wanted}.items():
+        for netns, tables in {**dict.fromkeys(sorted(living), ()), **wanted, "": ruleset.host}.items():
             try:
                 if self.kernel.load(tables, netns):
                     changed.append(netns)
