@@ -43,3 +43,15 @@ def test_rules_in_a_pod_of_one_network_go_with_the_policy(node):
     node.remove_policy()
     until(lambda: reaches(node, "web", "db"))
     assert "genie_policy" not in node.pods["db"].run("nft", "list", "tables").stdout
+
+
+def test_a_sysctl_that_bridges_need_is_set_again(node):
+    """Without it packets between two pods of one bridge meet no rule."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(**ONLY_DB)
+    until(lambda: not node.ping("web", "db"))
+    path = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    node.node.host.run("sh", "-c", f"echo 0 > {path}")
+    until(lambda: node.node.host.run("cat", path).stdout == "1\n")
+    until(lambda: not node.ping("web", "db"))

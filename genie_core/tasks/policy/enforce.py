@@ -45,6 +45,7 @@ class Enforcer:
     node: str
     kernel: Kernel = field(default_factory=Kernel)
     _earlier: Cluster | None = None
+    _sysctls: dict[str, str] = field(default_factory=dict)
 
     def apply(
         self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None
@@ -63,6 +64,7 @@ class Enforcer:
             problems = announce(ruleset.selected)
             before()
             problems += set_sysctls(ruleset.sysctls)
+            self._sysctls = {name: value for name, value in ruleset.sysctls.items() if _is_set(name, value)}
             changed = self._load_all(ruleset, problems)
         count = self._cut(ruleset, changed, problems)
         return Applied(
@@ -72,6 +74,12 @@ class Enforcer:
             cut=count,
             seconds=time.perf_counter() - started,
         )
+
+    def foreign(self) -> list[str]:
+        """What another program has changed: namespaces with our tables, and sysctls. Raises GenieError."""
+        with policy_dir.Held():
+            found = self.kernel.foreign()
+        return [*found, *(name for name, value in self._sysctls.items() if not _is_set(name, value))]
 
     def _load_all(self, ruleset: PolicyRuleset, problems: list[str]) -> list[str]:
         """Load each pod's tables and the node's; the namespaces in which something has changed.
@@ -170,16 +178,27 @@ class Judge:
         return any(gate.denies(packet) for gate in gates)
 
 
+def _path(name: str) -> Path:
+    return Path("/proc/sys", *name.split("."))
+
+
+def _is_set(name: str, value: str) -> bool:
+    try:
+        return _path(name).read_text(encoding="ascii").strip() == value
+    except OSError:
+        return False
+
+
 def set_sysctls(wanted: Mapping[str, str]) -> list[str]:
     """Set the sysctls that differ; the reasons why some cannot be set."""
     problems = []
     for name, value in wanted.items():
-        path = Path("/proc/sys", *name.split("."))
+        path = _path(name)
         if not path.exists():
             with suppress(OSError, subprocess.SubprocessError):
                 subprocess.run(["modprobe", "br_netfilter"], capture_output=True, timeout=10, check=False)
         try:
-            if path.read_text(encoding="ascii").strip() != value:
+            if not _is_set(name, value):
                 path.write_text(f"{value}\n", encoding="ascii")
         except OSError as error:
             problems.append(

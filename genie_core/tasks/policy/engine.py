@@ -230,10 +230,9 @@ class Engine:
 
     def _mend(self) -> None:
         """Where another program changed rules, compile and load all: there may be new pods since the last load."""
-        with policy_dir.Held():
-            foreign = self._enforcer.kernel.foreign()
+        foreign = self._enforcer.foreign()
         if foreign:
-            self._log.info("another program changed the rules; they are loaded again", namespaces=foreign)
+            self._log.info("another program changed the rules; they are loaded again", changed=foreign)
             self._apply()
 
     def _count(self) -> None:
