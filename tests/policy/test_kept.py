@@ -1,10 +1,19 @@
 """Rules that stay in force whatever changes them, and that go when nothing asks for them any more."""
 
+import json
+import resource
+import socket
+from functools import partial
+
 import pytest
 
+from genie_core.edges.netns import inside
+from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.kernel import Kernel
 from tests.policy.engine_node import EngineNode, pod_document, until
 from tests.policy.pings import ping
 
+FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
 
 
@@ -55,3 +64,71 @@ def test_a_sysctl_that_bridges_need_is_set_again(node):
     node.node.host.run("sh", "-c", f"echo 0 > {path}")
     until(lambda: node.node.host.run("cat", path).stdout == "1\n")
     until(lambda: not node.ping("web", "db"))
+
+
+class Starved(Kernel):
+    """The kernel's tables on a node that has no descriptor left once they are loaded."""
+
+    def load(self, tables, netns=""):
+        loaded = super().load(tables, netns)
+        if not netns:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1, LIMITS[1]))
+        return loaded
+
+
+LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def apply(node, enforcer):
+    """One application of the rules, in the node's namespace."""
+    kind = next(one for one in node.objects.kinds if one.kind == "MultiNetworkPolicy")
+    pods = [pod_document(name, "blue,sea@net1", app=name) for name in node.pods]
+    documents = [*pods, node.objects.get(kind, "shop", "p")]
+    return inside(str(node.node.host.path), lambda: enforcer.apply(documents))
+
+
+def test_connections_that_could_not_be_cut_are_cut_at_the_next_try(node):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.kill()
+    config = json.loads(node.node.stdin())
+    node.policy(ingress=FROM_WEB, **ONLY_DB)
+    assert apply(node, Enforcer(config, "n1")).problems == ()
+    stream = Stream(node, "web", "db")
+    assert stream.passes()
+    node.policy(ingress=[], **ONLY_DB)
+    enforcer = Enforcer(config, "n1", Starved())
+    try:
+        first = apply(node, enforcer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, LIMITS)
+    assert "open connections are not cut" in first.problems[0]
+    second = apply(node, enforcer)
+    assert (second.changed, second.problems, second.cut) == ((), (), 1)
+    assert not stream.passes(0.25)
+    stream.close()
+
+
+class Stream:
+    """An open TCP connection between two pods, on net1."""
+
+    def __init__(self, node, source, target):
+        listener = inside(str(node.pods[target].path), partial(socket.create_server, (node.addresses[target], 80)))
+        self.source = inside(str(node.pods[source].path), socket.socket)
+        self.source.bind((node.addresses[source], 0))
+        self.source.settimeout(60)
+        self.source.connect((node.addresses[target], 80))
+        self.target = listener.accept()[0]
+        listener.close()
+
+    def passes(self, seconds=60):
+        self.source.send(b"x")
+        self.target.settimeout(seconds)
+        try:
+            return self.target.recv(1) == b"x"
+        except TimeoutError:
+            return False
+
+    def close(self):
+        self.source.close()
+        self.target.close()

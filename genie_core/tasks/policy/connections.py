@@ -9,7 +9,6 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 _NETLINK_NETFILTER = 12
@@ -46,14 +45,25 @@ def tracked() -> Iterator[Connection]:
 
 
 def cut(is_denied: Callable[[Connection], bool]) -> int:
-    """Forget the connections that are denied; how many. Raises OSError."""
+    """Forget the connections that are denied; how many. Raises OSError, once all were tried."""
     denied = [found for found in tracked() if is_denied(found)]
-    with _open() as kernel:
-        for found in denied:
-            kernel.send(_message(_DELETE, _REQUEST | _ACK, found.family, found.raw))
-            with suppress(FileNotFoundError):  # it has ended by itself
-                list(_answers(kernel))
+    refused = None
+    for found in denied:
+        try:
+            _forget(found)
+        except FileNotFoundError:  # it has ended by itself
+            continue
+        except OSError as error:  # one that is given to the network card, for example
+            refused = error
+    if refused:
+        raise refused
     return len(denied)
+
+
+def _forget(found: Connection) -> None:
+    with _open() as kernel:
+        kernel.send(_message(_DELETE, _REQUEST | _ACK, found.family, found.raw))
+        list(_answers(kernel))
 
 
 def _open() -> socket.socket:

@@ -46,6 +46,7 @@ class Enforcer:
     kernel: Kernel = field(default_factory=Kernel)
     _earlier: Cluster | None = None
     _sysctls: dict[str, str] = field(default_factory=dict)
+    _uncut: set[str] = field(default_factory=set)  # namespaces whose rules have changed, and connections are not cut
 
     def apply(
         self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None
@@ -66,7 +67,8 @@ class Enforcer:
             problems += set_sysctls(ruleset.sysctls)
             self._sysctls = {name: value for name, value in ruleset.sysctls.items() if _is_set(name, value)}
             changed = self._load_all(ruleset, problems)
-        count = self._cut(ruleset, changed, problems)
+        self._uncut |= set(changed)
+        count = self._cut(ruleset, problems)
         return Applied(
             ruleset=ruleset,
             changed=tuple(changed),
@@ -101,19 +103,24 @@ class Enforcer:
                 problems.append(f"{netns or 'the node'}: {error}")
         return changed
 
-    def _cut(self, ruleset: PolicyRuleset, changed: Sequence[str], problems: list[str]) -> int:
+    def _cut(self, ruleset: PolicyRuleset, problems: list[str]) -> int:
+        """Cut what is not allowed any more; a namespace where that fails is tried again at the next application."""
         count = 0
-        for netns in changed:
+        for netns in sorted(self._uncut):
             gates = [one for one in ruleset.gates if _namespace_of(one) == netns]
-            if not gates:
-                continue
             try:
-                spared = set(own_addresses()) if not netns else set()
-                judge = Judge(gates, spared)
-                count += inside(netns, partial(cut, judge.denies)) if netns else cut(judge.denies)
+                count += _cut_by(gates, netns) if gates else 0
+                self._uncut.discard(netns)
+            except InvalidNetns:
+                self._uncut.discard(netns)  # the pod has gone
             except (OSError, GenieError) as error:
                 problems.append(f"{netns or 'the node'}: open connections are not cut: {error}")
         return count
+
+
+def _cut_by(gates: Sequence[Gate], netns: str) -> int:
+    judge = Judge(gates, set() if netns else set(own_addresses()))
+    return inside(netns, partial(cut, judge.denies)) if netns else cut(judge.denies)
 
 
 def announce(selected: policy_dir.Selected) -> list[str]:
