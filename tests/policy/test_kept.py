@@ -1,7 +1,9 @@
 """Rules that stay in force whatever changes them, and that go when nothing asks for them any more."""
 
 import json
+import os
 import resource
+import signal
 import socket
 from functools import partial
 
@@ -12,6 +14,7 @@ from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.kernel import Kernel
 from tests.policy.engine_node import EngineNode, pod_document, until
 from tests.policy.pings import ping
+from tests.policy.test_engine import Agent
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
@@ -132,3 +135,31 @@ class Stream:
     def close(self):
         self.source.close()
         self.target.close()
+
+
+@pytest.fixture
+def agent(node):
+    node.kill()
+    made = Agent(node)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def test_policies_that_are_switched_off_while_the_agent_runs(node, agent):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(**ONLY_DB)
+    until(lambda: not node.ping("web", "db"))
+    node.configure(policy_engine=False)
+    until(lambda: node.ping("web", "db"))
+    until(lambda: "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout)
+
+
+def test_an_engine_that_has_ended_is_no_ready_one(node, agent):
+    """What it said before it ended is no answer; the agent starts it again."""
+    until(lambda: agent.page("/readyz")[0] == 200)
+    os.kill(node.status()["pid"], signal.SIGKILL)
+    until(lambda: "the engine has ended with code -9" in agent.page("/readyz")[1])
+    until(lambda: agent.page("/readyz")[0] == 200)

@@ -60,10 +60,12 @@ class Children:
         seconds: float,
         stdin: bytes = b"",
         nice: int = NICE,
-    ) -> None:
-        """Run `python -m module words`; `then` is called in the loop with the result.
+        stays: bool = False,
+    ) -> Callable[[], None]:
+        """Run `python -m module words`; `then` is called in the loop with the result. The answer ends the child.
 
-        A child that does not end within so many seconds is killed: what it did is in the journal. Raises IOFailure.
+        A child that does not end within so many seconds is killed: what it did is in the journal. One that `stays`
+        writes its log to the agent's: in memory it would grow without end. Raises IOFailure.
         """
         isolated = ["-I"] if sys.flags.isolated else []
         path = json.dumps(sys.path)  # the image's is set by its own entry
@@ -75,7 +77,12 @@ class Children:
         try:
             files += (_memory(content) for content in (stdin, b"", b""))
             process = subprocess.Popen(
-                argv, stdin=files[0], stdout=files[1], stderr=files[2], start_new_session=True, cwd="/"
+                argv,
+                stdin=files[0],
+                stdout=files[1],
+                stderr=None if stays else files[2],
+                start_new_session=True,
+                cwd="/",
             )
         except OSError as error:
             _close(files)
@@ -96,6 +103,7 @@ class Children:
             _wait(process, 0)
             _close(files)
             raise IOFailure(f"{argv[0]} cannot be waited for: {error.strerror}") from None
+        return process.terminate
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -34,8 +34,10 @@ class PolicyEngine:
         self._options = options
         self._children = children
         self._log = log
-        self._is_running = False
+        self._stop: Callable[[], None] | None = None  # of the process that runs
         self._due = 0.0
+        self._started = 0.0  # seconds since 1970: a report from before is not this process's
+        self._last_code = 0
         self.failed = False
 
     def is_wanted(self, settings: Settings) -> bool:
@@ -45,11 +47,13 @@ class PolicyEngine:
     @property
     def is_idle(self) -> bool:
         """Whether it does not run."""
-        return not self._is_running
+        return self._stop is None
 
     def keep(self, settings: Settings, *, once: bool = False) -> None:
-        """Start it where it should run and does not."""
-        if self._is_running or time.monotonic() < self._due:
+        """Start it where it should run and does not, and end it where policies have been switched off."""
+        if self._stop is not None and not self.is_wanted(settings):
+            self._stop()
+        if self._stop is not None or time.monotonic() < self._due:
             return
         more = ["--once"] if once else []
         if not self.is_wanted(settings):
@@ -59,38 +63,43 @@ class PolicyEngine:
         self._due = time.monotonic() + AGAIN_SECONDS
         words = [*self._options.policy_words(), "--parent", str(os.getpid()), *more]
         try:
-            self._children.start(MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME)
-            self._is_running = True
+            self._started = time.time()
+            stop = self._children.start(
+                MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME, stays=True
+            )
+            self._stop = stop if self.is_wanted(settings) else _finishes
         except GenieError as error:
             self._log.warning("not started", what="policies", problem=error.msg)
 
     def _ended(self, ended: Ended) -> None:
-        self._is_running = False
+        self._stop = None
         self.failed = self.failed or ended.code != 0
+        self._last_code = ended.code
         if ended.code:
-            last = "".join(ended.err.strip().splitlines()[-1:])
-            self._log.warning("the policy engine has ended", code=ended.code, problem=last[:500])
+            self._log.warning("the policy engine has ended", code=ended.code)
 
     # --- its report ------------------------------------------------------------------------------------
 
-    def _status(self) -> dict[str, Any]:
-        """Its last report, {} without one; the file is in the node's own mount namespace."""
+    def _status(self, since: float = 0.0) -> dict[str, Any]:
+        """Its last report, {} where there is none since then; the file is in the node's own mount namespace."""
         root = f"/proc/{self._options.host_pid}/root" if self._options.host_pid else ""
         try:
             with open(f"{root}{DIRECTORY}/status.json", encoding="utf-8") as file:
                 found = json.load(file)
+                written = os.fstat(file.fileno()).st_mtime
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return found if isinstance(found, dict) and written >= since else {}
 
     def readiness(self, settings: Settings) -> tuple[list[str], Mapping[str, object]]:
         """Problems, and facts beside them."""
         if not self.is_wanted(settings):
             return [], {}
-        status = self._status()
+        status = self._status(self._started)
         problems = [f"policies: {problem}" for problem in status.get("problems", ())]
-        if not status:
-            problems.append("policies: they have not been applied yet")
+        if self.is_idle or not status:
+            ended = f"the engine has ended with code {self._last_code}; its log is the agent's"
+            problems.append(f"policies: {ended if self._last_code else 'they have not been applied yet'}")
         return problems, {"policies": status.get("policies", 0)}
 
     def page(self, settings: Settings) -> bytes:
@@ -100,6 +109,10 @@ class PolicyEngine:
         registry = CollectorRegistry()
         registry.register(_Families(self._status()))
         return generate_latest(registry)
+
+
+def _finishes() -> None:
+    """What removes the rules ends by itself."""
 
 
 class _Families(Collector):
