@@ -14,8 +14,6 @@ import pytest
 from genie_core.edges import policy_dir
 from genie_core.edges.log import JSONLog
 from genie_core.edges.netns import inside
-from genie_core.policy.cluster import Cluster
-from genie_core.policy.compile import Policies
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.engine import Engine
 from tests import warm
@@ -383,7 +381,6 @@ def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
     engine = Engine(Enforcer(config, "n1"), no_server, str(node.node.state), JSONLog("error"))
     engine._objects.listed("pods", [mute])
     engine._objects.listed("multi-networkpolicies", [policy])
-    engine._reported = frozenset(Policies(Cluster([mute, policy])).findings)
     inside(str(node.node.host.path), engine._apply)
     node.pod("mute", app="mute")
     inside(str(node.node.host.path), engine._mend)

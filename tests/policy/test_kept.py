@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import threading
 from functools import partial
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from genie_core.edges.netns import inside
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.kernel import Kernel
+from genie_core.tasks.policy.events import MOST_OF_A_POLICY
+from tests.apiserver.api import API, Answer
 from tests.policy.engine_node import EngineNode, pod_document, until
 from tests.policy.pings import ping
 from tests.policy.test_engine import Agent
@@ -163,3 +166,35 @@ def test_an_engine_that_has_ended_is_no_ready_one(node, agent):
     os.kill(node.status()["pid"], signal.SIGKILL)
     until(lambda: "the engine has ended with code -9" in agent.page("/readyz")[1])
     until(lambda: agent.page("/readyz")[0] == 200)
+
+
+class Refusing(API):
+    """A server that refuses Events on one policy, and answers about others when `release` is set."""
+
+    release = threading.Event()
+
+    def answer(self, request, connection=0):
+        if request.method == "POST" and "/events" in request.target:
+            if b"refused" in request.body:
+                return Answer(422, b"{}", {"Content-Type": "application/json"})
+            assert self.release.wait(100)
+        return super().answer(request, connection)
+
+
+def test_events_keep_no_rules_waiting(node):
+    """The API server does not answer, or refuses one of them; a policy with a thousand problems gets a few."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    until(lambda: node.ping("web", "db"))
+    server = node.cluster.server
+    server.api = Refusing(server.api.objects)
+    node.policy("a-refused", networks="sky")
+    rule = {"from": [{"ipBlock": {"cidr": "none"}}]}
+    node.policy("many", ingress=[rule] * 1000, podSelector={"matchLabels": {"app": "none"}})
+    until(lambda: node.status()["policies"] == 2)
+    node.policy("z", **ONLY_DB)
+    until(lambda: not node.ping("web", "db"), 20)
+    assert node.events() == []
+    server.api.release.set()
+    until(lambda: len(node.events()) == MOST_OF_A_POLICY + 1)
+    assert {one["involvedObject"]["name"] for one in node.events()} == {"many"}

@@ -10,6 +10,7 @@ from genie_core.policy.places import POD
 from genie_core.tasks.agent.policies import BUCKETS
 from genie_core.tasks.policy.counters import counters
 from genie_core.tasks.policy.enforce import Applied
+from genie_core.tasks.policy.events import few
 
 
 class Counts:
@@ -68,7 +69,7 @@ class Counts:
         return {
             "policies": ruleset.policies if ruleset else 0,
             "notEnforced": [one.as_json() for one in ruleset.not_enforced] if ruleset else [],
-            "findings": [one.as_json() for one in ruleset.findings] if ruleset else [],
+            "findings": [one.as_json() for one in few(ruleset.findings)] if ruleset else [],
             "drops": dict(sorted(self._drops.items())),
             "applied": {"buckets": self._seconds, "sum": self._total},
         }

@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,7 +26,7 @@ from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.watch import Watch
 from genie_core.tasks.policy.counts import Counts
 from genie_core.tasks.policy.enforce import Applied, Enforcer
-from genie_core.tasks.policy.events import write_findings
+from genie_core.tasks.policy.events import Reporter
 from genie_core.tasks.policy.lean import lean
 from genie_core.tasks.policy.sources import KINDS
 
@@ -126,7 +127,8 @@ class Engine:
         self._log = log
         self._objects = Objects(log)
         self._stamps: tuple[int, ...] = ()
-        self._reported: frozenset[Finding] = frozenset()
+        self._events = Reporter(connect, log)
+        self._found: frozenset[Finding] = frozenset()
         self._due: dict[str, float] = {}
         self._problems: tuple[str, ...] = ()
 
@@ -138,8 +140,10 @@ class Engine:
             self._objects.changed.wait(TICK_SECONDS)
             if self._objects.is_whole():
                 self._turn()
-            else:
-                self.stop.wait(TICK_SECONDS)
+                continue
+            self.stop.wait(TICK_SECONDS)
+            if self._objects.away and self._is_due("waiting", COUNT_SECONDS):
+                self._write_status()
 
     def once(self) -> Applied:
         """One pass. Raises GenieError."""
@@ -149,7 +153,9 @@ class Engine:
                 view = partial(_view, kind)
                 items = [view(one) for one in api.items(kind.everywhere, {}) if not isinstance(one, str)]
                 self._objects.listed(kind.plural, items)
-        return self._apply()
+        applied = self._apply()
+        self._events.write_now(self._found, self._objects.all())
+        return applied
 
     def _follow(self) -> None:
         for kind in KINDS:
@@ -165,6 +171,7 @@ class Engine:
             self.stop.wait(SETTLE_SECONDS)
             self._objects.changed.clear()
             self._try(self._apply)
+        self._events.write(self._found, self._objects.all)
         if self._is_due("mend", MEND_SECONDS):
             self._try(self._mend)
         if self._is_due("count", COUNT_SECONDS):
@@ -189,10 +196,15 @@ class Engine:
         try:
             work()
         except GenieError as error:
-            self._problems = (str(error),)
-            self._log.error("policies are not applied", problem=str(error))
-            self._due["retry"] = time.monotonic() + RETRY_SECONDS
-            self._write_status()
+            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 (one object must not end the engine of all pods; it is reported)
+            self._failed(f"a defect of Genie: {error!r}", traceback=traceback.format_exc()[-4000:])
+
+    def _failed(self, problem: str, **more: str) -> None:
+        self._problems = (problem,)
+        self._log.error("policies are not applied", problem=problem, **more)
+        self._due["retry"] = time.monotonic() + RETRY_SECONDS
+        self._write_status()
 
     def _apply(self) -> Applied:
         applied = self._enforcer.apply(self._objects.all(), self.counts.keep)
@@ -208,25 +220,16 @@ class Engine:
                 cut=applied.cut,
                 problems=list(applied.problems),
             )
-        self._report(applied)
+        self._found = self._findings(applied)
         self._write_status()
         return applied
 
-    def _report(self, applied: Applied) -> None:
-        """Each finding once, as an Event on its policy."""
+    def _findings(self, applied: Applied) -> frozenset[Finding]:
+        """What Events are written about."""
         here = f"node {self._enforcer.node}: not enforced: "
         policies = {name for one in applied.ruleset.isolated for name in one.policies}
         unable = {Finding(name, NOT_ENFORCED, here + text) for name in policies for text in applied.problems}
-        found = frozenset({*applied.ruleset.findings, *unable})
-        new = sorted(found - self._reported)
-        if new:
-            try:
-                with self._connect() as api:
-                    write_findings(api, new, self._objects.all())
-            except GenieError as error:
-                self._log.warning("events not written", problem=error.msg)
-                return
-        self._reported = found
+        return frozenset({*applied.ruleset.findings, *unable})
 
     def _mend(self) -> None:
         """Where another program changed rules, compile and load all: there may be new pods since the last load."""
@@ -239,11 +242,17 @@ class Engine:
         self.counts.keep()
         self._write_status()
 
+    def _waits_for(self) -> list[str]:
+        """The kinds that could not be listed yet, where nothing is applied before they are."""
+        if self._objects.is_whole():
+            return []
+        return [f"the API server does not list {kind}: {why}" for kind, why in self._objects.away.items()]
+
     def _write_status(self) -> None:
         """What the agent reads: readiness and metrics."""
         document = {
             "pid": os.getpid(),
-            "problems": list(self._problems),
+            "problems": [*self._problems, *self._waits_for()],
             "away": dict(self._objects.away),
             **self.counts.as_json(),
         }
