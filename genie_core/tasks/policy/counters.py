@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from genie_core.edges.netns import inside
 from genie_core.errors import GenieError
 from genie_core.policy.cluster import Attached
 from genie_core.policy.places import POD, place_of
 from genie_core.policy.ruleset import TABLE
+from genie_core.tasks.policy.netfilter import (
+    DUMP,
+    NF_TABLES,
+    REQUEST,
+    answers,
+    attribute,
+    attributes,
+    message,
+    opened,
+    parts,
+)
 
-_SECONDS = 10.0
+# linux/netfilter/nf_tables.h; the user data are libnftnl's (udata.h)
+_GETRULE, _INET = 7, 1
+_RULE_TABLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 4, 7
+_EXPR_NAME, _EXPR_DATA, _COUNTER_PACKETS = 1, 2, 2
+_UDATA_COMMENT = 0
 
 
 def no_counters(_attached: Attached, _comment: str) -> int | None:
@@ -28,8 +40,8 @@ def live_counters() -> Callable[[Attached, str], int | None]:
     @cache
     def read(netns: str) -> dict[str, int] | None:
         try:
-            return counters(netns)
-        except (OSError, GenieError, ValueError, subprocess.SubprocessError):
+            return counters(netns) or None  # there are no rules
+        except (OSError, GenieError):
             return None
 
     def ask(attached: Attached, comment: str) -> int | None:
@@ -40,18 +52,39 @@ def live_counters() -> Callable[[Attached, str], int | None]:
 
 
 def counters(netns: str = "") -> dict[str, int]:
-    """Comment -> packets, of a namespace, "" for this one. Raises OSError, ValueError, SubprocessError, GenieError."""
-    argv = ["nft", "--json", "list", "table", "inet", TABLE]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, check=True)
-
-    done = inside(netns, run) if netns else run()
-    found: dict[str, int] = {}
-    for item in json.loads(done.stdout)["nftables"]:
-        rule: dict[str, Any] = item.get("rule") or {}
-        packets = [part["counter"]["packets"] for part in rule.get("expr", ()) if "counter" in part]
-        if rule.get("comment") and packets:
-            found[rule["comment"]] = found.get(rule["comment"], 0) + sum(packets)
+    """Comment -> packets, of a namespace, "" for this one. Raises OSError and GenieError."""
+    found = inside(netns, _counters) if netns else _counters()
     # what is allowed passes the base chains of both priorities, what is denied ends in the first (policy/tables.py)
     return {key: number // 2 if key.startswith("allow") else number for key, number in found.items()}
+
+
+def _counters() -> dict[str, int]:
+    """The sums of the rules that have the same comment. The program nft would list all elements of the sets too."""
+    found: dict[str, int] = {}
+    table = attribute(_RULE_TABLE, f"{TABLE}\0".encode())
+    with opened() as kernel:
+        kernel.send(message(NF_TABLES, _GETRULE, REQUEST | DUMP, _INET, table))
+        for answer in answers(kernel):
+            rule = attributes(answer)
+            comment = _comment(rule.get(_RULE_USERDATA, b""))
+            if comment:
+                found[comment] = found.get(comment, 0) + _packets(rule.get(_RULE_EXPRESSIONS, b""))
+    return found
+
+
+def _comment(userdata: bytes) -> str:
+    """The comment among a rule's user data: (type, length, value) of one byte, one byte, and so many."""
+    while len(userdata) > 2:
+        kind, length = userdata[:2]
+        if kind == _UDATA_COMMENT:
+            return userdata[2 : 2 + length].rstrip(b"\0").decode("utf-8", "replace")
+        userdata = userdata[2 + length :]
+    return ""
+
+
+def _packets(expressions: bytes) -> int:
+    for _, item in parts(expressions):
+        expression = attributes(item)
+        if expression.get(_EXPR_NAME) == b"counter\0":
+            return int.from_bytes(attributes(expression[_EXPR_DATA])[_COUNTER_PACKETS], "big")
+    return 0

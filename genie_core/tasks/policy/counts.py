@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 from genie_core.errors import GenieError
@@ -53,7 +52,7 @@ class Counts:
         for netns, notes in owners.items():
             try:
                 found = counters(netns)
-            except (OSError, ValueError, GenieError, subprocess.SubprocessError):
+            except (OSError, GenieError):
                 continue
             for comment, names in notes.items():
                 packets = found.get(comment, 0)

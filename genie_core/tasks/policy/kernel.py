@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,9 +11,10 @@ from genie_core.edges.netns import inside
 from genie_core.errors import InvalidNetns, KernelRefused
 from genie_core.policy.delta import LARGE, delta, size_of
 from genie_core.policy.ruleset import TABLE, Table, text_of
+from genie_core.tasks.policy import netfilter
 
 FAMILIES = ("inet", "bridge")
-_NETLINK_NETFILTER, _NFTABLES, _GETGEN = 12, 10, 16
+_GETGEN, _GEN_ID = 16, 1
 
 
 @dataclass(slots=True)
@@ -107,17 +106,10 @@ def generation(netns: str = "") -> int:
 
 
 def _generation() -> int:
-    body = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
-    message = struct.pack("=IHHII", 16 + len(body), _NFTABLES << 8 | _GETGEN, 1, 1, 0) + body
     try:
-        with socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
-        ) as kernel:
-            kernel.settimeout(5)
-            kernel.send(message)
-            data = kernel.recv(4096)
-    except OSError as error:
-        raise KernelRefused(f"the kernel has no nf_tables: {error.strerror}") from None
-    if struct.unpack_from("=H", data, 4)[0] >> 8 != _NFTABLES:
-        raise KernelRefused("the kernel has no nf_tables")
-    return int.from_bytes(data[24:28], "big")
+        with netfilter.opened() as kernel:
+            kernel.send(netfilter.message(netfilter.NF_TABLES, _GETGEN, netfilter.REQUEST))
+            found = netfilter.attributes(next(netfilter.answers(kernel)))
+        return int.from_bytes(found[_GEN_ID], "big")
+    except (OSError, KeyError, StopIteration) as error:
+        raise KernelRefused(f"the kernel has no nf_tables: {error!r}") from None
