@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from genie_core.policy.cluster import Pod
 from genie_core.policy.peers import Networks, Peers
-from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port
+from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port, merged
 from genie_core.policy.rules import Rule as Allowed
 from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, Rule, comment
 
@@ -160,7 +160,7 @@ class _Writer:
             if (0, 0) in ranges:
                 yield (Match("l4", "", (protocol,)),)
             else:
-                yield (Match("port", self.port_side, (protocol, *_merged(ranges))),)
+                yield (Match("port", self.port_side, (protocol, *merged(ranges))),)
 
     def _ranges(self, ports: Sequence[Port]) -> dict[str, list[tuple[int, int]]]:
         """Protocol -> ranges of numbers. A name is that of the destination's container: at ingress, this pod's."""
@@ -173,17 +173,6 @@ class _Writer:
                     if (name, protocol) == (port.name, port.protocol):
                         found.setdefault(protocol, []).append((number, number))
         return dict(sorted(found.items()))
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same ports as ranges that do not overlap, in order."""
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(high, merged[-1][1])
-        else:
-            merged.append((low, high))
-    return merged
 
 
 def _dhcp(direction: str) -> Rule:

@@ -163,13 +163,13 @@ class Policies:
 
     def _judge(self) -> None:
         known = self.cluster.known_networks()
+        broken = {one.policy for one in self.findings}
         for policy in self.multi:
             # a network of the nodes' own files is in no object: it may exist
             named = {one for one in policy.networks or () if not one.startswith(f"{CNI}/")}
             for network in sorted(named - known):
                 self._note(policy.name, UNKNOWN, f"network {network} does not exist")
-            broken = any(one.policy == policy.name for one in self.findings)
-            if not broken and not self.selected(policy):
+            if not named - known and policy.name not in broken and not self.selected(policy):
                 self._note(policy.name, NOTHING, "it selects no network of any pod")
         for entry in self.pairing.entries:
             for network in sorted({entry.network, *entry.peers} - known):

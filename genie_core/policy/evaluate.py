@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 
 from genie_core.policy.ruleset import DROP, RETURN, Lookup, Map, Match, Rule, Set, Table
@@ -91,15 +90,15 @@ class _Machine:
         if match.kind in ("in", "is", "pair", "own", "named") and match.value[0] != packet.version:
             return False
         if match.kind == "in":
-            return contains(self.sets[str(match.value[1])], self._field(match.field))
+            return self._field(match.field) in self.sets[str(match.value[1])]
         if match.kind == "is":
             return self._field(match.field) in match.value[1:]
         if match.kind in ("pair", "own", "back"):
-            return self._pair(match) in self.sets[str(match.value[-1])].elements
+            return self._pair(match) in self.sets[str(match.value[-1])]
         if match.kind == "named":
             address = packet.daddr if match.field == "dport" else packet.saddr
             key = f"{address} . {packet.protocol.lower()} . {self._field(match.field)}"
-            return key in self.sets[str(match.value[1])].elements
+            return key in self.sets[str(match.value[1])]
         if match.kind == "port":
             number = packet.dport if match.field == "dport" else packet.sport
             within = any(low <= number <= high for low, high in match.ranges)
@@ -120,11 +119,3 @@ class _Machine:
 
     def _field(self, name: str) -> str:
         return str(getattr(self.packet, name))
-
-
-def contains(found: Set, address: str) -> bool:
-    """Whether an address is in a set."""
-    if not found.interval:
-        return address in found.elements
-    wanted = ipaddress.ip_address(address)
-    return any(wanted in ipaddress.ip_network(prefix) for prefix in found.elements)

@@ -10,9 +10,9 @@ from hashlib import sha256
 from genie_core.policy.cluster import Cluster, Pod
 from genie_core.policy.genie_form import Pairing
 from genie_core.policy.networks import is_logical
-from genie_core.policy.rules import Block, PodPeer, PolicyName, Port, Rule, subtract
+from genie_core.policy.rules import Block, PodPeer, PolicyName, Port, Rule, ranges, subtract
 from genie_core.policy.ruleset import Rule as RulesetRule
-from genie_core.policy.ruleset import Set
+from genie_core.policy.ruleset import Set, within
 
 Networks = tuple[str, ...] | None
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
@@ -138,10 +138,8 @@ class Peers:
         every = [(pod, one) for pod in pods for member in pod.members for one in member.addresses]
         if rule.any_peer:
             return every
-        nets = [ipaddress.ip_network(text) for texts in subtract(rule.blocks).values() for text in texts]
-        return chosen + [
-            (pod, one) for pod, one in every if any(ipaddress.ip_address(one) in net for net in nets)
-        ]
+        spans = ranges(rule.blocks)
+        return chosen + [(pod, one) for pod, one in every if within(spans[version_of(one)], _order(one)[1])]
 
 
 def addresses_on(pod: Pod, networks: Networks) -> list[str]:

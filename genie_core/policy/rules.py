@@ -7,9 +7,10 @@ networks), https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from genie_core.errors import InvalidConfig
@@ -24,6 +25,7 @@ DIRECTIONS = (INGRESS, EGRESS)
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 UNREADABLE, UNKNOWN, NOTHING = "Unreadable", "UnknownNetwork", "SelectsNothing"
 NOT_ENFORCED, UNDO = "NotEnforced", "PodCanUndo"
+_MOST_PREFIXES = 8  # for one range of addresses
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -294,21 +296,56 @@ def _network(text: str) -> IPNetwork:
 
 
 def subtract(blocks: Sequence[Block]) -> dict[int, list[str]]:
-    """IP version -> the union of the blocks, each without its exceptions, as the fewest prefixes, in order."""
-    parts: dict[int, list[Any]] = {4: [], 6: []}
-    for block in blocks:
-        left: list[Any] = [_network(block.cidr)]
-        for text in block.excepted:
-            hole = _network(text)
-            left = [piece for part in left for piece in _without(part, hole)]
-        for part in left:
-            parts[part.version].append(part)
+    """IP version -> the union of the blocks, each without its exceptions: prefixes, and ranges that are none, in order."""
     return {
-        version: [str(net) for net in ipaddress.collapse_addresses(nets)] for version, nets in parts.items()
+        version: [text for one in found for text in _texts(version, *one)]
+        for version, found in ranges(blocks).items()
     }
 
 
-def _without(part: Any, hole: Any) -> list[Any]:
-    if part.version != hole.version or not part.overlaps(hole):
-        return [part]
-    return [] if part.subnet_of(hole) else list(part.address_exclude(hole))
+def ranges(blocks: Sequence[Block]) -> dict[int, list[tuple[int, int]]]:
+    """The same as numbers, (first, last).
+
+    Prefixes alone would be a hundred for each exception of IPv6, and anybody may write a policy with thousands.
+    """
+    found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+    for block in blocks:
+        whole = _network(block.cidr)
+        holes = [hole for hole in map(_network, block.excepted) if hole.version == whole.version]
+        found[whole.version] += _gaps(_ends(whole), sorted(map(_ends, holes)))
+    return {version: merged(one) for version, one in found.items()}
+
+
+def _ends(block: IPNetwork) -> tuple[int, int]:
+    return int(block.network_address), int(block.broadcast_address)
+
+
+def _gaps(whole: tuple[int, int], holes: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What is left of a range without holes, which are in order."""
+    low, high = whole
+    for first, last in holes:
+        if first > high:
+            break
+        if low < first:
+            yield low, first - 1
+        low = max(low, last + 1)
+    if low <= high:
+        yield low, high
+
+
+def merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers as ranges that do not touch, in order."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(parts):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
+    return found
+
+
+def _texts(version: int, low: int, high: int) -> list[str]:
+    """A range as a few prefixes, or by its ends."""
+    kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+    prefixes = list(islice(ipaddress.summarize_address_range(kind(low), kind(high)), _MOST_PREFIXES + 1))
+    return [str(one) for one in prefixes] if len(prefixes) <= _MOST_PREFIXES else [f"{kind(low)}-{kind(high)}"]

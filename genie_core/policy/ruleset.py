@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 
 TABLE = "genie_policy"
@@ -122,14 +125,42 @@ class Lookup:
         return f"{key} vmap @{self.map}"
 
 
-@dataclass(frozen=True, slots=True)
+def within(spans: Sequence[tuple[int, int]], number: int) -> bool:
+    """Whether a number is in one of the ranges, which are in order."""
+    index = bisect_right(spans, (number, 1 << 128)) - 1
+    return index >= 0 and spans[index][0] <= number <= spans[index][1]
+
+
+def _span(text: str) -> tuple[int, int]:
+    low, dash, high = text.partition("-")
+    if dash:
+        return int(ipaddress.ip_address(low)), int(ipaddress.ip_address(high))
+    block = ipaddress.ip_network(text)
+    return int(block.network_address), int(block.broadcast_address)
+
+
+@dataclass(frozen=True)
 class Set:
-    """A named set; `type` as nft writes it. `interval` sets hold prefixes."""
+    """A named set; `type` as nft writes it. `interval` sets hold prefixes and ranges of one IP version, in order."""
 
     name: str
     type: str
     elements: tuple[str, ...]
     interval: bool = False
+
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        return frozenset(self.elements)
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        return [_span(text) for text in self.elements]
+
+    def __contains__(self, element: str) -> bool:
+        """Whether it is in the set: an address, or parts as nft writes them together."""
+        if self.interval:
+            return within(self._spans, int(ipaddress.ip_address(element)))
+        return element in self._members
 
     def lines(self) -> list[str]:
         """As nft writes it."""
