@@ -266,7 +266,8 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
     members = [Member(one.network, one.primary, one.addresses) for one in own] or _reported(
         item, status, default
     )
-    containers = _objects(spec.get("containers")) + _objects(spec.get("initContainers"))
+    kinds = ("containers", "initContainers", "ephemeralContainers")
+    containers = [one for kind in kinds for one in _objects(spec.get(kind))]
     return Pod(
         namespace=namespace,
         name=name,
@@ -306,7 +307,7 @@ def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
 def _ports(container: JSON) -> Iterator[tuple[str, str, int]]:
     for port in _objects(container.get("ports")):
         number = port.get("containerPort")
-        if port.get("name") and isinstance(number, int):
+        if port.get("name") and isinstance(number, int) and 0 < number < 65536:
             yield str(port["name"]), str(port.get("protocol") or "TCP"), number
 
 

@@ -40,7 +40,8 @@ def place_of(attached: Attached) -> Place:
     links = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     inside = [link for link in links if link.get("sandbox")]
     outside = [str(link.get("name") or "") for link in links if not link.get("sandbox")]
-    reason = _unreachable(kind, plugin, links, inside)
+    names = [attached.interface, *(str(link.get("name") or "") for link in links), str(plugin.get("bridge") or "")]
+    reason = _unreachable(kind, plugin, links, names)
     if reason:
         return Place(kind=NOWHERE, reason=reason)
     ipam = plugin.get("ipam")
@@ -56,13 +57,12 @@ def place_of(attached: Attached) -> Place:
     return Place(kind=POD, port=attached.interface, dhcp=dhcp)
 
 
-def _unreachable(kind: str, plugin: JSON, links: Sequence[JSON], inside: Sequence[JSON]) -> str:
+def _unreachable(kind: str, plugin: JSON, links: Sequence[JSON], names: Sequence[str]) -> str:
     if plugin_type(kind).userspace or any(link.get("socketPath") for link in links) or plugin.get("dpdkMode"):
         return "its packets do not pass the kernel (DPDK or a datapath of its own)"
-    names = [str(link.get("name") or "") for link in links] + [str(plugin.get("bridge") or "")]
     if any(set(name) & _UNQUOTABLE for name in names):
         return "the name of an interface cannot be part of a rule"
-    if links and not inside:
+    if links and not any(link.get("sandbox") for link in links):
         return "its plugin reports no interface in the pod"
     return ""
 

@@ -242,7 +242,11 @@ def text_of(tables: Sequence[Table]) -> str:
 
 
 def comment(text: str) -> str:
-    """A comment that nft takes: names of policies, shortened where they are longer than it may be."""
+    """A comment that nft takes: shortened where it is longer than it may be.
+
+    A name from a file may have any character, and nft's strings end at the next quotation mark.
+    """
+    text = "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else "?" for one in text)
     if len(text) <= _MAX_COMMENT:
         return text
     return f"{text[: _MAX_COMMENT - 11]}~{sha256(text.encode()).hexdigest()[:10]}"

@@ -69,14 +69,15 @@ def read_selector(data: JSON, key: str, where: str) -> Selector | None:
     if unknown:
         raise InvalidConfig(f"{here}: {unknown[0]!r} is no part of a selector")
     labels = get_object(raw, "matchLabels", where=here)
-    for name in labels:
+    for name, value in labels.items():
+        if value is None:
+            raise InvalidConfig(f"{here}.matchLabels.{name} must be a string, not null")
         get_str(labels, name, where=f"{here}.matchLabels")
     expressions = [
         _expression(item, place(f"{here}.matchExpressions", index))
         for index, item in enumerate(get_list(raw, "matchExpressions", where=here))
     ]
-    pairs = sorted((name, value) for name, value in labels.items() if value is not None)
-    return Selector(tuple(pairs), tuple(sorted(expressions)))
+    return Selector(tuple(sorted(labels.items())), tuple(sorted(expressions)))
 
 
 def _expression(item: object, where: str) -> tuple[str, str, tuple[str, ...]]:

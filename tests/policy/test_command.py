@@ -109,6 +109,7 @@ def reasons(document):
         (policy(ingress=[{"form": []}]), "Unreadable", "spec.ingress[0]: 'form'"),
         (policy(ingress=[{"from": [{}]}]), "Unreadable", "spec.ingress[0].from[0] names no peer"),
         (policy(podSelector={"matchExpressions": [{"key": "a", "operator": "in"}]}), "Unreadable", "[0].operator"),
+        (policy(podSelector={"matchLabels": {"app": None}}), "Unreadable", "matchLabels.app must be a string"),
     ],
 )  # fmt: skip
 def test_findings(genie, made, reason, words):
@@ -161,9 +162,10 @@ def test_a_plugin_that_is_not_known_is_enforced_in_the_pod(genie):
     assert (code, [one["name"] for one in document["pods"]]) == (0, ["pod0"])
 
 
-def test_a_container_that_can_remove_its_rules_is_reported(genie):
+@pytest.mark.parametrize("kind", ["containers", "initContainers", "ephemeralContainers"])
+def test_a_container_that_can_remove_its_rules_is_reported(genie, kind):
     documents = objects(policy(), networks=("shop/one", "bank/two"))
-    documents[1]["spec"] = {"containers": [{"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]}
+    documents[1]["spec"] = {kind: [{"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]}
     code, document = genie("render", documents, kind="PolicyRuleset")
     assert (code, reasons(document)) == (1, [("web", "PodCanUndo")])
 
@@ -247,9 +249,25 @@ def test_an_address_with_a_zone_gets_into_no_rule(genie, text):
     assert "10.77.1.99" in document["host"]
 
 
-def test_names_of_interfaces_get_into_no_rule_either(genie):
+@pytest.mark.parametrize("where", ["result", "interface"])
+def test_names_of_interfaces_get_into_no_rule_either(genie, where):
     documents = objects(policy())
-    documents[-1]["items"][0]["result"]["interfaces"][1]["name"] = 'x"; drop'
+    item = documents[-1]["items"][0]
+    if where == "result":
+        item["result"]["interfaces"][1]["name"] = 'x"; drop'
+    else:
+        item |= {"interface": 'x"; drop', "config": {"type": "macvlan"}}
     code, document = genie("render", documents, kind="PolicyRuleset")
     assert (code, [one["name"] for one in document["notEnforced"]]) == (1, ["pod0"])
-    assert 'x"' not in document["host"]
+    assert 'x"' not in document["host"] + "".join(one["text"] for one in document["pods"])
+
+
+@pytest.mark.parametrize("name", ['x" drop\nadd table inet evil #', "x\\", "\u00e4\x1b[0m"])
+def test_the_name_of_a_policy_is_no_rule(genie, name):
+    """A file can have any name; each comment stays one string on its line."""
+    _, document = genie("render", objects(policy(name, ingress=OPEN)), kind="PolicyRuleset")
+    comments = [line.partition('comment "')[2] for line in document["host"].splitlines()]
+    assert {text.count('"') for text in comments if text} == {1}
+    assert "evil" not in [line.strip() for line in document["host"].splitlines()]
+    assert document["host"].isascii()
+    assert "\\" not in document["host"]

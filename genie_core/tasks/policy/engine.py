@@ -271,7 +271,8 @@ class Engine:
 
 
 def _view(kind: Resource, item: Mapping[str, Any]) -> JSON:
-    return {**lean(item), "kind": kind.kind}
+    document = {**item, "kind": kind.kind}  # the items of a list do not have it
+    return {**lean(document), "kind": kind.kind}
 
 
 def _stamp(path: str) -> int:

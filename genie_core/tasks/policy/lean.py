@@ -29,7 +29,7 @@ def lean(item: Mapping[str, Any]) -> JSON:
     if "containers" in spec:
         containers = [
             found
-            for key in ("containers", "initContainers")
+            for key in ("containers", "initContainers", "ephemeralContainers")
             for one in spec.get(key) or ()
             if isinstance(one, dict) and (found := _members(one, ("ports", "securityContext")))
         ]
