@@ -174,6 +174,14 @@ class Policies:
         for entry in self.pairing.entries:
             for network in sorted({entry.network, *entry.peers} - known):
                 self._note(entry.policy, UNKNOWN, f"{entry.where}: network {network} does not exist")
+        self._judge_forms()
+
+    def _judge_forms(self) -> None:
+        used = {member.network for pod in self.cluster.pods.values() for member in pod.members}
+        used |= {one.network for one in self.cluster.attached}
+        useful = {name for network, names in self.pairing.selected.items() if network in used for name in names}
+        for name in sorted(set(self.forms) - useful - {one.policy for one in self.findings}):
+            self._note(name, NOTHING, "it selects no network of any pod")
 
     def _note(self, policy: PolicyName, reason: str, message: str) -> None:
         self.findings.append(Finding(policy, reason, message))

@@ -12,7 +12,7 @@ EVERY = "*"  # in what the plugin reads: every network but a pod's primary, ever
 
 def parse_networks(text: str, namespace: str, where: str) -> tuple[str, ...] | None:
     """The networks of a `policy-for`; None for a blank one. Raises InvalidConfig for what cannot be a name."""
-    names = [part.strip() for part in text.split(",")]
+    names = ["/".join(word.strip() for word in part.split("/")) for part in text.split(",")]
     if not any(names):
         return None
     return tuple(sorted({_parse(name, namespace, where) for name in names if name}))

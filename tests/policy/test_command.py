@@ -119,6 +119,21 @@ def test_findings(genie, made, reason, words):
     assert words in document["findings"][0]["message"]
 
 
+def test_a_form_that_selects_nothing_is_a_finding(genie):
+    red = {"kind": "Logicalnetwork", "metadata": {"namespace": "shop", "name": "red"}}
+    for text in ("[]", '[{"networkSelector": "red", "peerNetworks": "red"}]'):
+        metadata = {"namespace": "shop", "name": "form", "annotations": {"genieNetworkPolicy": text}}
+        form = {"kind": "NetworkPolicy", "metadata": metadata, "spec": {"podSelector": {}}}
+        code, document = genie("render", objects(red, form), kind="PolicyRuleset")
+        assert (code, reasons(document)) == (1, [("form", "SelectsNothing")])
+
+
+def test_blanks_in_a_list_of_networks(genie):
+    made = [genie("render", objects(policy(networks=text))) for text in ("one", " shop / one , ")]
+    assert made[0] == made[1]
+    assert made[0][1]
+
+
 def test_an_unreadable_rule_allows_nothing_and_isolates(genie):
     broken = policy(
         ingress=[{"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "HTTP"}]}]
