@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
-from genie_core.tasks.policy.kernel import Kernel
+from genie_core.tasks.policy.kernel import Kernel, generation
 from tests.bench import policies
 from tests.netns import Namespace
 
@@ -69,3 +69,21 @@ def test_a_large_table_that_another_program_has_changed_is_replaced(spaces):
     assert kernel.load(tables(items), str(changed.path))
     Kernel().load(tables(items), str(whole.path))
     assert listed(changed) == listed(whole)
+
+
+def test_another_namespace_comes_to_the_same_path(spaces, tmp_path):
+    """As when a runtime uses a path again; the kernel numbers the changes of each namespace from 1 on."""
+    first, second = spaces
+    path = tmp_path / "netns"
+    path.symlink_to(first.path)
+    kernel = Kernel()
+    wanted = tables(documents(3))
+    assert kernel.load(wanted, str(path))
+    assert kernel.foreign() == []
+    path.unlink()
+    path.symlink_to(second.path)
+    while generation(str(second.path)) < generation(str(first.path)):
+        second.run("nft", "add", "table", "inet", f"other{generation(str(second.path))}")
+    assert kernel.foreign() == [str(path)]
+    assert kernel.load(wanted, str(path))
+    assert "genie_policy" in listed(second)

@@ -29,12 +29,16 @@ class Reporter:
         self._connect = connect
         self._log = log
         self._reported: frozenset[Finding] = frozenset()
+        self._last: frozenset[Finding] | None = None  # the set of which all is written
         self._is_busy = False
         self._again_at = 0.0
 
     def write(self, found: frozenset[Finding], objects: Callable[[], Sequence[JSON]]) -> None:
         """Begin to write what is new, unless that is under way or has just failed."""
-        if found == self._reported or self._is_busy or time.monotonic() < self._again_at:
+        if found is self._last or self._is_busy or time.monotonic() < self._again_at:
+            return
+        if found == self._reported:
+            self._last = found
             return
         self._is_busy = True
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,7 @@ _GETGEN, _GEN_ID = 16, 1
 class _Loaded:
     tables: tuple[Table, ...]
     generation: int
+    identity: int  # of the namespace: another may come to the same path
     listing: str = ""
 
 
@@ -37,7 +39,7 @@ class Kernel:
             return False
         text = self._changes(held, tables, netns) if held else None
         nft.load(_whole(tables) if text is None else text, netns)
-        self._loaded[netns] = _Loaded(tuple(tables), generation(netns))
+        self._loaded[netns] = _Loaded(tuple(tables), generation(netns), _identity(netns))
         return True
 
     def namespaces(self) -> list[str]:
@@ -61,6 +63,8 @@ class Kernel:
 
     def _is_ours(self, held: _Loaded, netns: str) -> bool:
         """Whether the tables are unchanged; decided by the number of the kernel's last change where that is enough."""
+        if held.identity != _identity(netns):
+            return False
         now = generation(netns)
         if now == held.generation:
             held.listing = held.listing or _listing(netns)
@@ -98,6 +102,14 @@ def _listing(netns: str) -> str:
         except KernelRefused:
             found.append("")  # there is no such table
     return sha256("".join(found).encode()).hexdigest()
+
+
+def _identity(netns: str) -> int:
+    """The number of the namespace at a path, 0 for this one. Raises InvalidNetns where there is none."""
+    try:
+        return os.stat(netns).st_ino if netns else 0
+    except OSError as error:
+        raise InvalidNetns(f"{netns} is not a network namespace: {error.strerror}") from None
 
 
 def generation(netns: str = "") -> int:
