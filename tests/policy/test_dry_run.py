@@ -1,6 +1,7 @@
 """`genie dry-run --policy`: real packets between two pods of a private node, before a policy is applied."""
 
 import json
+import os
 
 import pytest
 import yaml
@@ -47,3 +48,20 @@ def test_a_file_without_a_policy(tmp_path, capsys):
     (tmp_path / "policy.yaml").write_text("kind: Pod\n")
     assert main(["dry-run", "--policy", str(tmp_path / "policy.yaml")]) == 2
     assert "no MultiNetworkPolicy" in capsys.readouterr().err
+
+
+@pytest.mark.root
+def test_a_policy_whose_rules_cannot_be_loaded_is_not_said_to_allow(tmp_path, capsys, cni_bin, monkeypatch):
+    """The program nft fails: nothing was tried."""
+    conf = {"type": "bridge", "bridge": "br9", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/24"}]]}}
+    conf = {"cniVersion": "1.0.0", "name": "sea", "plugins": [conf]}
+    (tmp_path / "10-sea.conflist").write_text(json.dumps(conf))
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy("db", "cni/sea", ingress=["none"])))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "nft").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "nft").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    words = ["dry-run", "--cni", "sea", "--conf-dir", str(tmp_path), "--bin-dir", str(cni_bin)]
+    assert main([*words, "--policy", str(tmp_path / "policy.yaml")]) == 1
+    assert "the policies cannot be tried: nft failed" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.errors import DecodingFailure
+from genie_core.errors import DecodingFailure, IOFailure
 from genie_core.policy.cluster import Attached, Cluster
 from genie_core.policy.compile import PolicyRuleset, compile_node
 from genie_core.policy.peers import version_of
@@ -105,7 +105,7 @@ def try_policies(
 
 
 def _in_namespace(document: JSON, namespace: str) -> JSON:
-    metadata = document.get("metadata") or {}
+    metadata = _dict(document.get("metadata"))
     return {**document, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
 
 
@@ -128,9 +128,20 @@ def _load(node: AnyNode, ruleset: PolicyRuleset) -> None:
             node.write("/proc/sys/" + name.replace(".", "/"), value)
         except OSError:
             continue  # it is the kernel's default
-    node.run(["nft", "-f", "-"], stdin=ruleset.host_text)
-    for one in ruleset.pods:
-        node.run(["nft", "-f", "-"], stdin=one.as_json()["text"], netns=one.attached.netns)
+    texts = {"": ruleset.host_text, **{one.attached.netns: one.as_json()["text"] for one in ruleset.pods}}
+    for netns, text in texts.items():
+        _run(node, ["nft", "-f", "-"], netns, stdin=text)
+
+
+def _run(node: AnyNode, argv: Sequence[str], netns: str, stdin: str = "", timeout: float = 60) -> str:
+    """What a program prints. Raises IOFailure where it fails: then nothing was tried."""
+    try:
+        ran = node.run(argv, stdin=stdin, netns=netns, timeout=timeout)
+    except OSError as error:
+        raise IOFailure(f"{argv[0]} cannot be started: {error.strerror}", hint="the policies need it") from None
+    if ran.returncode:
+        raise IOFailure(f"the policies cannot be tried: {argv[0]} failed", details=ran.stderr.strip()[-2000:])
+    return ran.stdout
 
 
 def _tried(
@@ -140,8 +151,7 @@ def _tried(
         for source, target in _pairs(cluster, pods[here].container, pods[there].container):
             targets = [(target, port, protocol) for port, protocol in ports]
             program = [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps([source, targets, SECONDS])]
-            ran = node.run(program, netns=pods[here].netns, timeout=SECONDS + 10)
-            came = json.loads(ran.stdout or "[]") if ran.returncode == 0 else []
+            came = json.loads(_run(node, program, pods[here].netns, timeout=SECONDS + 10))
             for number, (port, protocol) in enumerate(ports):
                 yield Tried(
                     source=source,
@@ -179,37 +189,46 @@ def _decided(cluster: Cluster, source: str, target: str, port: int, protocol: st
 
 def _labels(policy: JSON) -> tuple[JSON, JSON]:
     """Those of a pod that the policy selects, and of a pod that it allows."""
-    spec = policy.get("spec") or {}
-    selectors = [
-        peer["podSelector"]
-        for kind, side in (("ingress", "from"), ("egress", "to"))
-        for rule in spec.get(kind) or ()
-        for peer in rule.get(side) or ()
-        if isinstance(peer, Mapping) and peer.get("podSelector")
-    ]
-    return _fitting(spec.get("podSelector") or {}), _fitting(selectors[0] if selectors else {})
+    peers = [peer for rule in _rules(policy) for side in ("from", "to") for peer in _dicts(rule.get(side))]
+    selectors = [peer["podSelector"] for peer in peers if peer.get("podSelector")]
+    selector = _dict(policy.get("spec")).get("podSelector")
+    return _fitting(selector), _fitting(selectors[0] if selectors else {})
 
 
-def _fitting(selector: Mapping[str, Any]) -> JSON:
+def _rules(policy: JSON) -> Iterator[JSON]:
+    """Its rules; what is none is the compiler's finding."""
+    for kind in ("ingress", "egress"):
+        yield from _dicts(_dict(policy.get("spec")).get(kind))
+
+
+def _dict(value: object) -> JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[JSON]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _fitting(selector: object) -> JSON:
     """Labels that a selector selects."""
-    labels = dict(selector.get("matchLabels") or {})
-    for one in selector.get("matchExpressions") or ():
-        if one.get("operator") == "In" and one.get("values"):
-            labels[one["key"]] = one["values"][0]
+    labels = dict(_dict(_dict(selector).get("matchLabels")))
+    for one in _dicts(_dict(selector).get("matchExpressions")):
+        if one.get("operator") == "In" and isinstance(one.get("values"), list) and one["values"]:
+            labels[str(one.get("key"))] = one["values"][0]
         elif one.get("operator") == "Exists":
-            labels[one["key"]] = "true"
+            labels[str(one.get("key"))] = "true"
     return labels
 
 
 def _ports(policies: Sequence[JSON]) -> list[tuple[int, str]]:
     """The ports that the policies name, and one that they do not."""
+    ports = [port for policy in policies for rule in _rules(policy) for port in _dicts(rule.get("ports"))]
     named = [
         (port["port"], str(port.get("protocol") or "TCP"))
-        for policy in policies
-        for kind in ("ingress", "egress")
-        for rule in (policy.get("spec") or {}).get(kind) or ()
-        for port in rule.get("ports") or ()
-        if isinstance(port.get("port"), int) and port.get("protocol") in (None, "TCP", "UDP")
+        for port in ports
+        if isinstance(port.get("port"), int)
+        and 0 < port["port"] < 65536
+        and port.get("protocol") in (None, "TCP", "UDP")
     ]
     found = list(dict.fromkeys(named))[:MOST_PORTS]
     return [*found, *([(OTHER_PORT, "TCP")] if (OTHER_PORT, "TCP") not in found else [])]
