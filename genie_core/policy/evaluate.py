@@ -78,6 +78,8 @@ class _Machine:
 
     def _looked_up(self, lookup: Lookup) -> str:
         packet = self.packet
+        if lookup.interface == "meta sdifname":
+            return ""  # these packets come through no VRF
         key = f'"{packet.iifname if lookup.interface == "iifname" else packet.oifname}"'
         if lookup.version:
             if lookup.version != packet.version:

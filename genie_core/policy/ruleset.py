@@ -112,7 +112,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A rule that looks its verdict up in a map: by interface, or by interface and address (`version` 4 or 6)."""
+    """A rule that looks its verdict up in a map: by interface, or by interface and address (`version` 4 or 6).
+
+    `interface` is iifname, oifname, or meta sdifname: the one in a VRF by which the packet came.
+    """
 
     interface: str
     map: str
@@ -120,7 +123,7 @@ class Lookup:
 
     def text(self) -> str:
         """As nft writes it."""
-        side = "saddr" if self.interface == "iifname" else "daddr"
+        side = "daddr" if self.interface == "oifname" else "saddr"
         key = f"{self.interface} . {_ip(self.version)} {side}" if self.version else self.interface
         return f"{key} vmap @{self.map}"
 

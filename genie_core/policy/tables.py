@@ -209,6 +209,8 @@ class Builder:
             for kind in _KEYS:
                 if f"{prefix}_{kind}" in self.maps:
                     yield Lookup(interface, f"{prefix}_{kind}", 0 if kind == "if" else int(kind))
+                    if self.in_pod and interface == "iifname":  # in a VRF, that is its device: plugin vrf
+                        yield Lookup("meta sdifname", f"{prefix}_{kind}")
 
     def _bridge(self, borrowed: Sequence[Chain | Map | Set]) -> Table:
         chains = [*self.guard_chains.values(), *(one for one in borrowed if isinstance(one, Chain))]

@@ -110,8 +110,8 @@ def _listed(names: "Iterable[str]") -> str:
 
 def _on_bridge(ports: "Sequence[str]") -> str:
     chains = {
-        "fresh_in { type filter hook prerouting priority -291; policy accept; }": "iifname",
-        "fresh_out { type filter hook postrouting priority 291; policy accept; }": "oifname",
+        "fresh_in { type filter hook prerouting priority -291; policy accept; }": ["iifname"],
+        "fresh_out { type filter hook postrouting priority 291; policy accept; }": ["oifname"],
     }
     return _table("bridge", ports, chains, "ether type arp accept")
 
@@ -121,23 +121,24 @@ def _routed(ports: "Sequence[str]") -> str:
 
 
 def _in_pod(ifname: str) -> str:
-    chains = _inet("forward", "iifname", "oifname") | _inet("input", "iifname") | _inet("output", "oifname")
+    into = "iifname", "meta sdifname"  # the second in a VRF (plugin vrf)
+    chains = _inet("forward", *into, "oifname") | _inet("input", *into) | _inet("output", "oifname")
     return _table("inet", [ifname], chains, "")
 
 
-def _inet(hook: str, *sides: str) -> dict[str, str]:
+def _inet(hook: str, *sides: str) -> "dict[str, Sequence[str]]":
     head = f"fresh_{hook} {{ type filter hook {hook} priority filter - 11; policy accept; }}"
-    return {head: " ".join(sides)}
+    return {head: sides}
 
 
-def _table(family: str, names: "Sequence[str]", chains: "Mapping[str, str]", passes: str) -> str:
+def _table(family: str, names: "Sequence[str]", chains: "Mapping[str, Sequence[str]]", passes: str) -> str:
     """Chains that drop what has one of these interfaces; more names are added to those that are there."""
     table = f"{family} genie_policy"
     lines = [f"add table {table}", f"add set {table} fresh {{ type ifname; }}"]
     for head, sides in chains.items():
         name = head.partition(" ")[0]
         rules = [*([passes] if passes else []), *_NEIGHBOURS]
-        rules += [f'{side} @fresh counter drop comment "deny: not compiled yet"' for side in sides.split()]
+        rules += [f'{side} @fresh counter drop comment "deny: not compiled yet"' for side in sides]
         lines += [f"add chain {table} {head}", f"flush chain {table} {name}"]
         lines += [f"add rule {table} {name} {rule}" for rule in rules]
     lines.append(f"add element {table} fresh {{ {_listed(names)} }}")

@@ -93,6 +93,16 @@ def test_pods_rules_and_sysctls(genie):
     }
 
 
+def test_in_a_pod_an_interface_in_a_vrf_is_known_too(genie):
+    """There the interface by which a packet came in is the VRF's device, and the pod's own is its slave."""
+    _, document = genie("render", objects(policy(), networks=("shop/one", "bank/two")), kind="PolicyRuleset")
+    (own,) = document["pods"]
+    chains = own["text"].split("  chain ")
+    (into,) = [chain for chain in chains if chain.startswith("input {")]
+    assert "meta sdifname vmap @ingress_if" in into
+    assert "sdifname" not in document["host"]
+
+
 def reasons(document):
     return [(one["policy"]["name"], one["reason"]) for one in document["findings"]]
 
