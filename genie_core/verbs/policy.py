@@ -6,7 +6,7 @@ reads the journals under the same lock, so its next ruleset has the pod. Importe
 """
 
 from genie_core.edges import nft, policy_dir
-from genie_core.errors import GenieError, TryAgain
+from genie_core.errors import GenieError, KernelRefused, TryAgain
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.plugin_types import maker_of, plugin_type
@@ -80,7 +80,9 @@ def _guard(step: "Attached", log: "Log") -> None:
         kind, outside, sandboxed = _ends(one, result)
         if outside and (enforced := plugin_type(kind).enforced):
             nft.load(_on_bridge(outside) if enforced == "bridge" else _routed(outside))
-        elif sandboxed and _QUOTABLE.issuperset(one.ifname):
+        elif sandboxed:
+            if not _QUOTABLE.issuperset(one.ifname):
+                raise KernelRefused(f"interface {one.ifname!r}: its name cannot be part of a rule")
             nft.load(_in_pod(one.ifname), plan.netns)
     policy_dir.announce()
     log.debug("guarded until policies are compiled", network=one.label)

@@ -32,8 +32,9 @@ from genie_core.tasks.policy.sources import KINDS
 
 JSON = dict[str, Any]
 TICK_SECONDS = 0.1
-# Changes that come together are applied together.
-SETTLE_SECONDS = 0.05
+# Changes that come together are applied together. After an application there is a rest of twice its time: in a large
+# cluster there is always some pod that changes.
+SETTLE_SECONDS, LONGEST_REST_SECONDS = 0.05, 0.5
 STAMP_SECONDS, MEND_SECONDS, COUNT_SECONDS, RETRY_SECONDS = 60.0, 5.0, 10.0, 5.0
 STATUS = f"{policy_dir.DIRECTORY}/status.json"
 
@@ -129,6 +130,7 @@ class Engine:
         self._stamps: tuple[int, ...] = ()
         self._events = Reporter(connect, log)
         self._found: frozenset[Finding] = frozenset()
+        self._rested_at = 0.0
         self._due: dict[str, float] = {}
         self._problems: tuple[str, ...] = ()
 
@@ -168,7 +170,7 @@ class Engine:
             self._stamps = stamps
             self._objects.changed.set()
         if self._objects.changed.is_set():
-            self.stop.wait(SETTLE_SECONDS)
+            self.stop.wait(max(SETTLE_SECONDS, self._rested_at - time.monotonic()))
             self._objects.changed.clear()
             self._try(self._apply)
         self._events.write(self._found, self._objects.all)
@@ -210,6 +212,7 @@ class Engine:
         applied = self._enforcer.apply(self._objects.all(), self.counts.keep)
         self._problems = applied.problems
         self.counts.applied(applied)
+        self._rested_at = time.monotonic() + min(2 * applied.seconds, LONGEST_REST_SECONDS)
         if applied.problems:
             self._due["retry"] = time.monotonic() + RETRY_SECONDS
         if applied.changed or applied.problems:
