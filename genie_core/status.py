@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MULTI_IP_PREFERENCES = "multi-ip-preferences"
+# Kubelet's annotation of static pods: their manifest's hash is the UID that the runtime gets.
+STATIC_UID = "kubernetes.io/config.hash"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
 OBSERVED = "genie.cni.dev/networks-observed"  # the hash of the request that was applied last
 # In an entry of the status: what attached it, where that was not the pod's start.

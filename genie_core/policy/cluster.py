@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from genie_core.jsontext import JSONError, decode
 from genie_core.policy.networks import CNI
 from genie_core.policy.rules import annotations_of
 from genie_core.policy.selectors import JSON, Selector, object_at
-from genie_core.status import NETWORK_NAME, NETWORK_STATUS
+from genie_core.status import NETWORK_NAME, NETWORK_STATUS, STATIC_UID
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 PRIMARY_IFNAME = "eth0"
@@ -43,11 +43,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """A pod, as far as policies need it. `ports` are its containers' named ones: (name, protocol, number)."""
+    """A pod, as far as policies need it. `ports` are its containers' named ones: (name, protocol, number).
+
+    `uids` are those that the runtime may have got, empty where the object has none.
+    """
 
     namespace: str
     name: str
-    uid: str = ""
+    uids: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[tuple[str, str, int], ...] = ()
     members: tuple[Member, ...] = ()
@@ -58,6 +61,10 @@ class Pod:
     def key(self) -> PodKey:
         """(namespace, name)."""
         return self.namespace, self.name
+
+    def has(self, attached: Attached) -> bool:
+        """Whether an attachment of its name is its own, and not of an earlier pod of that name."""
+        return not self.uids or not attached.uid or attached.uid in self.uids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,23 +268,21 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
         return None
     meta = _dict(item, "metadata")
     namespace, name = str(meta.get("namespace") or "default"), str(meta.get("name") or "")
-    uid = str(meta.get("uid") or "")
-    own = [one for one in attached.get((namespace, name), ()) if not (uid and one.uid) or one.uid == uid]
-    members = [Member(one.network, one.primary, one.addresses) for one in own] or _reported(
-        item, status, default
-    )
     kinds = ("containers", "initContainers", "ephemeralContainers")
     containers = [one for kind in kinds for one in _objects(spec.get(kind))]
-    return Pod(
+    uids = (meta.get("uid"), annotations_of(item).get(STATIC_UID))
+    pod = Pod(
         namespace=namespace,
         name=name,
-        uid=uid,
+        uids=frozenset(str(uid) for uid in uids if uid),
         labels=_labels(item),
         ports=tuple(sorted({port for one in containers for port in _ports(one)})),
-        members=tuple(members),
         ended=status.get("phase") in ENDED,
         can_undo=any(_can_undo(one) for one in containers),
     )
+    own = [one for one in attached.get(pod.key, ()) if pod.has(one)]
+    members = [Member(one.network, one.primary, one.addresses) for one in own]
+    return replace(pod, members=tuple(members or _reported(item, status, default)))
 
 
 def _reported(item: JSON, status: JSON, default: str) -> list[Member]:

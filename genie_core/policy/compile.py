@@ -293,9 +293,7 @@ def _add_ports(host: Builder, places: Sequence[tuple[Attached, Place]]) -> None:
 def _pod_of(cluster: Cluster, attached: Attached) -> Pod | None:
     """The attachment's pod; None where it is not known, or another one of the same name is."""
     pod = cluster.pods.get(attached.key)
-    if pod is None or (pod.uid and attached.uid and pod.uid != attached.uid):
-        return None
-    return pod
+    return pod if pod and pod.has(attached) else None
 
 
 def _guarded(

@@ -202,6 +202,18 @@ def test_a_pod_that_is_not_known_gets_nothing_through(genie):
     assert '"br1" . 10.77.1.10 : jump egress_' in document["host"]
 
 
+def test_a_static_pod_has_the_uid_of_its_manifest(genie):
+    """The runtime gets the manifest's hash, and the object on the API server has a UID of its own."""
+    documents = objects(policy(ingress=[{}]))
+    meta = documents[0]["metadata"]
+    meta |= {"uid": "mirror", "annotations": {"kubernetes.io/config.hash": "uid0"}}
+    _, document = genie("render", documents, kind="PolicyRuleset")
+    assert '"br1" . 10.77.1.10 : jump egress_' not in document["host"]
+    meta["annotations"] = {}
+    _, document = genie("render", documents, kind="PolicyRuleset")
+    assert '"br1" . 10.77.1.10 : jump egress_' in document["host"]
+
+
 def test_list(genie):
     code, text = genie("list", objects(policy(ingress=OPEN)))
     assert code == 0

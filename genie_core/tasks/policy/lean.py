@@ -8,12 +8,12 @@ from typing import Any
 from genie_core.dialects import ASKING
 from genie_core.policy.genie_form import SPELLINGS
 from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
-from genie_core.status import NETWORK_STATUS
+from genie_core.status import NETWORK_STATUS, STATIC_UID
 from genie_core.survey.cluster import as_object
 
 JSON = dict[str, Any]
 _META = ("namespace", "name", "uid", "labels")
-_NOTES = (NETWORK_STATUS, POLICY_FOR, *SPELLINGS)
+_NOTES = (NETWORK_STATUS, STATIC_UID, POLICY_FOR, *SPELLINGS)
 _POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs")
 
 

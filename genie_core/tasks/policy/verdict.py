@@ -258,7 +258,7 @@ def _as_attached(pod: Pod, member: Member) -> Attached:
         node=ELSEWHERE,
         namespace=pod.namespace,
         name=pod.name,
-        uid=pod.uid,
+        uid="",
         container="",
         netns="",
         network=member.network,

@@ -12,6 +12,7 @@ from genie_core.edges.kube_resources import NAMESPACE
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.model import Plan
 from genie_core.settings import Settings
+from genie_core.status import STATIC_UID
 from genie_core.survey.cluster import ENDED, as_object
 from genie_core.survey.cri import none
 from genie_core.survey.rootfs import Root
@@ -21,8 +22,6 @@ from genie_core.tasks.pods import annotations_of, get_document
 from genie_core.verbs.context import Context
 
 LIVE = "genie.cni.dev/live"
-# Kubelet's annotation of static pods: their manifest's hash is the UID that the runtime gets.
-_HASH = "kubernetes.io/config.hash"
 
 
 class Refused(InvalidConfig):
@@ -60,7 +59,7 @@ class LivePod:
     @property
     def uids(self) -> set[str]:
         """The UIDs that the runtime may have got; empty where the object has none."""
-        return {str(uid) for uid in (self.metadata.get("uid"), self.annotations.get(_HASH)) if uid}
+        return {str(uid) for uid in (self.metadata.get("uid"), self.annotations.get(STATIC_UID)) if uid}
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
