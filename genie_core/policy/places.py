@@ -53,8 +53,8 @@ def place_of(attached: Attached) -> Place:
     if enforced == BRIDGE and bridge in outside and len(ports) == 1:
         return Place(kind=BRIDGE, port=ports[0], bridge=bridge, link_local=local, dhcp=dhcp)
     if enforced == VETH and len(ports) == 1:
-        return Place(kind=VETH, port=ports[0], dhcp=dhcp)
-    return Place(kind=POD, port=attached.interface, dhcp=dhcp)
+        return Place(kind=VETH, port=ports[0], link_local=local, dhcp=dhcp)
+    return Place(kind=POD, port=attached.interface, link_local=local, dhcp=dhcp)
 
 
 def _unreachable(kind: str, plugin: JSON, links: Sequence[JSON], names: Sequence[str]) -> str:

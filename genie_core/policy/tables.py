@@ -47,6 +47,11 @@ class Guarded:
     open: bool
     note: str
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The pod's addresses there, with the one that the interface gives itself."""
+        return (*self.addresses, *([self.place.link_local] if self.place.link_local else []))
+
 
 class Builder:
     """Collects chains and map entries, and makes tables of them."""
@@ -85,7 +90,7 @@ class Builder:
         if place.kind != BRIDGE:
             yield "if", f'"{place.port}"'
             return
-        for address in [*guarded.addresses, *([place.link_local] if place.link_local else [])]:
+        for address in guarded.own:
             yield str(version_of(address)), f'"{place.bridge}" . {address}'
 
     def _enter(self, name: str, key: str, chain: str) -> None:
@@ -102,8 +107,7 @@ class Builder:
     def _guard(self, guarded: Guarded) -> str:
         """Rules for a bridge's port: only address resolution, and packets with the pod's own addresses, pass."""
         side = "saddr" if guarded.direction == EGRESS else "daddr"
-        local = [guarded.place.link_local] if guarded.place.link_local else []
-        own = in_order([*guarded.addresses, *local])
+        own = in_order(guarded.own)
         rules = [
             Rule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
             Rule((Match("l3", "", ("arp",)),), ACCEPT),

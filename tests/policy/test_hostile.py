@@ -321,31 +321,32 @@ def link_local(lab, index):
 
 
 def test_link_local_addresses_are_no_way_around(lab):
+    """Nor does an exchange of datagrams go on that was open when policies forbid it."""
+
+    def bound(index):
+        one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        one.bind((link_local(lab, index), 81, 0, socket.if_nametoindex("net1")))
+        return one
+
     def sends(source, target, seconds=COMES):
-        to = link_local(lab, target)
+        to = ends[target].getsockname()[:3]
+        ends[source].sendto(b"x", (*to, ends[source].getsockname()[3]))
+        ends[target].settimeout(seconds)
+        try:
+            return ends[target].recv(10) == b"x"
+        except TimeoutError:
+            return False
 
-        def receiver():
-            one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            one.bind((to, 81, 0, socket.if_nametoindex("net1")))
-            one.settimeout(seconds)
-            return one
-
-        def send():
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
-                one.sendto(b"x", (to, 81, 0, socket.if_nametoindex("net1")))
-
-        with inside(str(lab.pods[target].path), receiver) as into:
-            inside(str(lab.pods[source].path), send)
-            try:
-                return into.recv(10) == b"x"
-            except TimeoutError:
-                return False
-
+    ends = [inside(str(lab.pods[index].path), partial(bound, index)) for index in (0, 1)]
+    load(lab, cluster(lab, policy(podSelector=only(1), ingress=[{}])))
     assert sends(0, 1)
+    assert sends(1, 0)
     load(lab, cluster(lab, policy(podSelector=only(1))))
     assert not sends(0, 1, GRACE)
     load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"])))
     assert not sends(0, 1, GRACE)
+    for one in ends:
+        one.close()
 
 
 def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):

@@ -164,7 +164,7 @@ class Judge:
         self._by_end: dict[tuple[str, str], list[Gate]] = {}
         self._spared = spared
         for gate in gates:
-            for address in gate.guarded.addresses:
+            for address in gate.guarded.own:
                 self._by_end.setdefault((gate.guarded.direction, address), []).append(gate)
 
     def denies(self, connection: Connection) -> bool:
