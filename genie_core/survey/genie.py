@@ -100,15 +100,16 @@ def _calls(folder: str) -> dict[str, Any]:
 
 
 def _policies(settings: Settings, root: Root) -> PolicyState | None:
-    if not settings.policy_engine:
-        return None
+    age = policy_dir.age(root.real(policy_dir.DIRECTORY))
+    if not settings.policy_engine and (age is None or age > policy_dir.OLD_SECONDS):
+        return None  # nor does the agent's flag switch them on
     try:
         problems = decode(root.text(f"{policy_dir.DIRECTORY}/status.json")).get("problems", ())
     except (OSError, JSONError, AttributeError):
         problems = ()
     return PolicyState(
         fail=settings.policy_fail,
-        age=policy_dir.age(root.real(policy_dir.DIRECTORY)),
+        age=age,
         problems=tuple(str(problem) for problem in problems),
     )
 

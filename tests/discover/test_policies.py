@@ -35,4 +35,5 @@ def test_failures_of_the_agent(limited):
     Path(policy_dir.DIRECTORY, "status.json").write_text(
         json.dumps({"problems": ["the program nft is not on this node"]})
     )
-    assert "the program nft is not on this node" in the(limited(policy_engine=True), "GN1616").title
+    for settings in ({"policy_engine": True}, {}):  # switched on by the key, or by the agent's flag alone
+        assert "the program nft is not on this node" in the(limited(**settings), "GN1616").title
