@@ -14,8 +14,9 @@ from genie_core.edges.netns import inside
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.kernel import Kernel
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
+from tests import warm
 from tests.apiserver.api import API, Answer
-from tests.policy.engine_node import EngineNode, pod_document, until
+from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
 from tests.policy.pings import ping
 from tests.policy.test_engine import Agent
 
@@ -198,3 +199,16 @@ def test_events_keep_no_rules_waiting(node):
     server.api.release.set()
     until(lambda: len(node.events()) == MOST_OF_A_POLICY + 1)
     assert {one["involvedObject"]["name"] for one in node.events()} == {"many"}
+
+
+def test_one_pass_where_a_kind_is_not_installed(node):
+    """Logical networks are CNI-Genie's own; a cluster may have the standard's definitions alone."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.kill()
+    node.policy(**ONLY_DB)
+    node.objects.kinds = [one for one in node.objects.kinds if one.kind != "Logicalnetwork"]
+    words = ("--node", "n1", "--conf-dir", node.node.conf, "--once")
+    done = warm.start("genie_core.tasks.policy", *words, netns=node.node.host.path, env=ENVIRONMENT)
+    assert done.wait(100) == 0, done.communicate()
+    assert not node.ping("web", "db")

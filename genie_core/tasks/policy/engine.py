@@ -18,6 +18,7 @@ from typing import Any
 
 from genie_core.edges import policy_dir
 from genie_core.edges.files import make_private_directory, open_private, write_all
+from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kube_resources import Resource
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
@@ -152,8 +153,10 @@ class Engine:
         make_private_directory(policy_dir.DIRECTORY)
         with self._connect() as api:
             for kind in KINDS:
-                view = partial(_view, kind)
-                items = [view(one) for one in api.items(kind.everywhere, {}) if not isinstance(one, str)]
+                items: list[JSON] = []
+                with suppress(ObjectNotFound):  # a kind that is not installed: nothing of it is there
+                    found = api.items(kind.everywhere, {})
+                    items = [_view(kind, one) for one in found if not isinstance(one, str)]
                 self._objects.listed(kind.plural, items)
         applied = self._apply()
         self._events.write_now(self._found, self._objects.all())
@@ -249,7 +252,7 @@ class Engine:
         """The kinds that could not be listed yet, where nothing is applied before they are."""
         if self._objects.is_whole():
             return []
-        return [f"the API server does not list {kind}: {why}" for kind, why in self._objects.away.items()]
+        return [f"the API server does not list {kind}: {why}" for kind, why in dict(self._objects.away).items()]
 
     def _write_status(self) -> None:
         """What the agent reads: readiness and metrics."""
