@@ -179,7 +179,9 @@ class Policies:
     def _judge_forms(self) -> None:
         used = {member.network for pod in self.cluster.pods.values() for member in pod.members}
         used |= {one.network for one in self.cluster.attached}
-        useful = {name for network, names in self.pairing.selected.items() if network in used for name in names}
+        useful = {
+            name for network, names in self.pairing.selected.items() if network in used for name in names
+        }
         for name in sorted(set(self.forms) - useful - {one.policy for one in self.findings}):
             self._note(name, NOTHING, "it selects no network of any pod")
 

@@ -40,7 +40,11 @@ def place_of(attached: Attached) -> Place:
     links = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     inside = [link for link in links if link.get("sandbox")]
     outside = [str(link.get("name") or "") for link in links if not link.get("sandbox")]
-    names = [attached.interface, *(str(link.get("name") or "") for link in links), str(plugin.get("bridge") or "")]
+    names = [
+        attached.interface,
+        *(str(link.get("name") or "") for link in links),
+        str(plugin.get("bridge") or ""),
+    ]
     reason = _unreachable(kind, plugin, links, names)
     if reason:
         return Place(kind=NOWHERE, reason=reason)

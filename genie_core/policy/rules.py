@@ -296,7 +296,7 @@ def _network(text: str) -> IPNetwork:
 
 
 def subtract(blocks: Sequence[Block]) -> dict[int, list[str]]:
-    """IP version -> the union of the blocks, each without its exceptions: prefixes, and ranges that are none, in order."""
+    """IP version -> the union of the blocks, each without its exceptions: prefixes and ranges, in order."""
     return {
         version: [text for one in found for text in _texts(version, *one)]
         for version, found in ranges(blocks).items()
@@ -348,4 +348,6 @@ def _texts(version: int, low: int, high: int) -> list[str]:
     """A range as a few prefixes, or by its ends."""
     kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
     prefixes = list(islice(ipaddress.summarize_address_range(kind(low), kind(high)), _MOST_PREFIXES + 1))
-    return [str(one) for one in prefixes] if len(prefixes) <= _MOST_PREFIXES else [f"{kind(low)}-{kind(high)}"]
+    return (
+        [str(one) for one in prefixes] if len(prefixes) <= _MOST_PREFIXES else [f"{kind(low)}-{kind(high)}"]
+    )

@@ -24,7 +24,14 @@ KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
 # applied by hand, or taken in, by clusters that want them
 AGENT = ["agent/rbac.yaml", "agent/daemonset.yaml"]
 SERVE = ["serve/daemonset.yaml"]
-OPTIONAL = ["admission.yaml", "namespace-labels.yaml", "policy-rbac.yaml", "policy-admission.yaml", *AGENT, *SERVE]
+OPTIONAL = [
+    "admission.yaml",
+    "namespace-labels.yaml",
+    "policy-rbac.yaml",
+    "policy-admission.yaml",
+    *AGENT,
+    *SERVE,
+]
 MONITORING = ["monitoring/rules.yaml"]
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")

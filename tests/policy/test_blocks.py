@@ -18,13 +18,17 @@ def block(random, least):
 def test_a_set_has_the_blocks_without_their_exceptions():
     random = Random(7)
     for _ in range(100):
-        blocks = [(block(random, 20), [block(random, 18) for _ in range(random.randint(0, 4))]) for _ in range(2)]
+        blocks = [
+            (block(random, 20), [block(random, 18) for _ in range(random.randint(0, 4))]) for _ in range(2)
+        ]
         made = subtract([Block(str(one), tuple(map(str, holes))) for one, holes in blocks])
         found = Set("b", "ipv4_addr", tuple(made[4]), interval=True)
         ends = [int(net[0]) for one, holes in blocks for net in (one, *holes)]
         for number in (end + step for end in ends for step in (-1, 0, 1, 255)):
             address = ipaddress.ip_address(number)
-            wanted = any(address in one and not any(address in hole for hole in holes) for one, holes in blocks)
+            wanted = any(
+                address in one and not any(address in hole for hole in holes) for one, holes in blocks
+            )
             assert (str(address) in found) == wanted, (blocks, address, made)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from genie_core.edges.netns import inside
 from genie_core.tasks.policy.enforce import Enforcer
-from genie_core.tasks.policy.kernel import Kernel
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
+from genie_core.tasks.policy.kernel import Kernel
 from tests import warm
 from tests.apiserver.api import API, Answer
 from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
@@ -120,7 +120,9 @@ class Stream:
     """An open TCP connection between two pods, on net1."""
 
     def __init__(self, node, source, target):
-        listener = inside(str(node.pods[target].path), partial(socket.create_server, (node.addresses[target], 80)))
+        listener = inside(
+            str(node.pods[target].path), partial(socket.create_server, (node.addresses[target], 80))
+        )
         self.source = inside(str(node.pods[source].path), socket.socket)
         self.source.bind((node.addresses[source], 0))
         self.source.settimeout(60)

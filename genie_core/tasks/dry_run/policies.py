@@ -138,7 +138,9 @@ def _run(node: AnyNode, argv: Sequence[str], netns: str, stdin: str = "", timeou
     try:
         ran = node.run(argv, stdin=stdin, netns=netns, timeout=timeout)
     except OSError as error:
-        raise IOFailure(f"{argv[0]} cannot be started: {error.strerror}", hint="the policies need it") from None
+        raise IOFailure(
+            f"{argv[0]} cannot be started: {error.strerror}", hint="the policies need it"
+        ) from None
     if ran.returncode:
         raise IOFailure(f"the policies cannot be tried: {argv[0]} failed", details=ran.stderr.strip()[-2000:])
     return ran.stdout

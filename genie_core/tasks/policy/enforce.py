@@ -46,7 +46,9 @@ class Enforcer:
     kernel: Kernel = field(default_factory=Kernel)
     _earlier: Cluster | None = None
     _sysctls: dict[str, str] = field(default_factory=dict)
-    _uncut: set[str] = field(default_factory=set)  # namespaces whose rules have changed, and connections are not cut
+    _uncut: set[str] = field(
+        default_factory=set
+    )  # namespaces whose rules have changed, and connections are not cut
 
     def apply(
         self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None

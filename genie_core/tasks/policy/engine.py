@@ -252,7 +252,9 @@ class Engine:
         """The kinds that could not be listed yet, where nothing is applied before they are."""
         if self._objects.is_whole():
             return []
-        return [f"the API server does not list {kind}: {why}" for kind, why in dict(self._objects.away).items()]
+        return [
+            f"the API server does not list {kind}: {why}" for kind, why in dict(self._objects.away).items()
+        ]
 
     def _write_status(self) -> None:
         """What the agent reads: readiness and metrics."""
