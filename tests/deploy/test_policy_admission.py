@@ -15,9 +15,9 @@ FORGED = {STATUS: '[{"name": "shop/storage", "ips": ["10.5.0.9"]}]'}
 
 
 def problems(new, old=None):
-    return policy_problems(
-        POLICY, object=manifests.pod(new), oldObject=None if old is None else manifests.pod(old)
-    )
+    request = {"operation": "CREATE" if old is None else "UPDATE"}
+    before = None if old is None else manifests.pod(old)
+    return policy_problems(POLICY, object=manifests.pod(new), oldObject=before, request=request)
 
 
 @pytest.mark.parametrize(
