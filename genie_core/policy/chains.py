@@ -14,16 +14,17 @@ from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port, m
 from genie_core.policy.rules import Rule as Allowed
 from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, Rule, comment
 
+ADVERTISEMENT = 134  # of a router
 
-def neighbours(*, routers: bool = True) -> list[Rule]:
+
+def neighbours() -> list[Rule]:
     """Accept address resolution, routers and multicast groups: without them there is no IPv6.
 
     Only on the link: with a hop limit that no router has decremented (RFC 4861), or to a group (RFC 3810). By its type
-    alone such a packet could bring any payload to any host. `routers`: their advertisements too.
+    alone such a packet could bring any payload to any host.
     """
-    types = (133, *((134,) if routers else ()), 135, 136)
     return [
-        Rule((Match("icmp6", "", types), Match("hops", "", (255,))), ACCEPT),
+        Rule((Match("icmp6", "", (133, ADVERTISEMENT, 135, 136)), Match("hops", "", (255,))), ACCEPT),
         Rule((Match("icmp6", "", (130, 131, 132, 143)), Match("hops", "", (1,)), Match("group")), ACCEPT),
     ]
 

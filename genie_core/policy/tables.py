@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from genie_core.policy.chains import neighbours
+from genie_core.policy.chains import ADVERTISEMENT, neighbours
 from genie_core.policy.peers import Peers, in_order, version_of
 from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
@@ -108,10 +108,12 @@ class Builder:
         """Rules for a bridge's port: only address resolution, and packets with the pod's own addresses, pass."""
         side = "saddr" if guarded.direction == EGRESS else "daddr"
         own = in_order(guarded.own)
+        advertised = Rule((Match("icmp6", "", (ADVERTISEMENT,)),), DROP, guarded.note)
         rules = [
             Rule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
             Rule((Match("l3", "", ("arp",)),), ACCEPT),
-            *neighbours(routers=guarded.direction == INGRESS),
+            *([advertised] if guarded.direction == EGRESS else []),
+            *neighbours(),
         ]
         for version in (4, 6):
             addresses = tuple(one for one in own if version_of(one) == version)
