@@ -53,12 +53,8 @@ def test_a_file_without_a_policy(tmp_path, capsys):
 @pytest.mark.root
 def test_a_policy_whose_rules_cannot_be_loaded_is_not_said_to_allow(tmp_path, capsys, cni_bin, monkeypatch):
     """The program nft fails: nothing was tried."""
-    conf = {
-        "type": "bridge",
-        "bridge": "br9",
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/24"}]]},
-    }
-    conf = {"cniVersion": "1.0.0", "name": "sea", "plugins": [conf]}
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/24"}]]}
+    conf = {"cniVersion": "1.0.0", "name": "sea", "plugins": [{**BRIDGE, "ipam": ipam}]}
     (tmp_path / "10-sea.conflist").write_text(json.dumps(conf))
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(policy("db", "cni/sea", ingress=["none"])))
     programs = tmp_path / "programs"
