@@ -306,7 +306,7 @@ def subtract(blocks: Sequence[Block]) -> dict[int, list[str]]:
 def ranges(blocks: Sequence[Block]) -> dict[int, list[tuple[int, int]]]:
     """The same as numbers, (first, last).
 
-    Prefixes alone would be a hundred for each exception of IPv6, and anybody may write a policy with thousands.
+    Prefixes alone would be a hundred for each exception of IPv6, and a tenant may write a policy with thousands.
     """
     found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for block in blocks:

@@ -51,7 +51,7 @@ def test_a_file_without_a_policy(tmp_path, capsys):
 
 
 @pytest.mark.root
-def test_a_policy_whose_rules_cannot_be_loaded_is_not_said_to_allow(tmp_path, capsys, cni_bin, monkeypatch):
+def test_rules_that_cannot_be_loaded_are_an_error(tmp_path, capsys, cni_bin, monkeypatch):
     """The program nft fails: nothing was tried."""
     ipam = {"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/24"}]]}
     conf = {"cniVersion": "1.0.0", "name": "sea", "plugins": [{**BRIDGE, "ipam": ipam}]}
