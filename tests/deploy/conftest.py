@@ -1,7 +1,6 @@
 """The image's file system, made once for all test processes."""
 
 import fcntl
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import own_node
+from tests.forked import shared_folder
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -16,9 +16,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
     """The tree that deploy/build-rootfs makes, read-only."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
+    shared = shared_folder(tmp_path_factory)
     root = shared / "rootfs"
     with (shared / "rootfs.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
