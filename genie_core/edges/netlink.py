@@ -54,6 +54,8 @@ RTPROT_RA = 9  # learned from a router advertisement
 RT_TABLE_MAIN = 254
 
 _MAX_DUMPS = 10
+_LITTLE = byteorder == "little"
+_number = int.from_bytes
 _RECEIVE_BYTES = 1 << 16  # the kernel fills at most 32 KiB
 
 
@@ -309,9 +311,10 @@ def attributes(data: bytes) -> "Attributes":
     found = {}
     start, end = 0, len(data)
     while end - start >= 4:
-        length = max(integer(data[start : start + 2]), 4)
-        found[integer(data[start + 2 : start + 4]) & _NLA_TYPE_MASK] = data[start + 4 : start + length]
-        start += _aligned(length)
+        both = _number(data[start : start + 4], byteorder)  # a node with many pods has ten thousands of them
+        length, kind = (both & 0xFFFF, both >> 16) if _LITTLE else (both >> 16, both & 0xFFFF)
+        found[kind & _NLA_TYPE_MASK] = data[start + 4 : start + length]
+        start += length + 3 & ~3 if length > 4 else 4
     return found
 
 

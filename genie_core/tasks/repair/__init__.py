@@ -17,7 +17,7 @@ from genie_core.edges.store import REPAIRS, file_name
 from genie_core.errors import GenieError
 from genie_core.live.repair import is_cut_off
 from genie_core.tasks.node_state import is_gone, plans
-from genie_core.tasks.repair.look import faults_of, look_here
+from genie_core.tasks.repair.look import faults_of, look_here, look_in_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def repair(
         return
     noted = _noted(context.store)
     ready = cache(lambda: _running(cri_socket))
+    recorded = [plan for plan in plans(context) if container in ("", plan.container_id) and _is_to_see(plan)]
+    seen = look_in_each(plan.netns for plan in recorded)
     around = look_here()
-    for plan in plans(context):
-        if container not in ("", plan.container_id):
-            continue
-        found = look_at(plan, around, context)
+    for plan in recorded:
+        found = _faults(plan, around, context, seen[plan.netns])
         if found:
             from genie_core.tasks.repair.case import Case
 
@@ -86,10 +86,20 @@ def _running(cri_socket: str) -> set[str] | None:
 
 def look_at(plan: Plan, around: Seen, context: Context) -> list[Fault] | None:
     """What seems to be missing; None for a pod that has just ended, is being changed, or cannot be looked at."""
-    if is_gone(plan) or is_cut_off(plan):
-        return None
+    return _faults(plan, around, context) if _is_to_see(plan) else None
+
+
+def _is_to_see(plan: Plan) -> bool:
+    return not (is_gone(plan) or is_cut_off(plan))
+
+
+def _faults(
+    plan: Plan, around: Seen, context: Context, pod: Seen | GenieError | None = None
+) -> list[Fault] | None:
     try:
-        return faults_of(plan, around)
+        if isinstance(pod, GenieError):
+            raise pod
+        return faults_of(plan, around, pod)
     except GenieError as error:
         context.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
         return None

@@ -8,12 +8,15 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, socket
 
 from genie_core.edges.netlink import Netlink, attributes, integer
-from genie_core.edges.netns import inside
+from genie_core.edges.netns import enter, inside
+from genie_core.errors import GenieError, KernelRefused
 from genie_core.live.leases import faults_with_leases, lease_files
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from genie_core.live.repair import Fault
     from genie_core.model import Plan
 
@@ -40,9 +43,12 @@ def lease_owners(plan: Plan) -> dict[tuple[str, str], str]:
     return found
 
 
-def faults_of(plan: Plan, around: Seen) -> list[Fault]:
-    """What is missing of the plan's attachments; `around` is this namespace. Raises as `look_in`."""
-    return faults_with_leases(plan, look_in(plan.netns), around, lease_owners(plan))
+def faults_of(plan: Plan, around: Seen, pod: Seen | None = None) -> list[Fault]:
+    """What is missing of the plan's attachments; `around` is this namespace, `pod` the pod's, read here if it is None.
+
+    Raises as `look_in`.
+    """
+    return faults_with_leases(plan, pod or look_in(plan.netns), around, lease_owners(plan))
 
 
 class Kernel(Netlink):
@@ -64,8 +70,29 @@ class Kernel(Netlink):
 
 def look_in(netns: str) -> Seen:
     """What there is in the network namespace of that file. Raises InvalidNetns, KernelRefused, Denied."""
-    with inside(netns, lambda: Kernel(socket(AF_NETLINK, SOCK_RAW, 0), netns)) as kernel:
-        return kernel.seen()
+    found = look_in_each([netns])[netns]
+    if isinstance(found, GenieError):
+        raise found
+    return found
+
+
+def look_in_each(paths: Iterable[str]) -> dict[str, Seen | GenieError]:
+    """The same of several, from one thread that goes through them all."""
+    found: dict[str, Seen | GenieError] = {}
+
+    def look() -> None:
+        for path in paths:
+            try:
+                enter(path)
+                with Kernel(socket(AF_NETLINK, SOCK_RAW, 0), path) as kernel:
+                    found[path] = kernel.seen()
+            except GenieError as error:
+                found[path] = error
+            except OSError as error:  # no descriptor is free, for one
+                found[path] = KernelRefused(f"{path}: {error.strerror}")
+
+    inside("/proc/self/ns/net", look)
+    return found
 
 
 def look_here() -> Seen:
