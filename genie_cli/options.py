@@ -168,6 +168,11 @@ def runtime_config() -> Any:
     return file_flag("--runtime-config", "The runtime's own configuration.", NODE)
 
 
+def namespace(text: str = "Kubernetes namespace. Default: the context's.") -> Any:
+    """The flag --namespace."""
+    return flag("-n --namespace NAMESPACE", text, CLUSTER, complete=candidates.namespaces)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """In which form the result is printed."""
@@ -196,12 +201,7 @@ class Cluster:
 class Namespace:
     """Which Kubernetes namespace."""
 
-    namespace: str = flag(
-        "-n --namespace NAMESPACE",
-        "Kubernetes namespace. Default: the context's.",
-        CLUSTER,
-        complete=candidates.namespaces,
-    )
+    namespace: str = namespace()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,10 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Namespaced, options.Report):
+class Flags(options.Cluster, options.Report):
     """Which networks."""
 
+    namespace: str = options.namespace("Only the networks and pods of this namespace; also that of NETWORK.")
     network: str = argument(
         "NETWORK", "NAMESPACE/NAME of a definition, or a name of the nodes'.", complete=candidates.objects
     )
@@ -32,7 +33,7 @@ def run(flags: Flags) -> int:
 
     Of one network it shows the pods with their addresses, the workloads that a change of the definition would
     affect, and other networks with its addresses. It asks the API server alone. The exit code is 3 if there is no such
-    network.
+    network, 5 where something could not be read: it is named.
     """
     name = flags.network
     if name and "/" not in name and flags.namespace:
@@ -40,4 +41,4 @@ def run(flags: Flags) -> int:
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         report = network_list(api, progress, name=name, namespace="" if name else flags.namespace)
     emit(report, flags.output, networks_view, lambda found: [one.name for one in found.networks])
-    return 0
+    return report.exit_code

@@ -24,12 +24,7 @@ EXAMPLES = [
 class Flags(options.Cluster, options.Report):
     """The part of the cluster to look at."""
 
-    namespace: str = flag(
-        "-n --namespace NAMESPACE",
-        "Only the pods and definitions of this namespace.",
-        CLUSTER,
-        complete=candidates.namespaces,
-    )
+    namespace: str = options.namespace("Only the pods and definitions of this namespace.")
     node: str = flag("--node NAME", "Only this node and its pods.", CLUSTER, complete=candidates.nodes)
     wait: bool = switch("--wait", "First wait until Genie's DaemonSets are rolled out, at most --timeout.")
     timeout: float = options.timeout(60.0)
@@ -39,10 +34,10 @@ def run(flags: Flags) -> int:
     """Shows the networks of a whole cluster: faults, Genie's DaemonSets, nodes, networks, pods.
 
     It asks the API server alone, from anywhere, and changes nothing. Nodes report through their conditions and
-    annotations where `genie agent` runs; without such a report the state is unknown. It lists pods that wait for
-    a network, that have other networks than they ask for now, or that name one that does not exist. It needs the
-    ClusterRole genie-status; requests that it does not allow are left out and named. The exit code is 1 where
-    something is wrong, 124 if the DaemonSets are not ready after --timeout.
+    annotations where `genie agent` runs; of others only the readiness of Genie's pods is known. It lists pods that wait
+    for a network, that have other networks than they ask for now, or that name one that does not exist. It needs the
+    ClusterRole genie-status; requests that are not allowed are left out and named. The exit code is 1 where something
+    is wrong, 5 where something could not be read, 124 if the DaemonSets are not ready after --timeout.
     """
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         if flags.wait:

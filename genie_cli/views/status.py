@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
+from genie_core.fields import counted
 from genie_core.tasks.status.judge import PodProblem, Problem
 from genie_core.tasks.status.nodes import NodeStatus
 from genie_core.tasks.status.report import ClusterStatus, NetworkList
@@ -28,7 +29,8 @@ def view(report: ClusterStatus, wide: bool) -> Iterator[Block]:
         yield from _cut(_node_table(_worst_first(report.nodes, wide)), len(report.nodes), wide)
     if report.networks:
         yield Heading("Networks")
-        yield from _cut(_network_table(_shown(report.networks, wide)), len(report.networks), wide)
+        table = _network_table(_shown(report.networks, wide), _unused(report))
+        yield from _cut(table, len(report.networks), wide)
     if report.pod_problems:
         yield Heading("Pods without the networks that they ask for")
         yield from _cut(_pod_table(_first(report.pod_problems, wide)), len(report.pod_problems), wide)
@@ -39,17 +41,24 @@ def networks_view(report: NetworkList, _wide: bool) -> Iterator[Block]:
     """All networks; one alone with its pods, owners and overlaps."""
     if not report.detailed:
         if report.networks:
-            yield _network_table(report.networks)
+            yield _network_table(report.networks, _unused(report))
+        elif report.missing:
+            yield Text("no network in what could be read", "warn")
         else:
             yield Text("no network is defined, and no pod asks for one")
         yield from _missing(report.missing)
         return
     for network in report.networks:
-        yield from _one(network)
+        yield from _one(network, _unused(report))
     yield from _missing(report.missing)
 
 
-def _one(network: Network) -> Iterator[Block]:
+def _unused(report: ClusterStatus | NetworkList) -> str:
+    """What is said of a network without pods; "" where pods could not be read."""
+    return "" if "Pod" in report.missing else f"no pod{report.scope} uses it"
+
+
+def _one(network: Network, unused: str) -> Iterator[Block]:
     yield Fields(
         [
             ("network", network.name),
@@ -74,8 +83,8 @@ def _one(network: Network) -> Iterator[Block]:
                 for user in network.users
             ],
         )
-    else:
-        yield Text("no pod uses it")
+    elif unused:
+        yield Text(unused)
     if network.overlaps:
         yield Heading("It has addresses of")
         yield Table(("WHAT", "SUBNET"), [(item.what, item.subnet) for item in network.overlaps])
@@ -87,6 +96,8 @@ def _verdict(report: ClusterStatus) -> Text:
         return Text(f"{errors} error{'s' if errors > 1 else ''}", "bad")
     if report.missing:
         return Text("no error in what could be read", "warn")
+    if unknown := sum(node.verdict == "unknown" for node in report.nodes):
+        return Text(f"no error is known; {counted(unknown, 'node reports', 'nodes report')} nothing", "warn")
     return Text("all networks work as far as the API server shows", "good")
 
 
@@ -107,6 +118,8 @@ def _daemon_sets(report: ClusterStatus) -> Iterator[tuple[str, str]]:
 
 
 def _pods(report: ClusterStatus) -> tuple[str, str]:
+    if "Pod" in report.missing:
+        return "pods", "not read"
     return "pods", f"{report.pods}, of which {report.asking} ask for networks"
 
 
@@ -136,7 +149,7 @@ def _life(seconds: int | None) -> str:
     return f"{seconds // _DAY} d" if seconds >= 2 * _DAY else f"{seconds // _HOUR} h"
 
 
-def _network_table(networks: Sequence[Network]) -> Table:
+def _network_table(networks: Sequence[Network], unused: str) -> Table:
     rows = [
         (
             network.name,
@@ -144,7 +157,7 @@ def _network_table(networks: Sequence[Network]) -> Table:
             network.plugin or "-",
             str(len(network.users)),
             _addresses(network),
-            Cell(network.problem, "bad") if network.problem else _overlap(network),
+            Cell(network.problem, "bad") if network.problem else _overlap(network, unused),
         )
         for network in networks
     ]
@@ -163,10 +176,10 @@ def _addresses(network: Network) -> str:
     return f"{network.used} of {network.size} used{where}"
 
 
-def _overlap(network: Network) -> str:
+def _overlap(network: Network, unused: str) -> str:
     names = [item.what for item in network.overlaps]
     if not names:
-        return "" if network.users else "no pod uses it"
+        return "" if network.users else unused
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return f"shares addresses with {', '.join(names[:2])}{more}"
 

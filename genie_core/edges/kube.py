@@ -174,9 +174,15 @@ class KubeAPI:
             query["continue"] = token
         raise TooMany(f"there are more than {_MAX_PAGES * _PAGE_OBJECTS} {resource.plural} in the cluster")
 
-    def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":
-        """Any document: `get(POD.everywhere, {"fieldSelector": "spec.nodeName=n1"})`."""
-        return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts))
+    def get(
+        self,
+        parts: "Sequence[str]",
+        query: "Mapping[str, str] | None" = None,
+        *,
+        within: float | None = None,
+    ) -> "dict[str, Any]":
+        """Any document: `get(POD.everywhere, {"fieldSelector": "spec.nodeName=n1"})`; `within` as in get_object."""
+        return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts), within)
 
     def merge_patch(
         self,
@@ -240,9 +246,8 @@ class KubeAPI:
                 except Unreachable as error:
                     pause = error.retry_after or _pause_before(attempt)
                     if self._clock() + pause >= until:
-                        exhausted = self._exhausted(error, attempt)
                         self._is_away = True
-                        raise exhausted from None
+                        raise _exhausted(error, attempt, until - began) from None
                     self._log.info("API request failed, trying again", error=error.msg, attempt=attempt)
                     self._sleep(pause)
                 else:
@@ -312,13 +317,6 @@ class KubeAPI:
             hint=f"see that it runs, and that {self.cluster.source} names its address",
         )
 
-    def _exhausted(self, error: Unreachable, attempts: int) -> Unreachable:
-        tries = "1 try" if attempts == 1 else f"{attempts} tries"
-        seconds = min(self._timeout, AWAY_SECONDS) if self._is_away else self._timeout
-        return error.replace(
-            details="; ".join(filter(None, (error.details, f"{tries} within {seconds:g} s")))
-        )
-
     def _refusal(self, method: str, what: str, response: "Response", document: "Any") -> APIError:
         kind = error_of(response.status, document)
         verb = method.lower()
@@ -351,6 +349,13 @@ class KubeAPI:
             f"the API server {cluster} does not accept Genie's credentials ({credentials})",
             f"they have expired or were revoked: renew what {cluster.source} names",
         )
+
+
+def _exhausted(error: Unreachable, attempts: int, seconds: float) -> Unreachable:
+    """The error of a request that was given up after so many seconds."""
+    tries = "1 try" if attempts == 1 else f"{attempts} tries"
+    within = f"{tries} within {round(seconds, 1):g} s"
+    return error.replace(details="; ".join(filter(None, (error.details, within))))
 
 
 def _retry_after(text: str) -> float:

@@ -69,12 +69,22 @@ def read(
 
 
 def pages(
-    api: KubeAPI, kind: Resource, query: Mapping[str, str], namespace: str, size: int, most: float = inf
+    api: KubeAPI,
+    kind: Resource,
+    query: Mapping[str, str],
+    namespace: str,
+    size: int,
+    most: float = inf,
+    *,
+    within: float | None = None,
 ) -> Iterator[tuple[list[JSON], JSON]]:
-    """The items and the metadata of each page of a list, of one namespace or ("") of all; `most` items at most."""
+    """The items and the metadata of each page of a list, of one namespace or ("") of all; `most` items at most.
+
+    A page is given up after `within` seconds, None for all that the API has left.
+    """
     parts, query = kind.collection(namespace) if namespace else kind.everywhere, dict(query)
     while most > 0:
-        document = api.get(parts, query | {"limit": str(min(size, most))})
+        document = api.get(parts, query | {"limit": str(min(size, most))}, within=within)
         items, metadata = document.get("items"), document.get("metadata")
         page = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         metadata = metadata if isinstance(metadata, dict) else {}

@@ -32,8 +32,10 @@ from genie_core.survey.kernel import JSON
 
 # A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
 PAGE = 250
+PAGE_SECONDS = 10.0  # for one page: a server that is away is reported then, and not at the end of --timeout
 NAME_LABEL = "app.kubernetes.io/name"
 NAMES = ("genie", "genie-agent")
+OWN_PODS = "Pod of Genie"  # the name of Genie's own pods in `missing`
 NODE_CONDITION = "GenieNetworkReady"
 NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
 _KEPT = (*ASKING, NETWORK_STATUS, OBSERVED)
@@ -78,7 +80,6 @@ class NodeRow:
     """One node. `network` is its condition GenieNetworkReady: (status, reason, message), empty without an agent."""
 
     name: str
-    ready: bool
     cidrs: tuple[str, ...]
     addresses: tuple[str, ...]
     network: tuple[str, str, str] = ("", "", "")
@@ -101,17 +102,23 @@ class DaemonSetRow(Published):
 class WholeCluster:
     """What was read. `refused` maps a pod's NAMESPACE/NAME to why its last sandbox could not be made.
 
-    `missing` maps a kind of object to why it was not read.
+    `own` are Genie's own pods of all namespaces; `missing` maps a kind of object to why it was not read.
     """
 
     nodes: list[NodeRow] = field(default_factory=list)
     daemon_sets: list[DaemonSetRow] = field(default_factory=list)
     pods: list[PodRow] = field(default_factory=list)
+    own: list[PodRow] = field(default_factory=list)
     attachments: list[JSON] = field(default_factory=list)
     logical: list[JSON] = field(default_factory=list)
     physical: list[JSON] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def knows_own(self) -> bool:
+        """Whether Genie's own pods were read."""
+        return not {POD.kind, OWN_PODS} & self.missing.keys()
 
 
 def read(api: KubeAPI, announce: Announce, namespace: str = "", node: str = "") -> WholeCluster:
@@ -119,56 +126,90 @@ def read(api: KubeAPI, announce: Announce, namespace: str = "", node: str = "") 
 
     Raises GenieError where the server does not answer or knows the caller not.
     """
-    reader = _Reader(api, announce, namespace)
-    found = WholeCluster(missing=reader.missing)
-    found.nodes = [_node(item) for item in reader.list(NODE, cluster_wide=True) if _is(item, node)]
-    found.daemon_sets = [_daemon_set(item) for item in reader.list(DAEMON_SET, _OWN, cluster_wide=True)]
-    found.attachments = [_definition(item) for item in reader.list(NETWORK_ATTACHMENT)]
-    found.logical = [_definition(item) for item in reader.list(LOGICAL_NETWORK)]
-    found.physical = [_definition(item) for item in reader.list(PHYSICAL_NETWORK)]
-    on_node = {"fieldSelector": f"spec.nodeName={node}"} if node else {}
-    found.pods = [pod_row(item) for item in reader.list(POD, on_node)]
+    reader = _Reader(api, announce, namespace, PAGE_SECONDS)
+    found = reader.networks(node)
+    found.daemon_sets = list(reader.daemon_sets())
+    if namespace:
+        listed = reader.list(POD, _OWN | _on(node), cluster_wide=True, source=OWN_PODS)
+        found.own = [pod_row(item) for item in listed]
+    else:
+        found.own = [pod for pod in found.pods if pod.app]
     selector = {"fieldSelector": f"reason={NO_SANDBOX}"}
     found.refused = _newest(reader.list(EVENT, selector))
     return found
 
 
+def read_networks(api: KubeAPI, announce: Announce, namespace: str = "") -> WholeCluster:
+    """Definitions, and the pods and nodes that have addresses of them. Raises like `read`."""
+    return _Reader(api, announce, namespace, PAGE_SECONDS).networks()
+
+
 def read_rollout(api: KubeAPI, announce: Announce) -> WholeCluster:
-    """The nodes and Genie's DaemonSets alone: what `--wait` looks at again and again. Raises like `read`."""
+    """Genie's DaemonSets alone: what `--wait` looks at again and again. Raises like `read`."""
     reader = _Reader(api, announce, "")
-    return WholeCluster(
-        nodes=[_node(item) for item in reader.list(NODE, cluster_wide=True)],
-        daemon_sets=[_daemon_set(item) for item in reader.list(DAEMON_SET, _OWN, cluster_wide=True)],
-        missing=reader.missing,
-    )
+    return WholeCluster(daemon_sets=list(reader.daemon_sets()), missing=reader.missing)
 
 
 _OWN = {"labelSelector": f"{NAME_LABEL} in ({','.join(NAMES)})"}
 
 
+def _on(node: str) -> dict[str, str]:
+    """The query for pods of a node, "" for all."""
+    return {"fieldSelector": f"spec.nodeName={node}"} if node else {}
+
+
 @dataclass(slots=True)
 class _Reader:
-    """Lists, each in pages. The first answer of each says how much is left: that is the progress."""
+    """Lists, each in pages. The first answer of each says how much is left: that is the progress.
+
+    A page is given up after `within` seconds, None for all that the API has left.
+    """
 
     api: KubeAPI
     announce: Announce
     namespace: str
+    within: float | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
+    def networks(self, node: str = "") -> WholeCluster:
+        """Nodes, definitions and pods; with `node` that node, and its pods."""
+        named = {"fieldSelector": f"metadata.name={node}"} if node else {}
+        return WholeCluster(
+            nodes=[_node(item) for item in self.list(NODE, named, cluster_wide=True)],
+            attachments=[_definition(item) for item in self.list(NETWORK_ATTACHMENT)],
+            logical=[_definition(item) for item in self.list(LOGICAL_NETWORK)],
+            physical=[_definition(item) for item in self.list(PHYSICAL_NETWORK)],
+            pods=[pod_row(item) for item in self.list(POD, _on(node))],
+            missing=self.missing,
+        )
+
+    def daemon_sets(self) -> Iterator[DaemonSetRow]:
+        """Genie's own."""
+        return map(_daemon_set, self.list(DAEMON_SET, _OWN, cluster_wide=True))
+
     def list(
-        self, kind: Resource, query: Mapping[str, str] | None = None, *, cluster_wide: bool = False
+        self,
+        kind: Resource,
+        query: Mapping[str, str] | None = None,
+        *,
+        cluster_wide: bool = False,
+        source: str = "",
     ) -> Iterator[JSON]:
-        """The items of a list, as their pages come. A kind that is not installed has none."""
+        """The items of a list, as their pages come; `source` is its name in `missing`, the kind's by default.
+
+        A kind that is not installed has none.
+        """
         try:
             yield from self._pages(kind, dict(query or {}), "" if cluster_wide else self.namespace)
         except ObjectNotFound:
-            self.missing[kind.kind] = f"the cluster has no {kind.plural}: its CRD is not installed"
+            return
         except Forbidden as error:
-            self.missing[kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
+            self.missing[source or kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
 
     def _pages(self, kind: Resource, query: dict[str, str], namespace: str) -> Iterator[JSON]:
         seen = 0
-        for page, metadata in pages(self.api, kind, query, namespace, PAGE):
+        self.announce(f"reading {kind.plural}")
+        for page, metadata in pages(self.api, kind, query, namespace, PAGE, within=self.within):
             yield from page
             seen += len(page)
             left = metadata.get("remainingItemCount")
@@ -176,10 +217,6 @@ class _Reader:
                 self.announce(f"reading {kind.plural}: {seen} of {seen + left}", seen / (seen + left))
             else:
                 self.announce(f"reading {kind.plural}: {seen}")
-
-
-def _is(item: JSON, name: str) -> bool:
-    return name in ("", _metadata(item).get("name"))
 
 
 def _metadata(item: JSON) -> JSON:
@@ -238,7 +275,6 @@ def _node(item: JSON) -> NodeRow:
     network = conditions.get(NODE_CONDITION, {})
     return NodeRow(
         name=node.name,
-        ready=conditions.get("Ready", {}).get("status") == "True",
         cidrs=node.cidrs,
         addresses=node.addresses,
         network=(

@@ -60,8 +60,7 @@ def is_this(asked: str, named: str, access: Access, *, is_explicit: bool) -> boo
     """
     if asked == named or is_explicit:
         return asked == named
-    if not is_subdomain(asked):
-        raise WrongUsage(f"--node {asked!r} cannot be the name of a node")
+    require_name(asked)
     api = connect(access, API_SECONDS)
     if api is None:
         access.warn(f"no API server is known, so this machine is taken for node {asked}")
@@ -75,6 +74,12 @@ def is_this(asked: str, named: str, access: Access, *, is_explicit: bool) -> boo
             hint="kubectl get nodes lists them; --here runs it on this machine",
         )
     return not own_addresses().isdisjoint(found[0].addresses)
+
+
+def require_name(asked: str) -> None:
+    """Raise WrongUsage for what cannot be the name of a node: it would be another field selector."""
+    if not is_subdomain(asked):
+        raise WrongUsage(f"--node {asked!r} cannot be the name of a node")
 
 
 def names_of_nodes(api: KubeAPI) -> list[str]:

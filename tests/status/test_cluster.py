@@ -6,10 +6,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from genie_cli import schemas
-from genie_core.errors import GenieError, NotFound
+from genie_core.edges.kube_errors import Unreachable
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.tasks.status.look import cluster_status, network_list, wait_until_ready
 from tests.apiserver import API, Objects
-from tests.fakes_kube import memory_api
+from tests.fakes_kube import Clock, MemoryConnection, memory_api
 
 NPWG = "k8s.v1.cni.cncf.io/networks"
 STATUS = "k8s.v1.cni.cncf.io/network-status"
@@ -202,6 +203,76 @@ def test_definitions_that_may_not_be_read_make_no_pod_lost():
     report = cluster_status(memory_api(api), lambda _: None, now=NOW)
     assert report.pod_problems == ()
     assert "genie-status" in report.missing["NetworkAttachmentDefinition"]
+    assert report.exit_code == 5
+
+
+def reading(*objects, forbidden):
+    """An API server that refuses to list these kinds."""
+    api = API(Objects(*objects))
+    api.forbidden |= {("list", kind) for kind in forbidden}
+    return memory_api(api)
+
+
+def test_nothing_is_said_of_nodes_where_pods_may_not_be_read():
+    report = cluster_status(reading(*HEALTHY, forbidden=["pods"]), lambda _: None, now=NOW)
+    assert [(one.verdict, one.reason) for one in report.nodes] == [
+        ("unknown", "Genie's pods could not be read")
+    ]
+    assert report.exit_code == 5
+
+
+def test_a_physical_network_that_may_not_be_read_is_not_called_missing():
+    logical = {
+        "apiVersion": "alpha.network.k8s.io/v1",
+        "kind": "Logicalnetwork",
+        "metadata": {"name": "l1", "namespace": "shop"},
+        "spec": {"physicalNet": "p1", "sub_subnet": "10.1.0.0/24"},
+    }
+    report = network_list(reading(logical, forbidden=["physicalnetworks"]), lambda _: None)
+    assert [(one.name, one.problem) for one in report.networks] == [("shop/l1", "")]
+    assert report.exit_code == 5
+
+
+def test_a_network_is_not_called_unknown_where_definitions_may_not_be_read():
+    api = reading(*HEALTHY, forbidden=["network-attachment-definitions"])
+    with pytest.raises(GenieError) as refused:
+        network_list(api, lambda _: None, name="shop/green")
+    assert refused.value.exit_code == 4
+    assert "network-attachment-definitions" in refused.value.details
+
+
+def test_a_kind_that_is_not_installed_has_no_objects():
+    objects = Objects(*HEALTHY, pod("web-1", {NPWG: "gone"}))
+    objects.kinds = [kind for kind in objects.kinds if kind.group != "alpha.network.k8s.io"]
+    report = cluster_status(memory_api(API(objects)), lambda _: None, now=NOW)
+    assert report.missing == {}
+    assert [(one.pod, one.state) for one in report.pod_problems] == [("shop/web-1", "lost")]
+
+
+def test_one_namespace_alone():
+    """Genie's own pods are in another one, and tell what state the nodes are in."""
+    report = status_of(*HEALTHY, pod("other", namespace="bank"), namespace="shop")
+    assert [(one.name, one.verdict, one.version, one.pods) for one in report.nodes] == [
+        ("n1", "good", "1.1.0", 2)
+    ]
+    assert report.pods == 2
+    api = API(Objects(*HEALTHY))
+    api.forbidden.add(("list", "nodes"))
+    assert cluster_status(memory_api(api), lambda _: None, now=NOW, namespace="shop").exit_code == 5
+
+
+def test_a_server_that_is_away_is_reported_before_the_time_is_up():
+    def refuse():
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    api, clock = API(Objects()), Clock()
+    away = MemoryConnection(api, refuse)
+    with pytest.raises(Unreachable) as error:
+        cluster_status(
+            memory_api(api, connection=away, clock=clock, timeout_seconds=60), lambda _: None, now=NOW
+        )
+    assert clock.now - 1000 <= 10
+    assert "within 10 s" in error.value.details
 
 
 def test_the_agents_report_of_a_node():
@@ -254,6 +325,8 @@ def test_one_node_alone():
     assert ([one.name for one in report.nodes], report.pods) == (["n2"], 1)
     with pytest.raises(NotFound):
         status_of(*HEALTHY, node="n9")
+    with pytest.raises(WrongUsage):
+        status_of(*HEALTHY, node="n1,metadata.name=n2")
 
 
 def test_waiting_for_the_rollout_ends_with_it():

@@ -9,16 +9,30 @@ from genie_cli import schemas
 from genie_cli.app import main
 from tests.apiserver import API, APIServer, Objects
 from tests.plugin.test_rights import granted
-from tests.status.test_cluster import HEALTHY, NPWG, STATUS, attached, daemon_set, node, pod
+from tests.status.test_cluster import (
+    HEALTHY,
+    NPWG,
+    STATUS,
+    attached,
+    attachment,
+    bridge,
+    daemon_set,
+    node,
+    pod,
+)
 
 
 @pytest.fixture
 def genie(tmp_path, capsys):
-    """`genie(objects, "status", ...)` -> (exit code, stdout, stderr, the server's API)."""
+    """`genie(objects, "status", ...)` -> (exit code, stdout, stderr, the server's API).
+
+    The account may not list the kinds `forbidden`.
+    """
     servers = []
 
-    def run(objects, *words):
+    def run(objects, *words, forbidden=()):
         server = APIServer(API(Objects(*objects)))
+        server.api.forbidden |= {("list", kind) for kind in forbidden}
         servers.append(server)
         kubeconfig = tmp_path / "kubeconfig"
         server.write_kubeconfig(kubeconfig, user={})
@@ -73,6 +87,23 @@ def test_one_network_with_its_pods(genie):
         assert text in out
     code, _, err, _ = genie(HEALTHY, "networks", "shop/green")
     assert (code, "shop/green does not exist" in err) == (3, True)
+
+
+def test_what_could_not_be_read_is_named_and_makes_the_exit_code_5(genie):
+    code, out, _, _ = genie(HEALTHY, "status", forbidden=["pods"])
+    assert code == 5
+    assert out.startswith("no error in what could be read\n")
+    assert "no pod uses it" not in out
+    assert "does not allow Genie to get /api/v1/pods" in out
+    forbidden = ["pods", "network-attachment-definitions"]
+    code, out, _, _ = genie(HEALTHY, "networks", forbidden=forbidden)
+    assert (code, out.partition("\n")[0]) == (5, "no network in what could be read")
+
+
+def test_a_network_without_pods_in_the_namespace_that_was_read(genie):
+    shared = attachment("blue", bridge("10.9.0.0/24"), namespace="bank")
+    _, out, _, _ = genie([*HEALTHY, shared], "networks", "-n", "bank")
+    assert "no pod of namespace bank uses it" in out
 
 
 def test_waiting_in_vain_ends_with_the_time(genie):

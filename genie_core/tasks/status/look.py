@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from genie_core.edges.kube import KubeAPI
-from genie_core.errors import EXIT_TIMEOUT, GenieError, NotFound
+from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, NotFound
 from genie_core.survey import whole_cluster
 from genie_core.survey.whole_cluster import Announce, WholeCluster
 from genie_core.tasks.status.asked import asked_of
@@ -14,6 +14,7 @@ from genie_core.tasks.status.judge import is_ready, pod_problems, problems_of
 from genie_core.tasks.status.nodes import nodes_of
 from genie_core.tasks.status.report import ClusterStatus, NetworkList
 from genie_core.tasks.status.usage import networks_of
+from genie_core.tasks.this_node import require_name
 
 POLL_SECONDS = 2.0
 
@@ -23,9 +24,11 @@ def cluster_status(
 ) -> ClusterStatus:
     """The state of the whole cluster, of one namespace's pods and definitions, or of one node.
 
-    `now` is seconds since 1970. Raises NotFound for a node that does not exist, GenieError where the server does not
-    answer.
+    `now` is seconds since 1970. Raises WrongUsage for an impossible name of a node, NotFound for a node that does not
+    exist, GenieError where the server does not answer.
     """
+    if node:
+        require_name(node)
     began = time.monotonic()
     cluster = whole_cluster.read(api, announce, namespace, node)
     if node and "Node" not in cluster.missing and not cluster.nodes:
@@ -42,6 +45,7 @@ def cluster_status(
         pod_problems=tuple(pods),
         problems=tuple(problems_of(cluster, nodes, networks, pods)),
         missing=cluster.missing,
+        scope=f" on node {node}" if node else _scope(namespace),
         milliseconds=(time.monotonic() - began) * 1000,
     )
 
@@ -68,7 +72,7 @@ def wait_until_ready(
 
 def _waiting(cluster: WholeCluster) -> str:
     if cluster.missing.get("DaemonSet"):
-        raise GenieError(cluster.missing["DaemonSet"])
+        raise Denied(cluster.missing["DaemonSet"])
     if not cluster.daemon_sets:
         return "there is no DaemonSet of Genie"
     late = [one for one in cluster.daemon_sets if not is_ready(one)]
@@ -78,14 +82,24 @@ def _waiting(cluster: WholeCluster) -> str:
 def network_list(api: KubeAPI, announce: Announce, *, name: str = "", namespace: str = "") -> NetworkList:
     """The networks of the cluster or of a namespace; with `name` that one alone, with its pods.
 
-    Raises NotFound where there is no such network.
+    Raises NotFound where there is no such network, Denied where that could not be read.
     """
-    cluster = whole_cluster.read(api, announce, namespace)
+    cluster = whole_cluster.read_networks(api, announce, namespace)
     found = networks_of(cluster)
     if name:
         found = [network for network in found if network.name == name]
+        if not found and cluster.missing:
+            raise Denied(
+                f"network {name} is not in what could be read", details="\n".join(cluster.missing.values())
+            )
         if not found:
             raise NotFound(
                 f"network {name} does not exist and no pod names it", hint="genie networks lists all"
             )
-    return NetworkList(networks=tuple(found), detailed=bool(name), missing=cluster.missing)
+    return NetworkList(
+        networks=tuple(found), detailed=bool(name), missing=cluster.missing, scope=_scope(namespace)
+    )
+
+
+def _scope(namespace: str) -> str:
+    return f" of namespace {namespace}" if namespace else ""

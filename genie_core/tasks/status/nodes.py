@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -34,17 +35,18 @@ class NodeStatus(Published):
 def nodes_of(cluster: WholeCluster, now: float) -> list[NodeStatus]:
     """All nodes by name; `now` is seconds since 1970."""
     own: dict[str, list[PodRow]] = {}
-    counts: dict[str, int] = {}
-    for pod in cluster.pods:
-        if pod.app:
-            own.setdefault(pod.node, []).append(pod)
-        if not (pod.ended or pod.host_network):
-            counts[pod.node] = counts.get(pod.node, 0) + 1
+    for pod in cluster.own:
+        own.setdefault(pod.node, []).append(pod)
+    counts = Counter(pod.node for pod in cluster.pods if not (pod.ended or pod.host_network))
     nodes = sorted(cluster.nodes, key=lambda node: node.name)
-    return [_node(node, own.get(node.name, []), counts.get(node.name, 0), now) for node in nodes]
+    return [
+        _node(node, own.get(node.name, []) if cluster.knows_own else None, counts[node.name], now)
+        for node in nodes
+    ]
 
 
-def _node(node: NodeRow, own: list[PodRow], pods: int, now: float) -> NodeStatus:
+def _node(node: NodeRow, own: list[PodRow] | None, pods: int, now: float) -> NodeStatus:
+    """Its state; `own` are Genie's pods on it, None where they were not read."""
     report = json_object(node.report)
     findings = report.get("findings")
     expires = report.get("tokenExpires")
@@ -53,7 +55,7 @@ def _node(node: NodeRow, own: list[PodRow], pods: int, now: float) -> NodeStatus
         name=node.name,
         verdict=verdict,
         reason=reason,
-        version=str(report.get("version") or _tag(own)),
+        version=str(report.get("version") or _tag(own or [])),
         findings={str(key): value for key, value in findings.items() if isinstance(value, int)}
         if isinstance(findings, dict)
         else {},
@@ -63,17 +65,19 @@ def _node(node: NodeRow, own: list[PodRow], pods: int, now: float) -> NodeStatus
     )
 
 
-def _verdict(node: NodeRow, own: list[PodRow]) -> tuple[Verdict, str]:
+def _verdict(node: NodeRow, own: list[PodRow] | None) -> tuple[Verdict, str]:
     status, _, message = node.network
     if status == "False":
         return "bad", message or "the agent reports that pods' networks do not work"
-    unready = sorted(pod.label for pod in own if not pod.ready)
+    unready = sorted(pod.label for pod in own or () if not pod.ready)
     if unready:
         return "bad", f"pod {', '.join(unready)} is not ready"
+    if own is None:
+        return "unknown", "Genie's pods could not be read"
     if status == "True":
         return "good", ""
     if own:
-        return "good", "" if status else "the plugin is installed; no agent reports findings"
+        return "good", "the plugin is installed; no agent reports findings"
     return "unknown", "no pod of Genie is on it"
 
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import product
 from typing import Any
 
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
 from genie_core.errors import GenieError
 from genie_core.gojson import view
 from genie_core.published import Published, formed
@@ -186,18 +186,24 @@ def _logical(cluster: WholeCluster) -> Iterator[Network]:
             physical[key] = read_physical(item, *key)
         except GenieError as error:
             physical[key] = error.msg
+    known = physical if PHYSICAL_NETWORK.kind not in cluster.missing else None
     for item in cluster.logical:
-        yield _logical_network(item, physical)
+        yield _logical_network(item, known)
 
 
-def _logical_network(item: JSON, physical: Mapping[tuple[str, str], PhysicalNetwork | str]) -> Network:
+def _logical_network(
+    item: JSON, known: Mapping[tuple[str, str], PhysicalNetwork | str] | None
+) -> Network:
+    """A Logicalnetwork; `known` are the physical networks or what is wrong with them, None where they were not read."""
     namespace, name = _name_of(item)
     label, kind = f"{namespace}/{name}", LOGICAL_NETWORK.kind
     try:
         logical = read_logical(item, namespace, name)
     except GenieError as error:
         return Network(name=label, object=kind, problem=error.msg)
-    below = physical.get((namespace, logical.physical)) if logical.physical else None
+    if logical.physical and known is None:
+        return Network(name=label, object=kind)
+    below = (known or {}).get((namespace, logical.physical)) if logical.physical else None
     if isinstance(below, str):
         return Network(name=label, object=kind, problem=below)
     if logical.physical and below is None:
