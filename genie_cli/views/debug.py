@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
+from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
 from genie_cli.views.findings import findings_alone, findings_view, is_whole, summary_view
 from genie_core.findings import Status
 from genie_core.survey.kernel import Netns
@@ -24,7 +24,8 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield Heading(f"{title} {facts.node_name}")
     if report.reason:
         yield Text(report.reason, "dim")
-    yield from _verdict(report)
+    words, tone = verdict(report)
+    yield from (Text(words, tone),) if words else ()
     yield from findings_alone(report.findings, wide=wide)
     yield Heading("Pod" if facts.pod_name else "Node")
     yield Fields(_about(report))
@@ -38,12 +39,13 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield from summary_view(report.findings, report.checks, wide=wide)
 
 
-def _verdict(report: DiagnosisReport) -> Iterator[Block]:
-    """What was found, in a line, where it is not the first finding that says it."""
+def verdict(report: DiagnosisReport) -> tuple[str, Tone]:
+    """What was found, in a line, where it is not the first finding that says it; "" where that does."""
     if report.late:
-        yield Text("timed out (--timeout) before everything was read and checked", "warn")
-    elif not report.findings and is_whole(report.checks):
-        yield Text(_nothing_found(report), "good")
+        return "timed out (--timeout) before everything was read and checked", "warn"
+    if not report.findings and is_whole(report.checks):
+        return _nothing_found(report), "good"
+    return "", ""
 
 
 def _nothing_found(report: DiagnosisReport) -> str:

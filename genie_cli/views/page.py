@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from genie_cli.views.debug import interfaces
+from genie_cli.views.debug import interfaces, verdict
 from genie_cli.views.drawing import svg
 from genie_cli.views.html import dim, document, table, text
 from genie_cli.views.layout import Track
@@ -38,17 +38,16 @@ def title_of(report: DiagnosisReport) -> str:
 
 
 def _verdict(report: DiagnosisReport) -> str:
-    """The root cause in one line; what was found at all in a second."""
-    causes = [finding for finding in report.findings if not finding.consequence_of]
-    line = summary_line(report.findings, report.checks)
-    if not causes:
-        words = report.reason or "No check found a fault."
-        return f'<p class="{"warning" if report.reason else "good"}">{text(words)}</p>{dim(line)}'
-    first = causes[0]
-    return (
-        f'<p class="{first.severity.value}"><strong>{text(first.severity.value)}: {text(first.title)}</strong> '
-        f"({first.code})</p>{dim(line)}"
-    )
+    """Why there is no diagnosis or no whole one, else the root cause in one line; then what was found at all."""
+    words, tone = verdict(report)
+    lines = [f'<p class="warning">{text(report.reason)}</p>'] if report.reason else []
+    lines += [f'<p class="{"good" if tone == "good" else "warning"}">{text(words)}</p>'] if words else []
+    for first in [finding for finding in report.findings if not finding.consequence_of][:1]:
+        severity = first.severity.value
+        lines.append(
+            f'<p class="{severity}"><strong>{severity}: {text(first.title)}</strong> ({first.code})</p>'
+        )
+    return "".join([*lines, dim(summary_line(report.findings, report.checks))])
 
 
 def _about(report: DiagnosisReport) -> Iterator[str]:

@@ -11,11 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_cli.views.drawing import described, mermaid, svg
+from genie_cli.views.junit import junit
 from genie_cli.views.layout import Track
 from genie_cli.views.page import page
 from genie_cli.views.tracks import tracks_of
 from genie_core.checks import registry
-from genie_core.findings import Code, Command, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.findings import (
+    CheckResult,
+    Code,
+    Command,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Status,
+    Subject,
+)
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.report import DiagnosisReport
 from tests.drawn import assert_readable
@@ -206,10 +217,37 @@ def test_nothing_of_a_report_is_markup():
     assert "\x1b" not in text
 
 
+def checked(*statuses):
+    """A report without findings whose checks ended so."""
+    return report(checks=tuple(CheckResult(id=f"c{n}", status=one) for n, one in enumerate(statuses)))
+
+
 def test_a_pod_without_a_fault_says_what_was_looked_at():
-    text = page(report(), [])
-    assert "No check found a fault." in Page(text).text
+    text = page(checked(Status.PASS), [])
+    assert "nothing on this node is wrong with the pod's network" in Page(text).text
     assert "svg" not in Page(text).seen
+    assert "-o wide shows why 1 could not run" in Page(page(checked(Status.PASS, Status.SKIP), [])).text
+
+
+@pytest.mark.parametrize(
+    "diagnosis, says",
+    [
+        (checked(), "no check ran"),
+        (checked(Status.PASS, Status.ERROR), "1 could not run"),
+        (replace(checked(Status.PASS), late=True), "timed out"),
+    ],
+)
+def test_the_page_calls_nothing_good_that_was_not_looked_at(diagnosis, says):
+    text = page(diagnosis, [])
+    assert says in Page(text).text
+    assert 'class="good"' not in text
+
+
+def test_a_check_that_crashed_is_an_error_in_junit():
+    suite = ET.fromstring(junit(checked(Status.PASS, Status.SKIP, Status.ERROR)))
+    assert suite.attrib | {"tests": "3", "failures": "0", "errors": "1", "skipped": "1"} == suite.attrib
+    assert suite.attrib["name"] == "genie debug pod shop/web-0"
+    assert [[part.tag for part in case] for case in suite] == [[], ["skipped"], ["error"]]
 
 
 def test_a_blocked_conversation_stops_where_the_model_says():
