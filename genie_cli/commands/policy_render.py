@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from genie_cli import options
 from genie_cli.output import OutputFormat
 from genie_cli.policy_flags import Objects, known
-from genie_cli.render import emit
+from genie_cli.render import emit, write
 from genie_core.policy.compile import compile_node
 
 EXAMPLES = [
@@ -37,7 +36,7 @@ def run(flags: Flags) -> int:
     cluster, name = known(flags)
     ruleset = compile_node(cluster, name)
     if flags.output is OutputFormat.TABLE:
-        sys.stdout.write(ruleset.host_text)
+        write(ruleset.host_text)
     else:
         emit(ruleset, flags.output)
     return ruleset.exit_code

@@ -73,6 +73,10 @@ def test_render_takes_stdin_and_lists(genie, monkeypatch, capsys):
     assert capsys.readouterr().out == text
 
 
+def test_quiet_prints_no_rules(genie):
+    assert genie("render -q", objects(policy(ingress=OPEN))) == (0, "")
+
+
 def test_render_of_another_node_has_nothing(genie):
     assert genie("render --node n2", objects(policy(ingress=OPEN))) == (0, "")
 
