@@ -83,6 +83,18 @@ def test_a_choice_of_checks_that_need_no_right_is_answered(node):
     assert "error" not in stderr
 
 
+def test_trace_does_not_say_that_the_pod_is_not_here(node):
+    code, stdout, stderr = node.ask("trace", "shop/web-0", "10.1.2.3")
+    assert code == 4, stdout + stderr
+    assert "whether pod shop/web-0 has a sandbox on this node could not be read" in stderr
+    assert "sudo genie trace shop/web-0 10.1.2.3" in stderr
+    assert node.ask_as_root("trace", "shop/web-0", "10.1.2.3") == 3
+
+
+def test_trace_without_time_says_that_the_time_was_up(node):
+    assert node.ask_as_root("trace", "shop/web-0", "10.1.2.3", "--timeout", "1ms") == 124
+
+
 @pytest.mark.parametrize("form", [[], ["-o", "json"]])
 def test_explain_pod_says_what_could_not_be_read(node, form):
     code, stdout, stderr = node.ask("explain", "pod", "shop/web-0", *form)

@@ -196,12 +196,7 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
         reason = f"pod {pod} has no sandbox on this node: {_not_found(work)}"
     if kubernetes_reports.refused(answers.events):
         return work.unmade(reason, answers)
-    unread = [work.todo.missing[name] for name in RECORDS if name in work.todo.denied]
-    if unread and "runtime" in work.todo.missing:
-        raise Denied(
-            f"whether pod {pod} has a sandbox on this node could not be read: {'; '.join(unread)}",
-            hint=f"run it as root: sudo genie debug pod {pod}",
-        )
+    require_records(work, f"debug pod {pod}")
     if cluster.pod(answers.pod).phase == "Pending":
         return work.elsewhere("no-sandbox", reason, answers)
     sources = {"the API server": "objects", "the container runtime": "runtime"}
@@ -212,6 +207,16 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
         hint="run it on the pod's node, or name the namespace with --netns"
         + ("; with --kubeconfig it finds the node and runs there" if "the API server" in unasked else ""),
     )
+
+
+def require_records(work: Work, command: str) -> None:
+    """Raise Denied where no source has the pod's namespace and this user may not read all; `command` is to be run."""
+    unread = [work.todo.missing[name] for name in RECORDS if name in work.todo.denied]
+    if unread and "runtime" in work.todo.missing:
+        raise Denied(
+            f"whether pod {work.question.pod} has a sandbox on this node could not be read: {'; '.join(unread)}",
+            hint=f"run it as root: sudo genie {command}",
+        )
 
 
 def _not_found(work: Work) -> str:

@@ -5,6 +5,7 @@ Without a probe no packet is sent: the path is computed from what was read of th
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from genie_core.checks import runner
 from genie_core.checks.registry import NETWORK, TRACE
 from genie_core.checks.traced import Traced
-from genie_core.errors import Denied, InvalidNetns, NotFound, WrongUsage
+from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, InvalidNetns, NotFound, WrongUsage
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.hops import Path, path_of
@@ -22,7 +23,7 @@ from genie_core.survey import capture, cluster, probe
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import PACKET_PATH
-from genie_core.tasks.debug.pod import Work, elsewhere, find_netns
+from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, require_records
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.snapshot import saved_facts
 from genie_core.tasks.trace.report import TraceReport
@@ -86,6 +87,8 @@ def _facts(question: TraceOptions) -> Facts:
         )
     netns = find_netns(work, answers.pod)
     if not netns:
+        _require_time(work)
+        require_records(work, f"trace {question.pod} {shlex.quote(question.to)}")
         raise NotFound(
             f"pod {question.pod} has no sandbox on this node",
             hint=f"genie debug pod {question.pod} says why; --netns PATH names its network namespace",
@@ -95,11 +98,20 @@ def _facts(question: TraceOptions) -> Facts:
     except InvalidNetns as error:
         raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
     if facts.pod is None or not facts.node.links:
+        _require_time(work)
         unread = "pod" if facts.pod is None else "node"
         raise Denied(
             f"the {unread}'s network could not be read: {facts.missing.get(unread, 'no reason is known')}"
         )
     return facts
+
+
+def _require_time(work: Work) -> None:
+    """Raise GenieError where the time was up before everything was read."""
+    if work.todo.late:
+        raise GenieError(
+            f"the node was not read within {work.question.timeout:g} s (--timeout)", exit_code=EXIT_TIMEOUT
+        )
 
 
 def _flow(case: Case, target: str) -> Flow:
