@@ -223,10 +223,11 @@ def _network(flags: Flags, common: GenerateOptions) -> Generated:
 
 
 def _read(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
+    """The text of a file, - for stdin. What is not UTF-8 in it is for the checks to report."""
     try:
-        return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
+        file = sys.stdin.fileno() if name == "-" else name
+        with open(file, encoding="utf-8", errors="surrogateescape", closefd=name != "-") as opened:
+            return opened.read()
     except OSError as error:
         raise WrongUsage(f"{name}: {error.strerror}") from None
 

@@ -81,6 +81,17 @@ def test_on_a_terminal_it_asks(flags, living, answer, code):
     assert ("nothing was written" in err) is (code == 1)
 
 
+@pytest.mark.parametrize("from_stdin", [True, False])
+def test_what_is_not_utf8_is_a_finding_with_its_place(tmp_path, from_stdin):
+    file = tmp_path / "a.conf"
+    file.write_bytes(b'{"cniVersion": "1.0.0",\n "name": "\xff", "type": "bridge"}')
+    command = [sys.executable, "-m", "genie_cli", "generate-config", "--check", "-" if from_stdin else file]
+    done = subprocess.run(command, input=file.read_bytes(), capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert b"GN1001" in done.stdout
+    assert not done.stderr
+
+
 def test_the_difference_shows_no_secret(flags, living, capsys):
     entry = {
         "etcd_password": "s3cret-1",
