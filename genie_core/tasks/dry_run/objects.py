@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from genie_core.dialects import DIALECTS, NETWORKS, NPWG_NETWORKS
+from genie_core.dialects import DEFAULT_NETWORK, DIALECTS, NETWORKS, NPWG_NETWORKS
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kube_resources import (
     LOGICAL_NETWORK,
     NAMESPACE,
@@ -20,6 +22,8 @@ from genie_core.edges.kube_resources import (
     Resource,
 )
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
+from genie_core.select.chooser import SYSTEM_NAMESPACE
+from genie_core.select.npwg import parse_selections
 from genie_core.survey.yamlio import load_documents
 
 Object = Mapping[str, Any]
@@ -54,7 +58,10 @@ def _checked(document: object, source: str, namespace: str) -> Object:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str):
         raise InvalidConfig(f"{source}: metadata.name is missing", exit_code=EXIT_USAGE)
-    return document | {"metadata": {"namespace": namespace, **metadata}}
+    space = metadata.get("namespace") or namespace
+    if not isinstance(space, str):
+        raise InvalidConfig(f"{source}: metadata.namespace of {name} is no string", exit_code=EXIT_USAGE)
+    return document | {"metadata": metadata | {"namespace": space}}
 
 
 def urls(objects: Sequence[Object]) -> dict[str, Object]:
@@ -76,20 +83,23 @@ def annotation_for(objects: Sequence[Object]) -> str:
     return next((one.key for one in reversed(DIALECTS) if one.kind.lower() in kinds), NPWG_NETWORKS)
 
 
-def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> list[Object]:
-    """The objects that annotations name, and the namespace, from an API server (`KubeAPI`).
+def fetch_objects(
+    annotations: Mapping[str, str], namespace: str, api: KubeAPI, defaults: Sequence[str] = ()
+) -> list[Object]:
+    """The objects that annotations name, and the namespace, from an API server.
 
-    An object that does not exist, or that may not be read, makes the ADD fail.
+    `defaults` are Genie's `default_networks`. An object that does not exist makes the ADD fail. Raises GenieError for
+    one that could not be read: whether the ADD finds it is not known.
     """
-    from genie_core.select.npwg import parse_selections
-
     found: list[Object] = []
     with suppress(GenieError):
         found.append({"kind": NAMESPACE.kind, **api.get(NAMESPACE.cluster_wide(namespace))})
-    for selection in parse_selections(
-        annotations.get(NPWG_NETWORKS, ""), namespace, f"annotation {NPWG_NETWORKS}"
-    ):
-        found += _fetch(NETWORK_ATTACHMENT, selection.namespace, selection.name, api)
+    named = [(DEFAULT_NETWORK, SYSTEM_NAMESPACE), (NPWG_NETWORKS, namespace)]
+    asked = [(annotations.get(key, ""), space, f"annotation {key}") for key, space in named]
+    asked += [(entry, SYSTEM_NAMESPACE, "default_networks") for entry in defaults if "/" in entry]
+    for text, space, origin in asked:
+        for selection in parse_selections(text, space, origin):
+            found += _fetch(NETWORK_ATTACHMENT, selection.namespace, selection.name, api)
     if annotations.get(NETWORKS, "").strip():
         for resource in (LOGICAL_NETWORK, PHYSICAL_NETWORK):
             for item in api.list_objects(resource):  # overlaps are judged in the whole cluster
@@ -97,8 +107,8 @@ def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> l
     return found
 
 
-def _fetch(resource: Resource, namespace: str, name: str, api: Any) -> list[Object]:
+def _fetch(resource: Resource, namespace: str, name: str, api: KubeAPI) -> list[Object]:
     try:
         return [{"kind": resource.kind, **api.get_object(resource, namespace, name)}]
-    except GenieError:
+    except ObjectNotFound:
         return []

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genie_core.dialects import CNI, NETWORKS, NPWG_NETWORKS
+from genie_core.dialects import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
 from genie_core.errors import GenieError, WrongUsage
+from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
 from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, parse_pod
 
+_OBJECTS = (NPWG_NETWORKS, NETWORKS, DEFAULT_NETWORK)  # the annotations that name API objects
 _READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
 
 Read = Callable[[str, str], str]  # (flag, file) -> its text; - is standard input
@@ -70,7 +72,7 @@ def find_subject(
         namespace=pod.namespace,
         name=pod.name,
         annotations=asked,
-        objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
+        objects=urls(objects) if objects or not asked.keys().isdisjoint(_OBJECTS) else None,
         conf_files=conf_files,
         warnings=pod.warnings,
     )
@@ -103,7 +105,7 @@ def _of_cluster(
         return []
     announce("asking the API server for networks")
     with api:
-        return fetch_objects(asked, pod.namespace, api)
+        return fetch_objects(asked, pod.namespace, api, Settings(own, forgiving=True).default_networks)
 
 
 def _annotations(cni: str | None, others: Sequence[str]) -> dict[str, str]:

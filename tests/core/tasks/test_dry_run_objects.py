@@ -1,5 +1,9 @@
 """The API objects of a dry run: from manifests, and from a cluster, where they are on the private node's server."""
 
+import pytest
+
+from genie_core.edges.kube_errors import Forbidden
+from genie_core.errors import InvalidConfig
 from genie_core.tasks.dry_run.objects import annotation_for, fetch_objects, parse_objects, urls
 from tests import manifests
 from tests.apiserver import API, Objects
@@ -33,3 +37,34 @@ def test_the_pods_namespace_comes_from_the_cluster_where_it_may_be_read():
     assert found["metadata"]["labels"] == {"tier": "gold"}
     api.forbidden.add(("get", "namespaces"))
     assert fetch_objects({"cni": "a"}, "shop", memory_api(api)) == []
+
+
+def test_every_definition_that_the_pod_gets_comes_from_the_cluster():
+    """Those of both annotations, and those that Genie's configuration gives every pod."""
+    definitions = [manifests.nad(name, {"type": "bridge"}, space) for name, space in
+                   [("own", "shop"), ("primary", "kube-system"), ("logs", "infra")]]  # fmt: skip
+    asked = {"k8s.v1.cni.cncf.io/networks": "own", "v1.multus-cni.io/default-network": "primary"}
+    api = memory_api(API(Objects(*definitions)))
+    found = fetch_objects(asked, "shop", api, ["infra/logs", "a-file-of-the-node"])
+    assert sorted(one["metadata"]["name"] for one in found) == ["logs", "own", "primary"]
+
+
+def test_a_definition_that_may_not_be_read_is_not_called_missing():
+    api = API(Objects(manifests.nad("own", {"type": "bridge"}, "shop")))
+    api.forbidden.add(("get", "network-attachment-definitions"))
+    with pytest.raises(Forbidden):
+        fetch_objects({"k8s.v1.cni.cncf.io/networks": "own"}, "shop", memory_api(api))
+    assert fetch_objects({"k8s.v1.cni.cncf.io/networks": "none"}, "shop", memory_api(API(Objects()))) == []
+
+
+@pytest.mark.parametrize("space, place", [("null", "shop"), ("''", "shop"), ("bank", "bank")])
+def test_the_namespace_of_a_manifest(space, place):
+    text = f"kind: NetworkAttachmentDefinition\nmetadata: {{name: n, namespace: {space}}}\n"
+    (path,) = urls(parse_objects(text, "x.yaml", "shop"))
+    assert f"/namespaces/{place}/" in path
+
+
+def test_a_namespace_that_is_no_string():
+    text = "kind: NetworkAttachmentDefinition\nmetadata: {name: n, namespace: 5}\n"
+    with pytest.raises(InvalidConfig, match="metadata.namespace of n is no string"):
+        parse_objects(text, "x.yaml", "shop")
