@@ -48,7 +48,7 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def cluster(tmp_path, monkeypatch):
+def server(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     objects = Objects(
@@ -59,7 +59,12 @@ def cluster(tmp_path, monkeypatch):
     )
     with APIServer(API(objects)) as server:
         server.write_kubeconfig(tmp_path / "kubeconfig")
-        yield objects
+        yield server
+
+
+@pytest.fixture
+def cluster(server):
+    return server.api.objects
 
 
 @pytest.fixture
@@ -149,7 +154,19 @@ def test_without_a_server_it_is_this_nodes_state(ask, tmp_path):
 
 
 def test_an_unknown_network(ask):
-    assert "in no pod's state on this node" in ask("shop/nothing", code=3)["message"]
+    assert "in no pod's state on this node, and not in the cluster" in ask("shop/nothing", code=3)["message"]
+
+
+def test_a_network_is_not_called_unknown_where_the_cluster_does_not_answer(ask, server, tmp_path):
+    server.api.forbidden |= {("get", "logicalnetworks"), ("get", "network-attachment-definitions")}
+    refused = ask("shop/nothing", code=4)
+    assert "the cluster was not asked: the API server does not allow" in refused["message"]
+
+
+def test_an_attachment_definition_of_an_account_that_may_read_no_logical_networks(ask, server, cluster):
+    cluster.add(manifests.nad("storage", {"type": "macvlan"}, "shop"))
+    server.api.forbidden.add(("get", "logicalnetworks"))
+    assert ask("shop/storage")["object"] == "NetworkAttachmentDefinition"
 
 
 def test_as_people_read_it(place, cluster, tmp_path, capsys):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import ObjectNotFound
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, POD
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.jsontext import encode
@@ -80,28 +80,29 @@ def explain_network(
     """The users of the logical network or NetworkAttachmentDefinition NAMESPACE/NAME.
 
     `own` is Genie's entry of its conflist, {} for none; `config` is the configuration to read this node by. Raises
-    NotFound where neither the cluster nor this node knows the network.
+    NotFound where neither the cluster nor this node knows the network, and where only this node could be asked and
+    does not know it, the GenieError that says why.
     """
     label = f"{namespace}/{name}"
     here = {user.pod: user for user in _recorded(label, config)}
-    problem, usage = "", NetworkUsage(network=label)
+    usage = NetworkUsage(network=label)
+    error: GenieError | None = None
     try:
         api = open_api(access, own)
         if api is None:
-            problem = "no API server is known; name one with --kubeconfig"
-        else:
-            with api:
-                usage = _of_cluster(api, namespace, name, config)
-    except ObjectNotFound as error:
-        problem = error.msg
-    except GenieError as error:
-        problem = str(error)
-    if not usage.object and not here:
-        raise NotFound(
-            f"network {label} is in no pod's state on this node, and not in the cluster: {problem}"
+            raise NotFound("no API server is known", hint="name one with --kubeconfig")
+        with api:
+            usage = _of_cluster(api, namespace, name, config)
+    except GenieError as failure:
+        error = failure
+    if error and not here:
+        cluster = "not in the cluster" if isinstance(error, ObjectNotFound) else "the cluster was not asked"
+        raise error.replace(
+            msg=f"network {label} is in no pod's state on this node, and {cluster}: {error.msg}"
         )
     users = {user.pod: user for user in usage.pods} | here
-    return replace(usage, pods=tuple(users[pod] for pod in sorted(users)), problem=problem)
+    pods = tuple(users[pod] for pod in sorted(users))
+    return replace(usage, pods=pods, problem=str(error) if error else "")
 
 
 def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
@@ -119,11 +120,17 @@ def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
 
 
 def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, Any]) -> NetworkUsage:
-    """The answer from the API server. Raises ObjectNotFound where it has neither of the two objects."""
+    """The answer from the API server. Raises ObjectNotFound where it has neither of the two objects.
+
+    Raises Forbidden where one of them may not be read, and the other does not exist.
+    """
     try:
         definition = api.get_object(LOGICAL_NETWORK, namespace, name)
-    except ObjectNotFound:
-        found = api.get_object(NETWORK_ATTACHMENT, namespace, name)
+    except (ObjectNotFound, Forbidden) as missing:
+        try:
+            found = api.get_object(NETWORK_ATTACHMENT, namespace, name)
+        except ObjectNotFound:
+            raise missing from None
         created = str((found.get("metadata") or {}).get("creationTimestamp") or "")
         return NetworkUsage(
             network=f"{namespace}/{name}",
