@@ -79,14 +79,17 @@ def access(flags: Reached) -> Access:
     return Access(kubeconfig=flags.kubeconfig, context=context, warn=_warn_once)
 
 
-def is_here(flags: Named, access: Access) -> bool:
-    """Whether the node that --node names is this machine. Raises GenieError where that cannot be found out."""
+def is_here(flags: Named, access: Access, *, to_change: bool = False) -> bool:
+    """Whether the node that --node names is this machine. Raises GenieError where that cannot be found out.
+
+    A command that is `to_change` the node does not guess without an API server.
+    """
     if flags.here or not flags.node:
         return True
     from genie_core.tasks.this_node import is_this
 
     own, is_known = node_of("")
-    return is_this(flags.node, own, access, is_explicit=is_known)
+    return is_this(flags.node, own, access, is_explicit=is_known, to_change=to_change)
 
 
 @cache

@@ -51,17 +51,22 @@ def another(
     return "" if same else named
 
 
-def is_this(asked: str, named: str, access: Access, *, is_explicit: bool) -> bool:
+def is_this(asked: str, named: str, access: Access, *, is_explicit: bool, to_change: bool = False) -> bool:
     """Whether this machine, which is named so, is the node that is asked for.
 
     Where the names differ, the addresses of the Node object decide. Without any API server it is taken for that node,
-    since there is no cluster with another one; `access.warn` gets a sentence. Raises NotFound for a node that does not
-    exist, GenieError where the server does not answer.
+    since there is no cluster with another one; `access.warn` gets a sentence. A command that is `to_change` the node
+    does not guess. Raises NotFound for a node that does not exist, GenieError where the server does not answer.
     """
     if asked == named or is_explicit:
         return asked == named
     require_name(asked)
     api = connect(access, API_SECONDS)
+    if api is None and to_change:
+        raise NotFound(
+            f"whether this machine, {named}, is node {asked} is not known: no API server is known",
+            hint="--here runs it on this machine; --kubeconfig names a server",
+        )
     if api is None:
         access.warn(f"no API server is known, so this machine is taken for node {asked}")
         return True
