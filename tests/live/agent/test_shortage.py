@@ -1,5 +1,6 @@
 """What the agent's parts do while the node is short of threads or descriptors: they say so, and go on afterwards."""
 
+import json
 import os
 import resource
 import threading
@@ -130,11 +131,22 @@ def test_credentials_that_cannot_be_opened(options):
             options.connect().close()
 
 
-def test_a_condition_that_cannot_be_written_is_logged(options, tmp_path):
-    file = tmp_path / "log"
-    log = JSONLog("warning", str(file))
-    jobs = Jobs(options, Children(0, lambda call: call()), lambda call: call(), Metrics(), log)
+@pytest.fixture
+def jobs(options, tmp_path):
+    log = JSONLog("warning", str(tmp_path / "log"))
+    return Jobs(options, Children(0, lambda call: call()), lambda call: call(), Metrics(), log)
+
+
+def test_node_checks_that_were_cut_off_write_no_condition(jobs, tmp_path):
+    late = Ended(code=124, out='{"findings": [], "timedOut": true}', err="", seconds=30.0)
+    jobs._checked(Settings({}), late)
+    assert jobs.is_idle
+    logged = json.loads((tmp_path / "log").read_text())
+    assert (logged["what"], logged["code"]) == ("node checks", 124)
+
+
+def test_a_condition_that_cannot_be_written_is_logged(jobs, tmp_path):
     with no_threads():
         jobs._checked(Settings({}), Ended(code=0, out='{"findings": []}', err="", seconds=0.0))
-    assert "can't start new thread" in file.read_text()
+    assert "can't start new thread" in (tmp_path / "log").read_text()
     assert jobs.is_idle
