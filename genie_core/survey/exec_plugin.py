@@ -21,7 +21,7 @@ from genie_core.edges.kube_cluster import Pem, clean_token, read_text
 from genie_core.edges.kube_errors import Unauthorized
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_bool, get_list, get_object, get_str, get_strings
-from genie_core.survey import commands
+from genie_core.survey import commands, redact
 
 SECONDS = 30.0
 _EXTENSION = "client.authentication.k8s.io/exec"
@@ -48,7 +48,7 @@ def run(entry: Mapping[str, Any], cluster: Mapping[str, Any], ca: Pem | None, *,
 
     With `interactive` it may use the terminal, if stdin is one, for as long as it needs; else it has SECONDS and no
     stdin. Raises InvalidConfig and IOFailure for an entry that cannot be carried out, Unauthorized where it gives no
-    credentials. Its stderr may be quoted, trimmed; its stdout never is.
+    credentials. Its stderr may be quoted, trimmed and without what looks like a secret; its stdout never is.
     """
     mode = get_str(entry, "interactiveMode", "IfAvailable", where="exec")
     if mode not in ("Never", "IfAvailable", "Always"):
@@ -122,7 +122,7 @@ def _attended(name: str, argv: list[str], env: Mapping[str, str]) -> str:
 
 
 def _failed(name: str, reason: str) -> Unauthorized:
-    words = "".join(char if char.isprintable() else " " for char in reason)
+    words = redact.in_text("".join(char if char.isprintable() else " " for char in reason))
     return Unauthorized(
         f"the credential plugin {name} gave no credentials",
         details=words if len(words) <= _LONGEST else words[:_LONGEST] + "...",

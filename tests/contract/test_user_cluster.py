@@ -324,6 +324,7 @@ def test_an_exec_plugin_beside_the_kubeconfig_that_gives_a_certificate(https, au
     "options, says",
     [
         ({"says": "aws: log in first\n", "code": 255}, "login: aws: log in first"),
+        ({"says": f"refused: token={GOOD}\n", "code": 1}, "refused: token=(hidden)"),
         ({"code": 3}, "login: exit status 3"),
         ({"status": {"token": ""}}, "neither a token nor a certificate with its key"),
         ({"status": {"clientCertificateData": "x"}}, "neither a token nor a certificate with its key"),
