@@ -14,6 +14,7 @@ A report of another shape has its own `as_json`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import Enum
@@ -36,6 +37,11 @@ def formed(form: Callable[[Any], Any]) -> dict[str, Any]:
 def rounded(number: float) -> float:
     """A form: to one decimal place."""
     return round(number, 1)
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """A moment as Kubernetes writes it, in UTC (RFC 3339); `seconds` since 1970, None for now."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 class Published:

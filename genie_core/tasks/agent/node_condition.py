@@ -7,7 +7,6 @@ has the numbers: the version, the findings by severity, when the plugin's token 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from genie_core import __version__
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import NODE
 from genie_core.findings import Severity
+from genie_core.published import timestamp
 from genie_core.settings import Settings
 from genie_core.survey.credentials import read_credential
 from genie_core.survey.rootfs import Root
@@ -65,7 +65,7 @@ def write(api: KubeAPI, node: str, condition: Mapping[str, str], report: str) ->
     before = next((one for one in held if isinstance(one, dict) and one.get("type") == TYPE), {})
     if noted == report and all(before.get(key) == value for key, value in condition.items()):
         return False
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = timestamp()
     is_same = before.get("status") == condition["status"]
     since = before.get("lastTransitionTime") if is_same else None
     entry = {**condition, "lastHeartbeatTime": now, "lastTransitionTime": since or now}

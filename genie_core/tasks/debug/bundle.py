@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import tarfile
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import IO, Any, ClassVar
 
 from genie_core import __version__
 from genie_core.errors import DecodingFailure, IOFailure
+from genie_core.published import timestamp
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import snapshot
 
@@ -80,7 +80,7 @@ def write(members: Members, path: str, now: float, failed: Mapping[str, str] | N
 
 def _manifest(report: BundleReport, now: float) -> bytes:
     """When it was made, each member's size and hash, the nodes that are missing."""
-    document: dict[str, Any] = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))}
+    document: dict[str, Any] = {"created": timestamp(now)}
     document["members"] = {name: {"bytes": size, "sha256": digest} for name, size, digest in report.members}
     document |= {"failed": dict(report.failed)} if report.failed else {}
     return (json.dumps(document, indent=1) + "\n").encode()

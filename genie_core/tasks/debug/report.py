@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core import __version__
 from genie_core.findings import CheckResult, Finding, summary
+from genie_core.published import timestamp
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 
@@ -47,11 +47,10 @@ class DiagnosisReport:
     def as_json(self) -> dict[str, Any]:
         """metadata, target, summary, findings, checks, paths, probes, sources."""
         facts = self.facts
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(facts.time))
         return {
             "metadata": {
                 "node": facts.node_name,
-                "time": moment,
+                "time": timestamp(facts.time),
                 "version": __version__,
                 "durationMs": round(self.milliseconds),
             },

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from genie_core import __version__
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool, pools
 from genie_core.findings import CheckResult, Finding, Severity, summary
+from genie_core.published import timestamp
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import ConfFile, Credential, Facts
 from genie_core.survey.selection import RuntimeChoice, candidates, choices
@@ -59,7 +59,7 @@ class NodeReport:
         return {
             "metadata": {
                 "node": facts.node_name,
-                "time": datetime.fromtimestamp(facts.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "time": timestamp(facts.time),
                 "version": __version__,
                 "durationMs": round(self.ms, 1),
             },
@@ -210,7 +210,7 @@ def _credential(credential: Credential, now: float) -> JSON:
         "file": credential.file,
         "issuer": credential.issuer,
         "subject": credential.subject,
-        "expires": datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if expires else "",
+        "expires": timestamp(expires) if expires else "",
         "daysLeft": round((expires - now) / 86400, 2) if expires else None,
         "error": credential.error,
     }

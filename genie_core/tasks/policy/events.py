@@ -14,6 +14,7 @@ from genie_core.edges.kube_resources import EVENT, MULTI_POLICY, NETWORK_POLICY
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.policy.rules import Finding
+from genie_core.published import timestamp
 from genie_core.survey.collection import start_thread
 
 JSON = dict[str, Any]
@@ -111,7 +112,7 @@ def write_findings(
 def _event(one: Finding, uid: str) -> JSON:
     name = one.policy
     digest = sha256(f"{one.reason} {one.message}".encode()).hexdigest()[:16]
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = timestamp()
     return {
         **EVENT.type_meta,
         "metadata": {"name": f"{name.name[:200].rstrip('.-')}.{digest}", "namespace": name.namespace},

@@ -6,7 +6,6 @@ A failure to write is a warning: the change stays.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +15,7 @@ from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict,
 from genie_core.edges.kube_resources import EVENT, POD
 from genie_core.errors import GenieError
 from genie_core.model import Plan
+from genie_core.published import timestamp
 from genie_core.spec.result import recorded_result
 from genie_core.status import (
     MULTI_IP_PREFERENCES,
@@ -162,7 +162,7 @@ def _changed_condition(pod: LivePod, status: str, reason: str, text: str) -> dic
     )
     if (before.get("status"), before.get("reason"), before.get("message")) == (status, reason, message):
         return None
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = timestamp()
     since = before.get("lastTransitionTime") if before.get("status") == status else now
     return {
         "type": CONDITION,
@@ -207,7 +207,7 @@ def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: st
 
 def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str, kind: str) -> None:
     assert pod.api is not None
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = timestamp()
     pod.api.create(
         EVENT.collection(pod.namespace),
         {

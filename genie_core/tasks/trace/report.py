@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from genie_core.findings import CheckResult, Finding, summary
 from genie_core.net.flows import Flow
 from genie_core.net.hops import Hop, Path
 from genie_core.net.wording import Said
+from genie_core.published import timestamp
 from genie_core.survey.capture import Sighting
 from genie_core.survey.facts import Facts, Probe
 
@@ -65,12 +65,11 @@ class TraceReport:
     def as_json(self) -> dict[str, Any]:
         """metadata, source, target, verdict, hops, answer, probe, summary, findings, missing."""
         facts, flow = self.facts, self.flow
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(facts.time))
         sightings = self.seen_at or (None,) * len(self.path.hops)
         document: dict[str, Any] = {
             "metadata": {
                 "node": facts.node_name,
-                "time": moment,
+                "time": timestamp(facts.time),
                 "version": __version__,
                 "durationMs": round(self.milliseconds),
             },
