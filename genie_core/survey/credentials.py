@@ -19,6 +19,7 @@ from genie_core.survey.facts import ConfFile, Credential
 from genie_core.survey.rootfs import Root
 
 _SILENT = JSONLog("error", fd=-1)
+_END_OF_TIME = 253_402_300_800  # seconds since 1970 at the end of the year 9999
 
 
 def named_kubeconfigs(files: Sequence[ConfFile], extra: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -107,7 +108,10 @@ def _token_file(path: str, root: Root) -> dict[str, Any]:
 
 
 def read_claims(token: str) -> dict[str, Any]:
-    """issuer, subject, issued and expires of a JWT (RFC 7519); {} for a token of another kind."""
+    """issuer, subject, issued and expires of a JWT (RFC 7519); {} for a token of another kind.
+
+    A moment that no calendar has, as one in milliseconds, is left out.
+    """
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -120,7 +124,9 @@ def read_claims(token: str) -> dict[str, Any]:
     texts = {name: claims.get(key) for name, key in (("issuer", "iss"), ("subject", "sub"))}
     times = {name: claims.get(key) for name, key in (("issued", "iat"), ("expires", "exp"))}
     return {k: v for k, v in texts.items() if isinstance(v, str)} | {
-        k: float(v) for k, v in times.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
+        k: float(v)
+        for k, v in times.items()
+        if isinstance(v, (int, float)) and not isinstance(v, bool) and 0 < v < _END_OF_TIME
     }
 
 
@@ -132,13 +138,16 @@ def _certificate(pem: Pem, root: Root) -> dict[str, Any]:
         issued, expires = certificate_validity(data)
     except OSError as error:
         return {"error": f"its client certificate {pem.path}: {error.strerror}"}
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, StopIteration):
         return {"error": "its client certificate cannot be read"}
     return {"issued": issued, "expires": expires}
 
 
 def certificate_validity(pem: bytes) -> tuple[float, float]:
-    """notBefore and notAfter of a PEM text's first certificate (RFC 5280, section 4.1). Raises ValueError."""
+    """notBefore and notAfter of a PEM text's first certificate (RFC 5280, section 4.1).
+
+    Raises ValueError, IndexError or StopIteration where there is none.
+    """
     body = pem.partition(b"-----BEGIN CERTIFICATE-----")[2].partition(b"-----END CERTIFICATE-----")[0]
     certificate = next(_der(base64.b64decode(body, validate=False)))[1]
     fields = list(_der(next(_der(certificate))[1]))

@@ -275,6 +275,24 @@ def test_f92_a_client_certificate_that_has_expired(node, tmp_path):
     assert "client certificate" in the(node.discover(), "GN1503").title
 
 
+@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"])
+def test_f92_a_client_certificate_that_is_none(node, tmp_path, text):
+    for name in ("cert.pem", "key.pem"):
+        nodes.write(tmp_path / name, text, 0o600)
+    user = {"client-certificate": f"{tmp_path}/cert.pem", "client-key": f"{tmp_path}/key.pem"}
+    with_kubeconfig(node, user)
+    report = node.discover()
+    assert report.as_json()["credentials"][0]["error"] == "its client certificate cannot be read"
+    assert report.as_json()["plugins"]
+
+
+@pytest.mark.parametrize("expires", [1e400, 10**400, 1_900_000_000_000, -1])
+def test_f92_a_moment_that_no_calendar_has(node, expires):
+    """Milliseconds, for one; the report has no date for it, and everything else."""
+    with_kubeconfig(node, {"token": jwt(exp=expires)})
+    assert node.discover().as_json()["credentials"][0]["expires"] == ""
+
+
 def test_f106_a_kubeconfig_that_every_user_can_read(node):
     path = with_kubeconfig(node, {"token": jwt(exp=time.time() + 30 * 86400)}, mode=0o644)
     finding = the(node.discover(), "GN1501")
