@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from genie_cli import candidates, options, wiring
+from genie_cli import candidates, options, terminal, wiring
 from genie_cli.candidates import DIRECTORIES, FILES
 from genie_cli.flags import Candidate, Completion, argument, flag, given, several, switch
 from genie_cli.options import FailOn
@@ -188,7 +188,7 @@ def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
     paths, shown = ", ".join(changes), "\n".join(changes.values())
     if not changes:
         return
-    if not agreed and not sys.stdin.isatty():
+    if not agreed and not terminal.can_ask():
         raise WrongUsage(
             f"{paths}: there is another configuration",
             details=shown,

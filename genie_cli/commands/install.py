@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from threading import Event
 
 import typer
 
-from genie_cli import candidates, options, render
+from genie_cli import candidates, options, render, terminal
 from genie_cli.flags import flag, several, switch
 from genie_cli.options import duration_flag, path_flag
 from genie_cli.progress import Progress
@@ -119,7 +118,7 @@ def run(flags: Flags) -> int:
     try:
         report = _install(wanted, dry_run=flags.dry_run)
     except NeedsConsent as question:
-        if not sys.stdin.isatty() or not _agreed(question):
+        if not terminal.can_ask() or not _agreed(question):
             raise
         report = _install(replace(wanted, move=True), dry_run=flags.dry_run)
     for warning in report.warnings:

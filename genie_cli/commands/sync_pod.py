@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from genie_cli import candidates, options, wiring
+from genie_cli import candidates, options, terminal, wiring
 from genie_cli.flags import argument, switch
 from genie_cli.progress import Progress
 from genie_cli.render import emit, show
@@ -73,7 +73,7 @@ def run(flags: Flags) -> int:
     It has to run on the pod's node, as root. The exit code is 1 if the change was refused or failed, 3 if Genie has
     not attached this pod here, 4 without permission, 5 if it could be rolled back only in part, 124 after --timeout.
     """
-    if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
+    if not (flags.dry_run or flags.yes or terminal.can_ask()):
         raise WrongUsage(
             "a pod may be changed, and there is no terminal to confirm it on",
             hint="`genie sync pod --dry-run` shows what would change; --yes changes it",

@@ -23,6 +23,7 @@ from genie_core.survey import capture, cluster, probe
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import PACKET_PATH
+from genie_core.tasks.debug.checks import since
 from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, require_records
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.snapshot import saved_facts
@@ -67,11 +68,7 @@ def _traced(facts: Facts, question: TraceOptions, started: float) -> TraceReport
     case = Case(facts)
     flow = _flow(case, question.to)
     path = path_of(case, walk(case, flow))
-    return TraceReport(facts=facts, flow=flow, path=path, milliseconds=_since(started))
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
+    return TraceReport(facts=facts, flow=flow, path=path, milliseconds=since(started))
 
 
 def _facts(question: TraceOptions) -> Facts:
@@ -147,7 +144,7 @@ def _probed(
         ) from None
     by_hop = dict(zip(at, sightings, strict=True))
     seen_at = [by_hop.get(number) for number in range(len(path.hops))]
-    return _compared(replace(report, probe=outcome, seen_at=tuple(seen_at), milliseconds=_since(started)))
+    return _compared(replace(report, probe=outcome, seen_at=tuple(seen_at), milliseconds=since(started)))
 
 
 def _tap(path: Path, number: int, root: Root) -> capture.Tap:
