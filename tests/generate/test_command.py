@@ -92,6 +92,27 @@ def test_what_is_not_utf8_is_a_finding_with_its_place(tmp_path, from_stdin):
     assert not done.stderr
 
 
+DEFINITION = "kind: NetworkAttachmentDefinition\nmetadata: {name: blue}\nspec: "
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing yet\n", "just words\n", DEFINITION, f"{DEFINITION}x\n", "kind: List\nitems: []\n"]
+)
+def test_nothing_to_check_is_not_ok(flags, tmp_path, capsys, text):
+    file = tmp_path / "nets.yaml"
+    file.write_text(text)
+    assert generate(flags, "--check", str(file)) == 2
+    assert "bug" not in capsys.readouterr().err
+
+
+def test_an_objects_name_is_taken_as_it_is(flags, tmp_path, capsys):
+    """Where the configuration has none: also one with a quotation mark, which no name may have."""
+    file = tmp_path / "nets.yaml"
+    file.write_text(DEFINITION.replace("blue", "'a\"b'") + '{config: \'{"type": "bridge"}\'}\n')
+    assert generate(flags, "--check", str(file)) == 1
+    assert "JSON" not in capsys.readouterr().out
+
+
 def test_the_difference_shows_no_secret(flags, living, capsys):
     entry = {
         "etcd_password": "s3cret-1",

@@ -15,6 +15,8 @@ from genie_core.checks.rank import ranked
 from genie_core.checks.registry import FILES
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.findings import CheckResult, Finding, Severity, summary
+from genie_core.jsontext import encode
+from genie_core.survey.cluster import as_object
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
@@ -58,8 +60,10 @@ class CheckReport:
 
 
 def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
-    """Check (path, text) pairs against a node's facts."""
+    """Check (path, text) pairs against a node's facts. Raises WrongUsage where they hold no configuration."""
     files = [file for path, text in texts for file in _files_in(path, text)]
+    if not files:
+        raise WrongUsage(f"{', '.join(path for path, _ in texts)}: there is no configuration to check")
     return check_parsed(files, facts)
 
 
@@ -82,7 +86,7 @@ def _files_in(path: str, text: str) -> Iterator[ConfFile]:
         yield parse_conf(path, text)
         return
     for document in load_documents(text, path):
-        for item in document.get("items", [document]) if isinstance(document, dict) else ():
+        for item in (document.get("items") or [document]) if isinstance(document, dict) else ():
             yield from _manifest(path, item)
 
 
@@ -99,7 +103,7 @@ def _manifest(path: str, item: Any) -> Iterator[ConfFile]:
         raise WrongUsage(
             f"{path}: {kind} is not checked", hint="CNI configurations and NetworkAttachmentDefinitions are"
         )
-    metadata, spec = item.get("metadata") or {}, item.get("spec") or {}
+    metadata, spec = as_object(item.get("metadata")), as_object(item.get("spec"))
     name = str(metadata.get("name", ""))
     text = spec.get("config")
     if isinstance(text, str) and text.strip():
@@ -111,7 +115,7 @@ def _named(text: str, name: str) -> str:
     """The text with the object's name in front where it has none (conformance C35); places on line 1 shift."""
     if '"name"' in text or not text.lstrip().startswith("{"):
         return text
-    return text.replace("{", f'{{"name": "{name}", ', 1)
+    return text.replace("{", f'{{"name": {encode(name)}, ', 1)
 
 
 def refuse_errors(report: CheckReport, what: str) -> None:
