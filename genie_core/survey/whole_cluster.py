@@ -12,7 +12,7 @@ from typing import Any
 
 from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unreachable
 from genie_core.edges.kube_resources import (
     DAEMON_SET,
     EVENT,
@@ -170,6 +170,7 @@ class _Reader:
     namespace: str
     within: float | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    answered: bool = False
 
     def networks(self, node: str = "") -> WholeCluster:
         """Nodes, definitions and pods; with `node` that node, and its pods."""
@@ -197,7 +198,7 @@ class _Reader:
     ) -> Iterator[JSON]:
         """The items of a list, as their pages come; `source` is its name in `missing`, the kind's by default.
 
-        A kind that is not installed has none.
+        A kind that is not installed has none. Raises Unreachable where the server has answered nothing yet.
         """
         try:
             yield from self._pages(kind, dict(query or {}), "" if cluster_wide else self.namespace)
@@ -205,11 +206,16 @@ class _Reader:
             return
         except Forbidden as error:
             self.missing[source or kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
+        except Unreachable as error:
+            if not self.answered:
+                raise
+            self.missing[source or kind.kind] = "; ".join(filter(None, (error.msg, error.details)))
 
     def _pages(self, kind: Resource, query: dict[str, str], namespace: str) -> Iterator[JSON]:
         seen = 0
         self.announce(f"reading {kind.plural}")
         for page, metadata in pages(self.api, kind, query, namespace, PAGE, within=self.within):
+            self.answered = True
             yield from page
             seen += len(page)
             left = metadata.get("remainingItemCount")

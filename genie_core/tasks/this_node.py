@@ -14,6 +14,7 @@ from genie_core.spec.names import is_subdomain
 from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
 from genie_core.survey.user_cluster import Access, connect
+from genie_core.survey.whole_cluster import PAGE_SECONDS
 from genie_core.tasks.pods import API_SECONDS, open_api
 
 
@@ -89,7 +90,7 @@ def require_name(asked: str) -> None:
 
 def names_of_nodes(api: KubeAPI) -> list[str]:
     """The names of the cluster's nodes but those that run Windows. Raises GenieError."""
-    listed = [item.get("metadata") or {} for item in api.list_objects(NODE)]
+    listed = [item.get("metadata") or {} for item in api.list_objects(NODE, within=PAGE_SECONDS)]
     return sorted(
         str(metadata.get("name"))
         for metadata in listed

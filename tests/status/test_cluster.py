@@ -275,6 +275,21 @@ def test_a_server_that_is_away_is_reported_before_the_time_is_up():
     assert "within 10 s" in error.value.details
 
 
+def test_a_server_that_goes_away_leaves_what_it_has_answered():
+    api = API(Objects(*HEALTHY))
+
+    def refuse():
+        if len(api.requests) > 2:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    report = cluster_status(
+        memory_api(api, connection=MemoryConnection(api, refuse)), lambda _: None, now=NOW
+    )
+    assert [one.name for one in report.nodes] == ["n1"]
+    assert "Connection refused" in report.missing["Pod"]
+    assert report.exit_code == 5
+
+
 def test_the_agents_report_of_a_node():
     report = {
         "version": "1.2.0",
