@@ -26,6 +26,11 @@ def name_of(named: str, objects: Sequence[JSON], own: Collection[str], *, is_exp
     return next((node.name for node in nodes if not set(node.addresses).isdisjoint(own)), named)
 
 
+def are_alike(node: str, host_name: str) -> bool:
+    """Whether a Node may have this host name: cloud providers' Nodes have names with a domain, or without."""
+    return node.partition(".")[0] == host_name.partition(".")[0]
+
+
 def own_addresses() -> set[str]:
     """The addresses of the namespace that this process runs in."""
     try:
@@ -48,8 +53,7 @@ def another(
     if nodes or is_explicit:
         here = name_of(named, nodes, own_addresses(), is_explicit=is_explicit)
         return "" if here == pod_node else here
-    same = pod_node.partition(".")[0] == named.partition(".")[0]  # as in Node names of cloud providers
-    return "" if same else named
+    return "" if are_alike(pod_node, named) else named
 
 
 def is_this(asked: str, named: str, access: Access, *, is_explicit: bool, to_change: bool = False) -> bool:

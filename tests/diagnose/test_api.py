@@ -22,6 +22,8 @@ from genie_core.survey.collection import SECONDS
 from genie_core.survey.facts import Facts
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import UserCluster
+from genie_core.tasks.debug.pod import elsewhere
+from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.this_node import name_of, own_addresses
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
@@ -243,6 +245,17 @@ def test_a_pod_of_another_node_is_said_to_be_there(capsys, kubeconfig):
     report = genie(capsys, "shop/api-0", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
     assert report["target"]["state"] == "not-here"
     assert "on node node2" in report["target"]["reason"]
+
+
+@pytest.mark.parametrize("nodes, state", [((), ""), (("ip-10-0-0-1",), "not-here")])
+def test_a_node_with_its_domain_is_this_machine_where_no_node_may_be_listed(nodes, state):
+    """The host name of a cloud's machine may lack the domain that the Node's name has."""
+    question = DebugOptions(namespace="shop", name="web-0")
+    pod = {"spec": {"nodeName": "ip-10-0-0-1.ec2.internal"}, "status": {"phase": "Running"}}
+    listed = [{"kind": "Node", "metadata": {"name": name}} for name in nodes]
+    answers = collect.Answers(pod=pod, objects=listed)
+    assert elsewhere(question, answers, "ip-10-0-0-1")[0] == state
+    assert elsewhere(question, answers, "ip-10-0-0-2")[0] == "not-here"
 
 
 def test_a_pod_without_a_namespace_is_one_of_the_contexts(capsys, kubeconfig):

@@ -21,7 +21,7 @@ from genie_core.survey.survey import DEBUG, NETWORK, Part, Survey
 from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
 from genie_core.tasks.debug.question import DebugOptions, objects_reader, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
-from genie_core.tasks.this_node import name_of
+from genie_core.tasks.this_node import are_alike, name_of
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 PROBE_SECONDS = 15.0
@@ -151,7 +151,8 @@ def elsewhere(
     if about.phase in ENDED:
         return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
     known = {cluster.node(n).name for n in cluster.of_kind(answers.objects, "Node")}
-    strange = about.node and about.node != here
+    is_sure = question.node_explicit or known
+    strange = about.node and about.node != here and (is_sure or not are_alike(about.node, here))
     if strange and (question.node_explicit or about.node in known or not question.netns):
         return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie {command} there"
     return "", ""
