@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -94,13 +95,13 @@ class Network:
 
 def owners_of(users: Iterable[User]) -> dict[tuple[str, str, str], int]:
     """(namespace, kind, name) of what the pods belong to -> how many; a pod without controller is its own."""
-    found: dict[tuple[str, str, str], int] = {}
-    for user in users:
-        namespace, _, name = user.pod.partition("/")
-        kind, owner = user.owner
-        key = (namespace, kind, owner) if kind else (namespace, "Pod", name)
-        found[key] = found.get(key, 0) + 1
-    return dict(sorted(found.items()))
+    return dict(sorted(Counter(map(_owner_of, users)).items()))
+
+
+def _owner_of(user: User) -> tuple[str, str, str]:
+    namespace, _, name = user.pod.partition("/")
+    kind, owner = user.owner
+    return (namespace, kind, owner) if kind else (namespace, "Pod", name)
 
 
 def networks_of(cluster: WholeCluster) -> list[Network]:
@@ -231,11 +232,7 @@ def _logical_network(
 def _with_use(
     network: Network, users: Sequence[User], meetings: Mapping[str, set[tuple[str, str]]]
 ) -> Network:
-    counts: dict[str, int] = {}
-    for user in users:
-        if user.addresses:
-            key = user.node if network.per_node else ""
-            counts[key] = counts.get(key, 0) + 1
+    counts = Counter(user.node if network.per_node else "" for user in users if user.addresses)
     return replace(
         network,
         used=max(counts.values(), default=0),
