@@ -51,11 +51,13 @@ class Reach(Published):
 
 
 def probe(node: NodeProcess, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:
-    """Connect to each (address, description) from inside the namespace, all at once."""
+    """Connect to each (address, description) from inside the namespace, all at once; nothing if that cannot be tried."""
     if not targets:
         return []
     addresses = [address for address, _ in targets]
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps([addresses, _PORT, SECONDS])]
     ran = node.run(argv, netns=netns, timeout=SECONDS + 10)
-    reached = json.loads(ran.stdout or "{}") if ran.returncode == 0 else {}
-    return [Reach(pod=pod, address=a, what=what, reached=bool(reached.get(a))) for a, what in targets]
+    if ran.returncode:
+        return []
+    reached = json.loads(ran.stdout)
+    return [Reach(pod=pod, address=a, what=what, reached=a in reached) for a, what in targets]
