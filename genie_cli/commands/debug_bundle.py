@@ -15,7 +15,15 @@ from genie_cli.options import CLUSTER
 from genie_cli.progress import Progress
 from genie_cli.remote import NodeCommand, NotRun, Remote, fetch, fetch_all
 from genie_cli.render import Block, Heading, Table, Text, emit, note
-from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_TIMEOUT, GenieError, WrongUsage
+from genie_cli.views.findings import say_denied
+from genie_core.errors import (
+    EXIT_FAILURE,
+    EXIT_INCOMPLETE,
+    EXIT_NOT_FOUND,
+    EXIT_TIMEOUT,
+    GenieError,
+    WrongUsage,
+)
 from genie_core.survey import cluster
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.bundle import BundleReport, Members, contents, of_nodes, unpacked, write
@@ -51,8 +59,9 @@ def run(flags: Flags) -> int:
 
     The file has only what a fixed list names: no configuration files, kubeconfigs, tokens, environments or logs.
     Review it before you share it: it has names and addresses of your cluster. Those of other nodes are made there, as
-    with `genie debug pod`. The exit code is 124 after --timeout: what was found until then is saved. With
-    --all it is 5 where nodes are missing, and the report names them, or where nodes were not read in time.
+    with `genie debug pod`. The exit code is 124 after --timeout: what was found until then is saved; 4 where this user
+    may not read everything, 3 for a pod whose node cannot be reached. With --all it is 5 where nodes are missing, and
+    the report names them, or where nodes were not read in time.
     """
     access = wiring.access(flags)
     if flags.all:
@@ -72,7 +81,11 @@ def run(flags: Flags) -> int:
         except NotRun as error:
             note(f"{error.msg}\n{error.hint}")
     _save(flags, contents(report), report.facts.time)
-    return EXIT_TIMEOUT if report.late else 0
+    if report.late:
+        return EXIT_TIMEOUT
+    if report.denied:
+        return say_denied(report.denied, f"genie debug bundle {asked.pod}".rstrip())
+    return EXIT_NOT_FOUND if report.state == "not-here" else 0
 
 
 def _on_node(flags: Flags, node: str, pod: str = "") -> NodeCommand:

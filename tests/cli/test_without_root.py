@@ -95,6 +95,17 @@ def test_trace_without_time_says_that_the_time_was_up(node):
     assert node.ask_as_root("trace", "shop/web-0", "10.1.2.3", "--timeout", "1ms") == 124
 
 
+def test_a_bundle_says_that_it_is_not_whole(node):
+    free = node.folder / "free"
+    free.mkdir()
+    free.chmod(0o777)
+    code, _, stderr = node.ask("debug", "bundle", "-f", str(free / "b.tar.gz"))
+    assert code == 4, stderr
+    assert (free / "b.tar.gz").exists()
+    assert "not everything could be read" in stderr
+    assert "sudo genie debug bundle" in stderr
+
+
 @pytest.mark.parametrize("form", [[], ["-o", "json"]])
 def test_explain_pod_says_what_could_not_be_read(node, form):
     code, stdout, stderr = node.ask("explain", "pod", "shop/web-0", *form)

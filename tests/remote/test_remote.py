@@ -366,6 +366,12 @@ def test_debug_pod_still_says_where_the_pod_is(cluster, genie):
     assert f"ssh {NODE} sudo genie debug pod --output=json shop/web-0" in err
 
 
+def test_a_bundle_of_a_pod_whose_node_is_not_reached(cluster, genie, tmp_path):
+    cluster.add(tenant_pod())
+    _, err = genie("debug", "bundle", "shop/web-0", "-f", str(tmp_path / "b.tar.gz"), code=3)
+    assert f"was not run on node {NODE}" in err
+
+
 def test_files_of_this_machine_stay_here(cluster, genie, tmp_path):
     cluster.add(agent(), tenant_pod())
     facts = tmp_path / "facts.json"
