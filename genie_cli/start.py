@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 
 
 def main() -> int:
     """This process's own command line; its exit code."""
     _open_what_is_closed()
+    codecs.register_error("genie", _escaped)
+    if isinstance(sys.stdout, TextIOWrapper):
+        with suppress(OSError):  # a descriptor that was exchanged below the stream
+            sys.stdout.reconfigure(errors="genie")
     try:
         from genie_cli.app import main as run
 
@@ -16,6 +23,13 @@ def main() -> int:
     except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` handles it
         sys.stderr.write("error: interrupted\n")
         return 130
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What stdout's encoding lacks, as JSON escapes it: names and annotations may have any character."""
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
 def _open_what_is_closed() -> None:

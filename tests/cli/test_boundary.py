@@ -168,3 +168,18 @@ def test_closed_streams(closed):
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("GN0402: ") is (">&-" not in closed.replace("2>&-", ""))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_characters_that_the_encoding_lacks(tmp_path, encoding):
+    """An annotation may have any: it is escaped, and a document is the same as in UTF-8."""
+    pod = {"kind": "Pod", "metadata": {"name": "a", "annotations": {"cni": "é→🙂"}}}
+    file = tmp_path / "pod.json"
+    file.write_text(json.dumps(pod))
+    line = [sys.executable, "-m", "genie_cli", "explain", "--pod-file", str(file), "--conf-dir", str(tmp_path)]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    for form in ("table", "json"):
+        done = subprocess.run([*line, "-o", form], capture_output=True, env=env, check=False)
+        assert b"UnicodeEncodeError" not in done.stdout + done.stderr
+        assert b"\\u2192\\ud83d\\ude42" in done.stdout
+    assert json.loads(done.stdout.decode(encoding))["annotations"] == {"cni": "é→🙂"}
