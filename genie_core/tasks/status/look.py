@@ -93,8 +93,9 @@ def network_list(api: KubeAPI, announce: Announce, *, name: str = "", namespace:
                 f"network {name} is not in what could be read", details="\n".join(cluster.missing.values())
             )
         if not found:
+            where = "" if "/" in name else "a definition's name is NAMESPACE/NAME, or NAME with -n; "
             raise NotFound(
-                f"network {name} does not exist and no pod names it", hint="genie networks lists all"
+                f"network {name} does not exist and no pod names it", hint=f"{where}genie networks lists all"
             )
     return NetworkList(
         networks=tuple(found), detailed=bool(name), missing=cluster.missing, scope=_scope(namespace)
