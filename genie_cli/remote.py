@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -80,6 +80,12 @@ class NodeCommand:
     def by_hand(self) -> str:
         """The one command to run where this machine may not run it."""
         return f"ssh {shlex.quote(self.node)} sudo {shlex.join(['genie', *self.words])}"
+
+    def require_no_files(self, given: Mapping[str, str]) -> None:
+        """Raise NotRun where one of these flags is given: it names a file of this machine."""
+        for name in (name for name, value in given.items() if value):
+            reason = f"{name} names a file of this machine"
+            raise not_run(self, GenieError(reason, hint="`genie debug bundle` brings the facts here"))
 
 
 def run_on_node(remote: NodeCommand, access: Access, *, asks: bool = False) -> int:

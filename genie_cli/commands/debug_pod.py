@@ -9,11 +9,10 @@ from genie_cli import candidates, options, wiring
 from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_checks, show_report
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
-from genie_cli.remote import NodeCommand, NotRun, Remote, not_run, run_on_node
+from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
-from genie_core.errors import GenieError
 from genie_core.survey import cluster
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.debug.report import DiagnosisReport
@@ -78,11 +77,9 @@ def _on_node(flags: Flags, report: DiagnosisReport, pod: tuple[str, str]) -> Nod
     """The command for the pod's node. Raises NotRun where a flag names a file of this machine."""
     there = replace(flags, target="/".join(pod), namespace="", save="")
     remote = NodeCommand(node=cluster.pod(report.facts.pod_object).node, command="debug pod", flags=there)
-    given = {"--save": flags.save, "--pod-file": flags.pod_file, "--objects-file": flags.objects_file}
-    local = [name for name, value in given.items() if value]
-    if local:
-        reason = f"{local[0]} names a file of this machine"
-        raise not_run(remote, GenieError(reason, hint="`genie debug bundle` brings the facts here"))
+    remote.require_no_files(
+        {"--save": flags.save, "--pod-file": flags.pod_file, "--objects-file": flags.objects_file}
+    )
     return remote
 
 

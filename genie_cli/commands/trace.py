@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from genie_cli import candidates, options, wiring
 from genie_cli.debugging import PodFlags, completed
 from genie_cli.flags import argument, flag, switch
 from genie_cli.output import OF_A_TRACE, OutputFormat
 from genie_cli.progress import Progress
+from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import emit
 from genie_cli.views.drawing import mermaid
 from genie_cli.views.trace import track_of, view
 from genie_cli.views.trace_page import page, svg
 from genie_core.errors import EXIT_FAILURE
 from genie_core.tasks.pods import object_name
-from genie_core.tasks.trace import TraceOptions, TraceReport, trace, trace_saved
+from genie_core.tasks.trace import Elsewhere, TraceOptions, TraceReport, trace, trace_saved
 
 EXAMPLES = [
     (
@@ -34,7 +35,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(PodFlags, TraceOptions):
+class Flags(PodFlags, Remote, TraceOptions):
     """From which pod to which target, and where everything is."""
 
     source: str = argument(
@@ -57,14 +58,24 @@ class Flags(PodFlags, TraceOptions):
 def run(flags: Flags) -> int:
     """Shows the way of a pod's packets to a target, and what decides at each hop: route, rule, NAT, policy, port.
 
-    It runs on the pod's node. It sends no packet: the way is computed from routes, rules, bridge ports, firewall and
-    services as they are now. --probe sends one ping, connection or DNS question from the pod, and shows beside each hop
-    what its interface really saw. The exit code is 0, also where packets stop, and 1 where the probe went another way.
+    It runs on the pod's node: from another machine it starts itself there. It sends no packet: the way is computed from
+    routes, rules, bridge ports, firewall and services as they are now. --probe sends one ping, connection or DNS
+    question from the pod, and shows beside each hop what its interface really saw. The exit code is 0, also where
+    packets stop, and 1 where the probe went another way.
     """
     access = wiring.access(flags)
     asked = completed(flags, access, object_name(flags.source, flags.namespace, access))
-    with Progress() as progress:
-        report = trace_saved(flags.from_, asked) if flags.from_ else trace(asked, progress)
+    try:
+        with Progress() as progress:
+            report = trace_saved(flags.from_, asked) if flags.from_ else trace(asked, progress)
+    except Elsewhere as error:
+        if flags.here:
+            raise
+        there = NodeCommand(
+            node=error.node, command="trace", flags=replace(flags, source=asked.pod, namespace="")
+        )
+        there.require_no_files({"--pod-file": flags.pod_file, "--objects-file": flags.objects_file})
+        return run_on_node(there, access)
     emit(report, flags.output, view, lambda r: [hop.name for hop in r.path.hops], _WRITERS)
     return EXIT_FAILURE if report.findings else 0
 

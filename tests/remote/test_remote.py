@@ -113,6 +113,14 @@ def test_debug_pod_finds_the_pods_node(cluster, genie):
     assert "command=--no-probes" in asked.target
 
 
+def test_trace_finds_the_pods_node(cluster, genie):
+    cluster.add(agent(), tenant_pod())
+    _, err = genie("trace", "web-0", "10.1.2.3:80", "-n", "shop", code=3)
+    assert "pod shop/web-0 has no sandbox on this node" in err
+    (asked,) = [one for one in cluster.api.requests if "/exec?" in one.target]
+    assert "command=shop%2Fweb-0&command=10.1.2.3%3A80" in asked.target
+
+
 def test_explain_pod_reads_the_files_of_the_pods_node(cluster, genie, node, tmp_path):
     """The container here reaches no API server: the node's state is read."""
     cluster.add(agent(), tenant_pod(cni="of-the-node"))
@@ -364,6 +372,14 @@ def test_debug_pod_still_says_where_the_pod_is(cluster, genie):
     report = json.loads(out)
     assert report["target"]["state"] == "not-here"
     assert f"ssh {NODE} sudo genie debug pod --output=json shop/web-0" in err
+
+
+def test_trace_has_one_command_to_copy(cluster, genie):
+    cluster.add(tenant_pod())
+    _, err = genie("trace", "shop/web-0", "10.1.2.3:80", "--probe", code=3)
+    assert f"ssh {NODE} sudo genie trace --probe shop/web-0 10.1.2.3:80" in err
+    _, err = genie("trace", "shop/web-0", "10.1.2.3:80", "--here", code=3)
+    assert f"pod shop/web-0 is on node {NODE}" in err
 
 
 def test_a_bundle_of_a_pod_whose_node_is_not_reached(cluster, genie, tmp_path):

@@ -29,7 +29,7 @@ from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.snapshot import saved_facts
 from genie_core.tasks.trace.report import TraceReport
 
-__all__ = ["TraceOptions", "TraceReport", "trace", "trace_saved"]
+__all__ = ["Elsewhere", "TraceOptions", "TraceReport", "trace", "trace_saved"]
 ASKED = "DST"  # the argument, in errors
 ECHO = {4: "icmp", 6: "ipv6-icmp"}
 
@@ -41,8 +41,14 @@ class TraceOptions(DebugOptions):
     probe: bool = False
 
 
+class Elsewhere(NotFound):
+    """The pod is on another node, which is named `node`."""
+
+    node = ""
+
+
 def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
-    """The path from the pod to the target. Raises NotFound, Denied, InvalidConfig as `debug_pod` does."""
+    """The path from the pod to the target. Raises NotFound, Denied, InvalidConfig as `debug_pod` does, and Elsewhere."""
     started = time.perf_counter()
     announce("reading the node and the pod")
     report = _traced(_facts(question), question, started)
@@ -76,6 +82,10 @@ def _facts(question: TraceOptions) -> Facts:
     work.begin()
     answers = work.answers()
     state, reason = elsewhere(question, answers, work.node_name(answers.objects), "trace")
+    if state == "not-here":
+        error = Elsewhere(reason)
+        error.node = cluster.pod(answers.pod).node
+        raise error
     if state:
         raise NotFound(reason)
     if cluster.pod(answers.pod).host_network and not question.netns:
