@@ -58,7 +58,8 @@ def run(flags: Flags) -> int:
     if flags.list_checks:
         return show_checks((*NETWORK, *FILES), flags.output)
     access = wiring.access(flags)
-    pod = ("", "") if flags.from_ else object_name(flags.target, flags.namespace, access)
+    is_saved = flags.from_ and not flags.target  # of the pod whose facts were saved
+    pod = ("", "") if is_saved else object_name(flags.target, flags.namespace, access)
     asked = completed(flags, access, pod)
     with Progress() as progress:
         report = from_snapshot(flags.from_, asked) if flags.from_ else debug_pod(asked, progress)

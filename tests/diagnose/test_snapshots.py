@@ -135,6 +135,17 @@ def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["target"]["reason"] == "on node2"
 
 
+@pytest.mark.parametrize("named, right", [(["shop/web-0"], True), (["shop/db-0"], False), ([], True)])
+def test_saved_facts_are_not_taken_for_another_pods(tmp_path, capsys, named, right):
+    facts = Facts(namespace="shop", pod_name="web-0", node=Netns())
+    path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts)))
+    code = main(["debug", "pod", *named, "--from", path, "-o", "json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["kind"] == ("DiagnosisReport" if right else "Error")
+    assert right or code == 3
+    assert right or "has the facts of pod shop/web-0, not of pod shop/db-0" in answer["message"]
+
+
 def test_the_group_lists_the_checks_too(capsys):
     assert main(["debug", "--list-checks", "-o", "json"]) == 0
     of_group = capsys.readouterr().out

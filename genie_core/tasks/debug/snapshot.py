@@ -11,7 +11,7 @@ from typing import Any
 
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection
-from genie_core.errors import DecodingFailure
+from genie_core.errors import DecodingFailure, NotFound
 from genie_core.net.case import Case
 from genie_core.published import API_VERSION
 from genie_core.survey import codec
@@ -27,13 +27,21 @@ STATES = ("not-here", "no-sandbox")
 
 
 def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
-    """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
+    """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure, NotFound."""
     chosen = choose(question, NETWORK)
     with saved_facts(path) as (document, facts):
+        require_pod(path, facts, question)
         named = replace(question, namespace=facts.namespace, name=facts.pod_name)
         case = target_of(Case(facts), named)
         report = diagnose(case, chosen, time.monotonic() + question.timeout, _saved(document, chosen))
     return _as_it_was(report, document)
+
+
+def require_pod(path: str, facts: Facts, question: DebugOptions) -> None:
+    """Raise NotFound where a pod is asked about and the facts are of another one."""
+    if question.pod not in ("", f"{facts.namespace}/{facts.pod_name}"):
+        about = f"pod {facts.namespace}/{facts.pod_name}" if facts.pod_name else "a node"
+        raise NotFound(f"--from {path} has the facts of {about}, not of pod {question.pod}")
 
 
 @contextmanager

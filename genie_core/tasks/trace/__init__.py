@@ -26,7 +26,7 @@ from genie_core.survey.survey import PACKET_PATH
 from genie_core.tasks.debug.checks import since
 from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, require_records
 from genie_core.tasks.debug.question import DebugOptions
-from genie_core.tasks.debug.snapshot import saved_facts
+from genie_core.tasks.debug.snapshot import require_pod, saved_facts
 from genie_core.tasks.trace.report import TraceReport
 
 __all__ = ["Elsewhere", "TraceOptions", "TraceReport", "trace", "trace_saved"]
@@ -61,10 +61,7 @@ def trace_saved(file: str, question: TraceOptions) -> TraceReport:
         raise WrongUsage("--from has saved facts: no probe can be sent there")
     started = time.perf_counter()
     with saved_facts(file) as (_, facts):
-        if question.pod != f"{facts.namespace}/{facts.pod_name}":
-            raise NotFound(
-                f"--from {file} has the facts of pod {facts.namespace}/{facts.pod_name}, not of {question.pod}"
-            )
+        require_pod(file, facts, question)
         if facts.pod is None:
             raise NotFound(f"--from {file}: the pod's network namespace is not in these facts")
         return _traced(facts, question, started)
