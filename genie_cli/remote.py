@@ -164,7 +164,9 @@ def _fetched(
 
     here = LocalEnd(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
     code = attempt(remote, known, here, begun)
-    is_partial = code in (EXIT_TIMEOUT, EXIT_DENIED) and out  # what could be read in time, and with these rights
+    is_partial = (
+        code in (EXIT_TIMEOUT, EXIT_DENIED) and out
+    )  # what could be read in time, and with these rights
     if code and not is_partial:
         said = err.decode("utf-8", "replace").strip().splitlines()
         problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")

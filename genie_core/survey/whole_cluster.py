@@ -205,7 +205,9 @@ class _Reader:
         except ObjectNotFound:
             return
         except Forbidden as error:
-            self.missing[source or kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
+            self.missing[source or kind.kind] = (
+                f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
+            )
         except Unreachable as error:
             if not self.answered:
                 raise

@@ -176,7 +176,16 @@ def test_characters_that_the_encoding_lacks(tmp_path, encoding):
     pod = {"kind": "Pod", "metadata": {"name": "a", "annotations": {"cni": "é→🙂"}}}
     file = tmp_path / "pod.json"
     file.write_text(json.dumps(pod))
-    line = [sys.executable, "-m", "genie_cli", "explain", "--pod-file", str(file), "--conf-dir", str(tmp_path)]
+    line = [
+        sys.executable,
+        "-m",
+        "genie_cli",
+        "explain",
+        "--pod-file",
+        str(file),
+        "--conf-dir",
+        str(tmp_path),
+    ]
     env = {**os.environ, "PYTHONIOENCODING": encoding}
     for form in ("table", "json"):
         done = subprocess.run([*line, "-o", form], capture_output=True, env=env, check=False)

@@ -283,7 +283,12 @@ def test_services_that_concern_the_pod_come_first():
         return {"kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
 
     many = [service("argo", f"s{n}", n) for n in range(1, 50)]
-    objects = (*many, service("kube-system", "kube-dns", 53), service("shop", "db", 54), service("z", "z", 55))
+    objects = (
+        *many,
+        service("kube-system", "kube-dns", 53),
+        service("shop", "db", 54),
+        service("z", "z", 55),
+    )
     fronts = [one.service for one in Case(Facts(namespace="shop", objects=objects)).frontends]
     assert fronts[:3] == ["shop/db", "kube-system/kube-dns", "argo/s1"]
     assert len(fronts) == 52

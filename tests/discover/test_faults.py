@@ -275,7 +275,9 @@ def test_f92_a_client_certificate_that_has_expired(node, tmp_path):
     assert "client certificate" in the(node.discover(), "GN1503").title
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"])
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"]
+)
 def test_f92_a_client_certificate_that_is_none(node, tmp_path, text):
     for name in ("cert.pem", "key.pem"):
         nodes.write(tmp_path / name, text, 0o600)

@@ -51,7 +51,7 @@ class Reach(Published):
 
 
 def probe(node: NodeProcess, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:
-    """Connect to each (address, description) from inside the namespace, all at once; nothing if that cannot be tried."""
+    """Connect to each (address, description) from inside the namespace, all at once; none where that fails."""
     if not targets:
         return []
     addresses = [address for address, _ in targets]

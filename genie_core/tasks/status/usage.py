@@ -192,9 +192,7 @@ def _logical(cluster: WholeCluster) -> Iterator[Network]:
         yield _logical_network(item, known)
 
 
-def _logical_network(
-    item: JSON, known: Mapping[tuple[str, str], PhysicalNetwork | str] | None
-) -> Network:
+def _logical_network(item: JSON, known: Mapping[tuple[str, str], PhysicalNetwork | str] | None) -> Network:
     """A Logicalnetwork; `known` are the physical networks or what is wrong with them, None where they were not read."""
     namespace, name = _name_of(item)
     label, kind = f"{namespace}/{name}", LOGICAL_NETWORK.kind

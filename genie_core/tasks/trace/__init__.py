@@ -48,7 +48,7 @@ class Elsewhere(NotFound):
 
 
 def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
-    """The path from the pod to the target. Raises NotFound, Denied, InvalidConfig as `debug_pod` does, and Elsewhere."""
+    """The path from the pod to the target. Raises Elsewhere, and what `debug_pod` raises."""
     started = time.perf_counter()
     announce("reading the node and the pod")
     report = _traced(_facts(question), question, started)

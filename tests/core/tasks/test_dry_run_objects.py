@@ -66,5 +66,5 @@ def test_the_namespace_of_a_manifest(space, place):
 
 def test_a_namespace_that_is_no_string():
     text = "kind: NetworkAttachmentDefinition\nmetadata: {name: n, namespace: 5}\n"
-    with pytest.raises(InvalidConfig, match="metadata.namespace of n is no string"):
+    with pytest.raises(InvalidConfig, match=r"metadata\.namespace of n is no string"):
         parse_objects(text, "x.yaml", "shop")
