@@ -88,7 +88,7 @@ def test_what_is_not_utf8_is_a_finding_with_its_place(tmp_path, from_stdin):
     command = [sys.executable, "-m", "genie_cli", "generate-config", "--check", "-" if from_stdin else file]
     done = subprocess.run(command, input=file.read_bytes(), capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 1
-    assert b"GN1001" in done.stdout
+    assert b"GN1002" in done.stdout
     assert not done.stderr
 
 

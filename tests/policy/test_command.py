@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from genie_cli import schemas
+from genie_cli import schemas, terminal
 from genie_cli.app import main
 from tests.policy.generated import attachment
 
@@ -74,7 +74,11 @@ def test_render_takes_stdin_and_lists(genie, monkeypatch, capsys):
 
 
 def test_quiet_prints_no_rules(genie):
-    assert genie("render -q", objects(policy(ingress=OPEN))) == (0, "")
+    before = terminal.current.get()
+    try:
+        assert genie("render -q", objects(policy(ingress=OPEN))) == (0, "")
+    finally:
+        terminal.current.set(before)
 
 
 def test_render_of_another_node_has_nothing(genie):
