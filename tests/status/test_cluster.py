@@ -250,7 +250,7 @@ def test_a_kind_that_is_not_installed_has_no_objects():
 
 
 def test_one_namespace_alone():
-    """Genie's own pods are in another one, and tell what state the nodes are in."""
+    """Genie's own pods are in another one; the state of the nodes is theirs."""
     report = status_of(*HEALTHY, pod("other", namespace="bank"), namespace="shop")
     assert [(one.name, one.verdict, one.version, one.pods) for one in report.nodes] == [
         ("n1", "good", "1.1.0", 2)
