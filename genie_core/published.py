@@ -14,9 +14,9 @@ A report of another shape has its own `as_json`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, ClassVar, cast
 
@@ -39,9 +39,9 @@ def rounded(number: float) -> float:
     return round(number, 1)
 
 
-def timestamp(seconds: float | None = None) -> str:
-    """A moment as Kubernetes writes it, in UTC (RFC 3339); `seconds` since 1970, None for now."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def timestamp(seconds: float) -> str:
+    """A moment, in seconds since 1970, as Kubernetes writes it (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Published:

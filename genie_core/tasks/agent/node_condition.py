@@ -7,6 +7,7 @@ has the numbers: the version, the findings by severity, when the plugin's token 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -65,7 +66,7 @@ def write(api: KubeAPI, node: str, condition: Mapping[str, str], report: str) ->
     before = next((one for one in held if isinstance(one, dict) and one.get("type") == TYPE), {})
     if noted == report and all(before.get(key) == value for key, value in condition.items()):
         return False
-    now = timestamp()
+    now = timestamp(time.time())
     is_same = before.get("status") == condition["status"]
     since = before.get("lastTransitionTime") if is_same else None
     entry = {**condition, "lastHeartbeatTime": now, "lastTransitionTime": since or now}

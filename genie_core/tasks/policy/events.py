@@ -112,7 +112,7 @@ def write_findings(
 def _event(one: Finding, uid: str) -> JSON:
     name = one.policy
     digest = sha256(f"{one.reason} {one.message}".encode()).hexdigest()[:16]
-    now = timestamp()
+    now = timestamp(time.time())
     return {
         **EVENT.type_meta,
         "metadata": {"name": f"{name.name[:200].rstrip('.-')}.{digest}", "namespace": name.namespace},

@@ -6,6 +6,7 @@ A failure to write is a warning: the change stays.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -162,7 +163,7 @@ def _changed_condition(pod: LivePod, status: str, reason: str, text: str) -> dic
     )
     if (before.get("status"), before.get("reason"), before.get("message")) == (status, reason, message):
         return None
-    now = timestamp()
+    now = timestamp(time.time())
     since = before.get("lastTransitionTime") if before.get("status") == status else now
     return {
         "type": CONDITION,
@@ -207,7 +208,7 @@ def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: st
 
 def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str, kind: str) -> None:
     assert pod.api is not None
-    now = timestamp()
+    now = timestamp(time.time())
     pod.api.create(
         EVENT.collection(pod.namespace),
         {
