@@ -136,6 +136,10 @@ def _decode(text: str, where: str) -> "dict[str, Any]":
         raise DecodingFailure(f"{_at(where)}the result is not JSON: {error}") from None
     if data is not None and not isinstance(data, dict):
         raise DecodingFailure(f"{_at(where)}the result must be an object, not {describe(data)}")
+    if text.count("{") + text.count("[") > jsontext.MOST_LEVELS and jsontext.is_deep(data):
+        raise DecodingFailure(
+            f"{_at(where)}the result is nested more than {jsontext.MOST_LEVELS} levels deep"
+        )
     return data or {}
 
 

@@ -251,6 +251,13 @@ def test_b29_output_that_is_no_json_is_refused(text):
     assert "line 1 column" in message
 
 
+@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
+def test_a_result_that_is_nested_too_deeply_is_refused(opening, closing):
+    """It is read again later, where Python may not read as deeply."""
+    assert "100 levels" in refusal(f'{{"x": {opening * 100}1{closing * 100}}}')
+    parse(f'{{"x": {opening * 99}1{closing * 99}}}', "1.0.0", WHERE)
+
+
 @pytest.mark.parametrize(
     "text, kind", [("[]", "an array"), ("3", "a number"), ('"x"', "a string"), ("true", "a boolean")]
 )
