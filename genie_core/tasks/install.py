@@ -59,7 +59,7 @@ __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent"
 
 KEEP_OLD_SECONDS = 24 * 3600
 _BUSY_TRIES = 40
-_UNTOUCHED = "the earlier installation still works; correct the problem and install again"
+_UNTOUCHED = "an earlier installation still works; correct the problem and install again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
