@@ -217,7 +217,7 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         network=NetConf(
             name=_name(network["name"]),
             version=_version(network["version"]),
-            plugins=[_decode_plugin(type_, raw) for type_, raw in network["plugins"]],
+            plugins=_chain(network["plugins"]),
             source=_text(network["source"]),
             disable_check=bool(network["disableCheck"]),
             disable_gc=bool(network["disableGC"]),
@@ -233,6 +233,14 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         restoring=bool(data.get("restoring", False)),
         plugged=bool(data.get("plugged", False)),
     )
+
+
+def _chain(items: "Any") -> list[PluginConf]:
+    """The plugins of a network, which has at least one."""
+    plugins = [_decode_plugin(type_, raw) for type_, raw in items]
+    if not plugins:
+        raise ValueError("a plugin was expected")
+    return plugins
 
 
 def _decode_plugin(type_: object, raw: object) -> PluginConf:

@@ -173,6 +173,8 @@ NETWORK = ("attachments", 0, "network")
         (("attachments", 0, "capabilities", "mac"), "{"),
         ((*NETWORK, "name"), "../x"),
         ((*NETWORK, "version"), "one"),
+        ((*NETWORK, "plugins"), []),
+        ((*NETWORK, "plugins"), {}),
         ((*NETWORK, "plugins", 0, 0), "../../bin/sh"),
         ((*NETWORK, "plugins", 0, 1), "{"),
         ((*NETWORK, "plugins", 0, 1), "[]"),
