@@ -201,6 +201,7 @@ def _carry_out(
 
             end_begun(context.delegates)
     try:
+        context.store.sync()  # no plugin has waited for it where the plan has no network
         return _answer(plan, printed, request, previous, context)
     except GenieError:
         drive(undo(plan, printed), context.perform)
