@@ -11,11 +11,11 @@ import posix
 from _thread import allocate_lock, start_new_thread
 from errno import EACCES, EPERM
 
-from genie_core.errors import Denied, InvalidNetns, KernelRefused
+from genie_core.errors import Denied, GenieError, InvalidNetns, KernelRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -53,6 +53,25 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
     if errors:
         raise errors[0]
     return values[0]
+
+
+def inside_each(paths: "Iterable[str]", work: "Callable[[], T]") -> "dict[str, T]":
+    """What `work` returns in each of these namespaces, from one thread. Those where it fails are left out.
+
+    To begin a thread for each takes several times as long as the work of reading a counter there.
+    """
+    found: dict[str, T] = {}
+
+    def walk() -> None:
+        for path in paths:
+            try:
+                enter(path)
+                found[path] = work()
+            except (GenieError, OSError):
+                continue
+
+    inside("/proc/self/ns/net", walk)
+    return found
 
 
 def enter(netns: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import cache
 
-from genie_core.edges.netns import inside
+from genie_core.edges.netns import inside, inside_each
 from genie_core.errors import GenieError
 from genie_core.policy.cluster import Attached
 from genie_core.policy.places import POD, place_of
@@ -53,9 +54,15 @@ def live_counters() -> Callable[[Attached, str], int | None]:
 
 def counters(netns: str = "") -> dict[str, int]:
     """Comment -> packets, of a namespace, "" for this one. Raises OSError and GenieError."""
-    found = inside(netns, _counters) if netns else _counters()
-    # what is allowed passes the base chains of both priorities, what is denied ends in the first (policy/tables.py)
-    return {key: number // 2 if key.startswith("allow") else number for key, number in found.items()}
+    return inside(netns, _counters) if netns else _counters()
+
+
+def counters_of(namespaces: Collection[str]) -> dict[str, dict[str, int]]:
+    """The same of several; those that cannot be read are left out."""
+    found = inside_each([netns for netns in namespaces if netns], _counters)
+    with suppress(OSError):
+        found |= {"": _counters()} if "" in namespaces else {}
+    return found
 
 
 def _counters() -> dict[str, int]:
@@ -69,7 +76,8 @@ def _counters() -> dict[str, int]:
             comment = _comment(rule.get(_RULE_USERDATA, b""))
             if comment:
                 found[comment] = found.get(comment, 0) + _packets(rule.get(_RULE_EXPRESSIONS, b""))
-    return found
+    # what is allowed passes the base chains of both priorities, what is denied ends in the first (policy/tables.py)
+    return {key: number // 2 if key.startswith("allow") else number for key, number in found.items()}
 
 
 def _comment(userdata: bytes) -> str:

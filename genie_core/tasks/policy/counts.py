@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from genie_core.errors import GenieError
 from genie_core.policy.places import POD
 from genie_core.tasks.agent.policies import BUCKETS
-from genie_core.tasks.policy.counters import counters
+from genie_core.tasks.policy.counters import counters_of
 from genie_core.tasks.policy.enforce import Applied
 from genie_core.tasks.policy.events import few
 
@@ -49,11 +48,8 @@ class Counts:
             for note in gate.isolation.notes():
                 if note.action == "deny":
                     owners.setdefault(netns, {})[note.text] = [str(name) for name in note.policies]
-        for netns, notes in owners.items():
-            try:
-                found = counters(netns)
-            except (OSError, GenieError):
-                continue
+        for netns, found in counters_of(owners).items():
+            notes = owners[netns]
             for comment, names in notes.items():
                 packets = found.get(comment, 0)
                 before = self._seen.get((netns, comment), 0)

@@ -32,7 +32,7 @@ from genie_core.tasks.policy.lean import lean
 from genie_core.tasks.policy.sources import KINDS
 
 JSON = dict[str, Any]
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.2
 # Changes that come together are applied together. After an application there is a rest of twice its time: in a large
 # cluster there is always some pod that changes.
 SETTLE_SECONDS, LONGEST_REST_SECONDS = 0.05, 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from genie_core.edges import nft
-from genie_core.edges.netns import inside
+from genie_core.edges.netns import inside, inside_each
 from genie_core.errors import InvalidNetns, KernelRefused
 from genie_core.policy.delta import LARGE, delta, size_of
 from genie_core.policy.ruleset import TABLE, Table, text_of
@@ -53,8 +53,12 @@ class Kernel:
     def foreign(self) -> list[str]:
         """The namespaces whose tables another program, or an ADD with its guard, has changed."""
         found = []
+        now = inside_each([netns for netns in self._loaded if netns], _generation)
         for netns, held in list(self._loaded.items()):
             try:
+                is_known = held.listing and held.identity == _identity(netns)
+                if is_known and now.get(netns) == held.generation:
+                    continue
                 if not self._is_ours(held, netns):
                     found.append(netns)
             except InvalidNetns:
