@@ -18,8 +18,6 @@ from tests.netns import Namespace
 CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
 STATE = Path("/var/lib/cni/genie")
 NEED_ROOT = {"cni_bin", "netns"}
-# Runs the tests in several processes.
-pytest_plugins = ["tests.forked"]
 IN_CI = os.environ.get("CI") == "true"
 IS_ROOT = os.geteuid() == 0
 os.environ["LC_ALL"] = "C.UTF-8"  # symbols have their ASCII form where the locale is C
@@ -38,11 +36,17 @@ hypothesis.settings.load_profile("genie")
 
 
 def pytest_configure(config):
-    """Enter a private node, unless the processes that this one forks do it (`forked`)."""
+    """Enter a private node, except in the process that only distributes tests (pytest-xdist).
+
+    That process prints what its workers could not: they would all die of it, one by one.
+    """
     _listen_to_signals()
     gc.disable()  # until all tests are collected: they stay, and looking for garbage among them is a tenth of the time
-    if IS_ROOT and not config.option.processes:
+    hands_out = bool(config.getoption("numprocesses", None))
+    if IS_ROOT and not hands_out:
         own_node.enter()
+    if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
+        raise NEEDS_ROOT
 
 
 def _listen_to_signals():

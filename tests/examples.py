@@ -1,6 +1,6 @@
 """Keep findings of test runs as the examples of docs/codes.
 
-    GENIE_EXAMPLES=/tmp/found .venv/bin/pytest -p tests.examples tests/discover tests/diagnose
+    GENIE_EXAMPLES=/tmp/found .venv/bin/pytest -p tests.examples -n 0 tests/discover tests/diagnose
     .venv/bin/python -m tests.examples /tmp/found
 
 The first command writes down each finding that a check makes, in the tests' processes and in those that `tests.warm`

@@ -1,4 +1,4 @@
-"""Real network namespaces, each with a name that says which test run made it."""
+"""Real network namespaces, each with a name that says which test process made it."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 from itertools import count
 from pathlib import Path
 
-# What this run makes is named so: interface names hold it too (15 bytes). Its processes have networks of their own.
+# What this process makes on the machine is named so: interface names hold it too (15 bytes).
 PREFIX = f"gt{os.getpid()}"
 _numbers = count(1)
 

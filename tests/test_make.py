@@ -12,7 +12,7 @@ from tests.test_lint import ROOT
 
 README = (ROOT / "README.md").read_text()
 PLUGINS = "CNI_BINS=/usr/lib/cni"
-# What this run says to pytest and make is not for the programs.
+# Whatever this run says to pytest-xdist and make is not for the programs.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTEST"))}
 
 
@@ -78,7 +78,6 @@ def outputs_of(toured, command):
     return [(output, code) for step, output, code in toured[1] if step == command]
 
 
-@pytest.mark.first
 @pytest.mark.root
 def test_the_tour_has_what_it_says(toured):
     welcome, _, goodbye = toured

@@ -11,7 +11,7 @@ from tests.test_lint import ROOT
 NOT_ROOT = ["unshare", "--user", "--"]
 
 
-@pytest.mark.parametrize("how", [["--processes=2"], []], ids=["several", "one"])
+@pytest.mark.parametrize("how", [["--numprocesses=2"], []], ids=["several", "one"])
 def test_it_is_said_plainly(how):
     command = [
         *NOT_ROOT,

@@ -210,7 +210,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _address() -> str:
-    return f"/tmp/{PREFIX}-{os.getpid()}-warm"
+    return f"/tmp/{PREFIX}-warm"
 
 
 def serve(clients: socket.socket) -> None:

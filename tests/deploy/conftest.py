@@ -1,6 +1,7 @@
 """The image's file system, made once for all test processes."""
 
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests import own_node
-from tests.forked import shared_folder
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -16,7 +16,9 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
     """The tree that deploy/build-rootfs makes, read-only."""
-    shared = shared_folder(tmp_path_factory)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
     root = shared / "rootfs"
     with (shared / "rootfs.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

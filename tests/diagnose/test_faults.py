@@ -20,17 +20,13 @@ OF_CLASSES = (
     *("K101", "K301", "K403", "K501", "K604", "K701", "K801", "K901"),
     *("K1005", "K111", "K131", "K1404"),
 )
-LONG = ("K901", "K111", "K131")  # ten seconds each
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
 PROBED = ("H3 service mesh", "the other node refuses echoes", "macvlan, gateway elsewhere")
 
 pytestmark = pytest.mark.root
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.first if name in LONG else ()) for name in (*QUICK, *OF_CLASSES)],
-)
+@pytest.mark.parametrize("name", [*QUICK, *OF_CLASSES])
 def test_the_cause_is_the_first_finding_and_its_remedy_mends(name):
     row = bench.run_fault(BY_ID[name], bench.FACTS_ONLY)
     assert (row.points, row.notes) == (2, []), row.first
