@@ -218,7 +218,7 @@ def test_a_plan_that_cannot_be_made_durable_attaches_nothing(node):
     failing = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO")
     document = node.add("a,b", wrap=failing).error(5)
     assert "Input/output error" in document["msg"]
-    assert node.said("DEL") == ["DEL a@eth0"]
+    assert node.said() == []
     assert node.leftovers() == []
 
 
@@ -240,9 +240,9 @@ def test_no_plugin_gets_its_configuration_before_the_plan_is_durable(node):
     )
     assert node.add("a", wrap=record).result
     calls = trace.read_text().splitlines()
-    (renamed,) = (place for place, call in enumerate(calls) if call.startswith("rename"))
+    (started,) = (
+        place for place, call in enumerate(calls) if "CLONE_VFORK" in call or call.startswith("vfork")
+    )
     (given,) = (place for place, call in enumerate(calls) if "pipe:" in call and '"{\\"type' in call)
-    kinds = [call.partition("(")[0] for call in calls[renamed:given]]
-    started = kinds.pop(1)
-    assert started in ("clone3", "clone", "vfork")
-    assert kinds == ["rename", "fsync", "fsync"], calls
+    kinds = [call.partition("(")[0] for call in calls[started + 1 : given]]
+    assert [kind for kind in kinds if kind in ("rename", "fsync")] == ["rename", "fsync", "fsync"], calls
