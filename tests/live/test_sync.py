@@ -65,8 +65,15 @@ def test_a_dry_run_changes_nothing(live):
 
 
 def test_the_network_that_was_chosen_by_load_stays(live):
-    """It is chosen once; where the cluster lets no node write it to the annotation, too."""
-    live.node.settings["smart_selection"] = {"candidates": ["blue", "red"]}
+    """It is chosen once; where the cluster lets no node write it to the annotation, too.
+
+    The pod itself takes one of its network's five addresses, so that the other one has more.
+    """
+    for number in (7, 8):
+        entry = {"type": "bridge", "bridge": f"br{number}", "ipam": live.node.ipam(f"10.{number}.0.0/29")}
+        document = {"cniVersion": "1.0.0", "name": f"small{number}", **entry}
+        live.node.configure(f"50-small{number}.conf", document)
+    live.node.settings["smart_selection"] = {"candidates": ["small7", "small8"]}
     live.write_configuration()
     live.cluster.server.api.forbidden = {("patch", "pods/status")}
     live.start(cni="")
