@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from genie_cli import options, wiring
 from genie_cli.candidates import FILES
 from genie_cli.flags import several
+from genie_cli.progress import Progress
 from genie_core.policy.cluster import Cluster
 from genie_core.tasks.policy.sources import from_api, from_texts
 
@@ -33,4 +34,6 @@ def known(flags: Objects) -> tuple[Cluster, str]:
         named = flags.node or os.environ.get("NODE_NAME", "")
         return cluster, nodes[0] if len(nodes) == 1 and not named else name
     own, config = wiring.configuration(flags)
-    return from_api(wiring.access(flags), own, config, name), name
+    with Progress() as progress:
+        progress("asking the API server for policies, pods and networks")
+        return from_api(wiring.access(flags), own, config, name), name

@@ -100,7 +100,8 @@ def _of_another(flags: Flags, remote: NodeCommand, access: Access) -> int:
 
 
 def _of_all(flags: Flags, access: Access) -> int:
-    with wiring.api(flags, flags.timeout) as api:
+    with Progress() as progress, wiring.api(flags, flags.timeout) as api:
+        progress("asking the API server for the nodes")
         nodes = names_of_nodes(api)
     if not nodes:
         raise GenieError("the cluster has no Linux node to make a bundle of")

@@ -359,3 +359,11 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
     assert "FailedCreatePodSandBox" in shown[: shown.index("GN0901")]
     assert main(["debug", "node", *where, "--timeout", "1ms"]) == 124
     assert "timed out (--timeout)" in capsys.readouterr().out
+
+
+def test_trace_names_the_sources_that_it_could_not_ask(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(["trace", "shop/web-0", "10.1.2.3", "--cri-socket", str(tmp_path / "none.sock")]) == 3
+    err = capsys.readouterr().err
+    assert "the API server and the container runtime could not be asked" in err
+    assert "--netns" in err

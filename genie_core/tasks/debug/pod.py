@@ -200,9 +200,14 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
     require_records(work, f"debug pod {pod}")
     if cluster.pod(answers.pod).phase == "Pending":
         return work.elsewhere("no-sandbox", reason, answers)
+    raise not_known(work, reason)
+
+
+def not_known(work: Work, reason: str) -> NotFound:
+    """The error for a pod whose namespace no source of this node has, with those that could not be asked."""
     sources = {"the API server": "objects", "the container runtime": "runtime"}
     unasked = {name: work.todo.missing[key] for name, key in sources.items() if key in work.todo.missing}
-    raise NotFound(
+    return NotFound(
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
         details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
         hint="run it on the pod's node, or name the namespace with --netns"

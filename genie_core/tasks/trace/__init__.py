@@ -24,7 +24,7 @@ from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import PACKET_PATH
 from genie_core.tasks.debug.checks import since
-from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, require_records
+from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, not_known, require_records
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.snapshot import require_pod, saved_facts
 from genie_core.tasks.trace.report import TraceReport
@@ -93,10 +93,7 @@ def _facts(question: TraceOptions) -> Facts:
     if not netns:
         _require_time(work)
         require_records(work, f"trace {question.pod} {shlex.quote(question.to)}")
-        raise NotFound(
-            f"pod {question.pod} has no sandbox on this node",
-            hint=f"genie debug pod {question.pod} says why; --netns PATH names its network namespace",
-        )
+        raise not_known(work, f"pod {question.pod} has no sandbox on this node")
     try:
         facts = work.facts(netns, answers)
     except InvalidNetns as error:
