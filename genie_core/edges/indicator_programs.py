@@ -7,7 +7,7 @@ prints is one number, 0 or more; the larger, the busier. One that fails for one 
 import posix
 from time import monotonic
 
-from genie_core.edges.files import refuse_open_way
+from genie_core.edges.files import UNMAPPED, refuse_open_way
 from genie_core.errors import GenieError
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def refuse_foreign_program(path: str) -> None:
     """Raise GenieError, or OSError, unless the file, and the way to it, can be changed by root alone."""
     refuse_open_way(path)
     found = posix.stat(path)
-    if found.st_mode & _KIND != _REGULAR or found.st_uid not in (0, posix.geteuid()):
+    if found.st_mode & _KIND != _REGULAR or found.st_uid not in (0, posix.geteuid(), UNMAPPED):
         raise GenieError(f"{path} is not a file of root")
     if found.st_mode & _GROUP_OR_OTHERS_WRITE:
         raise GenieError(f"{path} can be changed by others than root")
