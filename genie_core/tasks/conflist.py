@@ -16,7 +16,6 @@ from genie_core.fields import get_object, get_strings, holds_secret
 from genie_core.server import DIRECTORY
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
-from genie_core.survey.conf_files import parse_conf
 from genie_core.tasks.node_state import entry_of, read_document
 from genie_core.tasks.placement import Placement
 from genie_core.tasks.predecessor import configurations, with_its_keys
@@ -76,7 +75,11 @@ def is_broken(conflist: Path) -> bool:
         text = read_text(str(conflist)) if os.path.lexists(conflist) else ""
     except GenieError:
         return False  # no file, or not readable: writing it reports the reason
-    return bool(text or conflist.exists()) and parse_conf(str(conflist), text).network is None
+    if not text and not conflist.exists():
+        return False
+    from genie_core.survey.conf_files import parse_conf  # with all facts; a new node does without
+
+    return parse_conf(str(conflist), text).network is None
 
 
 def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[str, Any]:

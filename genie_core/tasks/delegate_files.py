@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.settings import DELEGATE_CONF_DIR
-from genie_core.survey.facts import ConfFile, Facts
-from genie_core.survey.selection import candidates, collected
 from genie_core.tasks.atomic import copy_file, sync
+
+if TYPE_CHECKING:
+    from genie_core.survey.facts import ConfFile, Facts
 
 
 class NeedsConsent(WrongUsage):
@@ -36,6 +38,8 @@ def to_be_moved(facts: Facts, conf_dir: str, known: Mapping[str, str]) -> dict[s
 
     `facts` are of the node with Genie installed. Raises GenieError where another file has the name already.
     """
+    from genie_core.survey.selection import candidates, collected  # with the facts; a dry run does without
+
     if not any(collected(facts, runtime) for runtime in facts.runtimes if runtime.conf_dir == conf_dir):
         return {}
     # all of them, in the same order: the first is the default network
