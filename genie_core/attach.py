@@ -3,8 +3,7 @@
 Each verb is a generator: it yields a step, and is sent the answer (a delegate's output), or the error is thrown in. The
 driver owns the processes and the files; so "fails at step N" and "killed at step N" are loops in a test. Rules:
 
-1. `Begin` comes before the first delegate gets its configuration: from then on DEL can undo whatever happened.
-   That delegate is started before (`Start`), since it takes its time to start and does nothing meanwhile.
+1. `Begin` comes before the first delegate runs: from then on DEL can undo whatever happened.
 2. An attachment counts as attempted from the moment its first plugin is called; a failure undoes all that were
    attempted, the failing one included, in reverse (conformance B54).
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
@@ -28,7 +27,6 @@ from genie_core.steps import (
     Released,
     Releasing,
     RemoveBridge,
-    Start,
     StopMasquerading,
 )
 
@@ -90,31 +88,22 @@ def _invoke(
     )
 
 
-def _invoke_add(plan: "Plan", index: int, position: int, prev_result: str = "") -> Invoke:
-    return _invoke("ADD", plan, plan.attachments[index], position, netns=plan.netns, prev_result=prev_result)
-
-
 def add(plan: "Plan") -> "Steps[list[Printed]]":
     """Attach every network of the plan; their final results in its order. Raises after undoing everything.
 
     One after the other, or batch by batch: those of a batch side by side (batches.py).
     """
-    batches = plan.batches or [[index] for index in range(len(plan.attachments))]
-    first = {index: _invoke_add(plan, index, 0) for batch in batches[:1] for index in batch[:1]}
-    for call in first.values():
-        yield Start(call)
     yield Begin(plan)
     results: list[Printed] = []
     try:
-        for batch in batches:
+        for batch in plan.batches or [[index] for index in range(len(plan.attachments))]:
             results += [NO_RESULT] * len(batch)  # attempted from here on
-            chains = [_attach(plan, index, results, first.get(index)) for index in batch]
-            if len(chains) == 1:
-                yield from chains[0]
+            if len(batch) == 1:
+                yield from _attach(plan, batch[0], results)
             else:
                 from genie_core.side_by_side import advance
 
-                yield from advance(chains)
+                yield from advance([_attach(plan, index, results) for index in batch])
         if _has_several(plan):
             from genie_core.default_routes import settle
 
@@ -125,9 +114,9 @@ def add(plan: "Plan") -> "Steps[list[Printed]]":
     return results
 
 
-def _attach(plan: "Plan", index: int, results: "list[Printed]", started: "Invoke | None") -> "Steps[None]":
+def _attach(plan: "Plan", index: int, results: "list[Printed]") -> "Steps[None]":
     """ADD of one network; its result is recorded as soon as it is known, and put at its place among the results."""
-    results[index] = printed = yield from add_network(plan, index, started)
+    results[index] = printed = yield from add_network(plan, index)
     yield Attached(plan, index, printed.text)
     require_subnet(plan.attachments[index], printed.result)
 
@@ -146,17 +135,16 @@ def require_subnet(attachment: "Attachment", result: "Result") -> None:
         require_inside(attachment, result)
 
 
-def add_network(plan: "Plan", index: int, started: "Invoke | None" = None) -> "Steps[Printed]":
+def add_network(plan: "Plan", index: int) -> "Steps[Printed]":
     """ADD of one network's chain: its final result. Repeated where a plugin's reading of the kernel was interrupted.
 
-    `started` is the call of its first plugin, where that waits for its configuration already.
     With many pods at once the kernel reports that its tables changed while they were read (NLM_F_DUMP_INTR,
     linux/netlink.h), and the reference plugins fail at that. The pod is not the reason.
     """
     attachment = plan.attachments[index]
     for _ in range(_INTERRUPTIONS):
         try:
-            return (yield from _add_chain(plan, index, started))
+            return (yield from _add_chain(plan, index))
         except DelegateFailed as error:
             if _INTERRUPTED not in error.msg:
                 raise
@@ -167,18 +155,16 @@ def add_network(plan: "Plan", index: int, started: "Invoke | None" = None) -> "S
             if attachment.partial:  # its addresses are given back, and may be another pod's soon
                 attachment.partial = ""
                 yield Passed(plan, index, "")
-            started = None
     return (yield from _add_chain(plan, index))
 
 
-def _add_chain(plan: "Plan", index: int, started: "Invoke | None" = None) -> "Steps[Printed]":
+def _add_chain(plan: "Plan", index: int) -> "Steps[Printed]":
     attachment = plan.attachments[index]
     attachment.stopped = None  # where an earlier try ended
     network = attachment.network
     result = NO_RESULT
     for position in range(len(network.plugins)):
-        step = started or _invoke_add(plan, index, position, result.text)
-        started = None
+        step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result.text)
         try:
             output = yield step
         except DelegateFailed as error:

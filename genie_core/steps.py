@@ -38,7 +38,10 @@ class Save(Record):
 
 
 class Begin(Save):
-    """Write the plan of a container that has none, or one that holds nothing any more (verbs/add.py)."""
+    """Write the plan of a container that has none, or one that holds nothing any more (verbs/add.py).
+
+    It is durable before the next plugin gets its configuration.
+    """
 
     __slots__ = ()
 
@@ -207,18 +210,6 @@ class Invoke(Step):
         plugin = f"type={encode(self.type)}" + (f" name={encode(own)}" if own else "")
         verb = "delete" if self.verb == "DEL" else self.verb.lower()
         return f'network "{self.network}"{interface}: plugin {plugin} failed ({verb})'
-
-
-class Start(Step):
-    """Start the plugin of this call, which waits for its configuration. It gets that, and is waited for, by the call.
-
-    A failure to start it is the call's.
-    """
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Invoke) -> None:
-        self.call: Final = call
 
 
 class First(Step):

@@ -42,9 +42,18 @@ def first_ended(delegates: "Delegates", calls: "Sequence[Invoke]", *, start: boo
             _pause([run for run in begun.values() if isinstance(run, Run)])
             delegates.cancel.check()
     except BaseException:
-        delegates.end()
+        end_begun(delegates)
         raise
     return -1
+
+
+def end_begun(delegates: "Delegates") -> None:
+    """Kill the plugins that still run side by side, with what they have started."""
+    for run in delegates.begun.values():
+        if isinstance(run, Run):
+            run.kill()
+            delegates.note_end(run, succeeded=False)
+    delegates.begun.clear()
 
 
 def _begin(delegates: "Delegates", call: "Invoke") -> "Run | GenieError":

@@ -1,12 +1,12 @@
 """The plugin binaries: finding them, running them (SPEC, section 2; conformance B15-B35). On the kubelet path.
 
 stdout and stderr are memory files, not pipes: a delegate that prints megabytes on both cannot block anything, and a
-daemon that it leaves behind cannot hold the answer back. stdin is a pipe where the configuration fits into it at once,
-so that a delegate can be started before it may have its configuration. Otherwise it is a memory file.
+daemon that it leaves behind cannot hold the answer back. stdin is a pipe where the configuration fits into it at once:
+a delegate can start before it may have its configuration. Otherwise it is a memory file.
 """
 
 import posix
-from errno import ETXTBSY
+from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
 from select import POLLIN, poll
 from time import monotonic, sleep
 
@@ -18,7 +18,7 @@ from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from genie_core.edges.cancel import Cancel
     from genie_core.edges.locks import Lock
@@ -44,7 +44,11 @@ def find_plugin(type_: str, path: "Sequence[str]") -> str:
     check_plugin_type(type_)
     for directory in path:
         file = f"{directory}/{type_}"
-        if _is_there(file):
+        try:
+            status = posix.stat(file)
+        except OSError:
+            continue
+        if status.st_mode & 0o170000 == _REGULAR:
             return file
     raise PluginMissing(
         f'failed to find plugin "{type_}" in path [{" ".join(path)}]',
@@ -59,6 +63,7 @@ class Delegates:
     `own` is Genie's binary, which no delegate may be (conformance B15); `bin_dirs` are searched after CNI_PATH;
     `echo` copies a delegate's stderr to this process's (conformance B25).
     With `as_runtime` the plugins are called as a runtime calls them, Genie among them: without Genie's mark.
+    `ready` is called before a plugin gets its configuration, while it starts; it is killed where that raises.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Delegates:
         own: str = "",
         echo: bool = True,
         as_runtime: bool = False,
+        ready: "Callable[[], None]" = lambda: None,
     ) -> None:
         self._env = env
         self._as_runtime = as_runtime
@@ -80,9 +86,8 @@ class Delegates:
         self.cancel = cancel
         self._own = own
         self._echo = echo
+        self._ready = ready
         self._lock: Lock | None = None
-        # plugins that wait for their configuration: the process of each step, or why it could not be started
-        self._started: dict[Invoke, Run | GenieError] = {}
         # what runs side by side: the process of each step, or why it has none any more
         self.begun: dict[Invoke, Run | GenieError] = {}
         # each step, whether it succeeded, and the seconds it took
@@ -154,29 +159,9 @@ class Delegates:
             raise failure(step, status, out, err)
         return out
 
-    def start(self, step: "Invoke") -> None:
-        """Start the plugin, which waits for its configuration until `begin`; that one raises why it cannot be started.
-
-        Not one whose configuration does not fit into a pipe. Raises Cancelled.
-        """
-        run = Run(step)
-        if run.can_wait:
-            try:
-                self._started[step] = self._start(run)
-            except (DelegateFailed, InvalidConfig, PluginMissing) as error:
-                self._started[step] = error
-
     def begin(self, step: "Invoke") -> "Run":
-        """Give the plugin its configuration, started now unless it is. Raises DelegateFailed, PluginMissing."""
-        run = self._started.pop(step, None) or self._start(Run(step))
-        if isinstance(run, GenieError):
-            raise run
-        run.give_stdin()
-        run.deadline = monotonic() + self._timeout
-        return run
-
-    def _start(self, run: "Run") -> "Run":
-        step, binary = run.step, run.step.binary
+        """Start the plugin. Raises DelegateFailed, PluginMissing."""
+        binary = step.binary
         if not binary or not _is_there(binary):
             binary = self.find(step.type, step.path)
         env = delegate_env(
@@ -190,25 +175,23 @@ class Delegates:
         )
         if self._as_runtime:
             del env[DELEGATE_MARK]
+        run = Run(step)
         try:
             run.open()
+            if not run.waits_for_stdin:
+                self._ready()
             run.pid = self._spawn_noted(binary, env, run)
+            if run.waits_for_stdin:
+                self._ready()
+                run.give_stdin()
         except BaseException:
+            if run.pid:
+                run.kill()
             self.note_end(run, succeeded=False)
             raise
         run.pidfd = _pidfd(run.pid)
+        run.deadline = monotonic() + self._timeout
         return run
-
-    def end(self) -> None:
-        """Kill the plugins that still run, with what they have started."""
-        for run in self._running():
-            run.kill()
-            self.note_end(run, succeeded=False)
-        self._started.clear()
-        self.begun.clear()
-
-    def _running(self) -> "Iterator[Run]":
-        return (run for run in (*self._started.values(), *self.begun.values()) if isinstance(run, Run))
 
     def note_end(self, run: "Run", *, succeeded: bool) -> float:
         """Close what the run has open; how many seconds it took."""
@@ -221,7 +204,7 @@ class Delegates:
         """Start the child, noted in the lock file before and after: a kill at any moment leaves a sign of it."""
         if not self._lock:
             return self._spawn(binary, env, run)
-        beside = [other.pid for other in self._running()]
+        beside = [other.pid for other in self.begun.values() if isinstance(other, Run)]
         self._lock.name_delegates(STARTING, *beside)
         pid = 0
         try:
@@ -247,9 +230,7 @@ class Delegates:
                 )
             except OSError as error:
                 if error.errno != ETXTBSY or monotonic() >= give_up:
-                    from genie_core.edges.delegate_errors import cannot_execute
-
-                    raise cannot_execute(run.step, binary, error) from None
+                    raise _cannot_execute(run.step, binary, error) from None
             sleep(0.1)
             self.cancel.check()
 
@@ -280,7 +261,7 @@ class Delegates:
 class Run:
     """A plugin's process and its files: stdin, stdout, stderr. `deadline` is when it has to end (time.monotonic())."""
 
-    __slots__ = ("_feed", "_stdin", "began", "can_wait", "deadline", "files", "pid", "pidfd", "step")
+    __slots__ = ("_feed", "_stdin", "began", "deadline", "files", "pid", "pidfd", "step")
 
     def __init__(self, step: "Invoke") -> None:
         self.step = step
@@ -290,25 +271,28 @@ class Run:
         self.pid = 0
         self.pidfd = -1
         self._stdin = step.stdin.encode("utf-8", "surrogateescape")
-        self.can_wait = len(self._stdin) <= _PIPE_BYTES  # it may be started before it gets its configuration
         self._feed = -1
 
     def open(self) -> None:
         """Make its files."""
-        if self.can_wait:
+        if len(self._stdin) <= _PIPE_BYTES:
             reading, self._feed = posix.pipe2(posix.O_CLOEXEC)
             self.files.append(reading)
         else:
-            self.files.append(posix.memfd_create("stdin"))
+            self.files.append(_memory_file("stdin"))
             _fill(self.files[0], self._stdin)
-        self.files += map(posix.memfd_create, ("stdout", "stderr"))
+        self.files += map(_memory_file, ("stdout", "stderr"))
+
+    @property
+    def waits_for_stdin(self) -> bool:
+        """Whether it gets its configuration by `give_stdin`."""
+        return self._feed >= 0
 
     def give_stdin(self) -> None:
         """Write the configuration; the pipe takes it at once, also where the plugin does not read it or has ended."""
-        if self._feed >= 0:
-            posix.write(self._feed, self._stdin)
-            posix.close(self._feed)
-            self._feed = -1
+        posix.write(self._feed, self._stdin)
+        posix.close(self._feed)
+        self._feed = -1
 
     def ends_within(self, seconds: float) -> bool:
         """Wait up to so many seconds for its end, and say whether it came."""
@@ -358,6 +342,10 @@ def _kill_group(pid: int) -> None:
         return
 
 
+def _memory_file(name: str) -> int:
+    return posix.memfd_create(name, posix.MFD_CLOEXEC)
+
+
 def _fill(fd: int, data: bytes) -> None:
     while data:
         data = data[posix.write(fd, data) :]
@@ -395,3 +383,18 @@ def _same_file(one: str, other: str) -> bool:
     except OSError:
         return False
     return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+
+
+_WHY = {
+    ENOENT: "the interpreter in its first line does not exist",
+    EACCES: "it is not executable, or on a file system mounted noexec",
+    ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
+    ETXTBSY: "text file busy: a process is writing to it",
+}
+
+
+def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFailed:
+    why = _WHY.get(error.errno or 0, posix.strerror(error.errno or 0))
+    return DelegateFailed(
+        f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again"
+    )

@@ -9,11 +9,11 @@
     repairs/<container>@<interface>      recent repairs, and which were reported (tasks/repair/counts.py)
     installed.json                       what `genie install` wrote, for the uninstallation
 
-The plan is written to `tmp/`, renamed and fsynced before the first delegate gets its configuration: it starts
-meanwhile, which takes about as long. A plan that takes the place of another is fsynced before it is renamed, but for
-that of an ADD: what it finds there holds nothing any more. Later lines are appended with one write: killed at any
-instant, the file is as it was or has one line more. Only the plan needs an fsync: after a power cut the namespaces are
-gone, and DEL works without results.
+The plan is written to `tmp/` and renamed before the first delegate starts, and fsynced before that one gets its
+configuration: it starts meanwhile, which takes about as long as the fsync. A plan that takes the place of another is
+fsynced before it is renamed, but for that of an ADD: what it finds there holds nothing any more. Later lines are
+appended with one write: killed at any instant, the file is as it was or has one line more. Only the plan needs an
+fsync: after a power cut the namespaces are gone, and DEL works without results.
 """
 
 import posix
@@ -34,6 +34,7 @@ from genie_core.edges.files import (
 )
 from genie_core.edges.locks import Lock, is_at_work, lock_container, lock_node, lock_slot
 from genie_core.errors import DecodingFailure, GenieError, IOFailure, TryAgain
+from genie_core.state import decode_plan, encode_event, encode_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Store:
         self._check = check
         self._containers = f"{directory}/containers"
         self.lock_file = f"{directory}/lock"  # the node's
+        self._unsynced = -1  # the plan that `begin` has written
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
@@ -144,16 +146,15 @@ class Store:
         return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
     def begin(self, plan: "Plan") -> None:
-        """Write the state file of a container that has none, or one that holds nothing, durably.
+        """Write the state file of a container that has none, or one that holds nothing. It is durable after `sync`."""
+        self._unsynced = self._write(plan, durably=False)
 
-        With the fsync behind the rename the file system writes once for both.
-        """
-        fd = self._write(plan, durably=False)
-        try:
-            self._make_durable(fd)
-        except IOFailure:
-            self.forget(*plan.key)
-            raise
+    def sync(self) -> None:
+        """Make what `begin` has written durable, if anything."""
+        fd, self._unsynced = self._unsynced, -1
+        if fd < 0:
+            return
+        self._make_durable(fd)
 
     def save(self, plan: "Plan") -> None:
         """Replace the state file, durably and at once: the plan, and what has happened to it."""
@@ -171,8 +172,6 @@ class Store:
 
     def _write(self, plan: "Plan", *, durably: bool) -> int:
         """Put a whole file in its place; the file's descriptor."""
-        from genie_core.state import encode_journal  # an ADD comes here while its first plugin starts
-
         name = file_name(*plan.key)
         temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
         fd = -1
@@ -191,8 +190,6 @@ class Store:
 
     def record(self, event: "Event") -> None:
         """Append an event to the container's journal."""
-        from genie_core.state import encode_event
-
         path = f"{self._containers}/{file_name(*event.plan.key)}"
         fd = open_private(path, posix.O_WRONLY | posix.O_APPEND)
         try:
@@ -218,8 +215,6 @@ class Store:
             if error.errno in (ENOENT, ENOTDIR):
                 return None
             raise failure("read the state file", path, error) from None
-        from genie_core.state import decode_plan
-
         try:
             self._refuse_foreign()
             fd = open_private(path, posix.O_RDONLY)

@@ -2,11 +2,10 @@
 
 nothing is attached before every network was found, nor before the plan is on disk; a failure after that is undone, in
 reverse, before it is reported.
-
-What is needed from then on is imported while the first plugin starts.
 """
 
 from genie_core.attach import add, delete, drive, own_bridge, undo
+from genie_core.edges.podnet import existing_links, never_there
 from genie_core.edges.store import CorruptState, boot_id, namespace_id, netns_of
 from genie_core.errors import (
     AlreadyAttached,
@@ -23,18 +22,17 @@ from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
 from genie_core.plugin_types import plugin_type
 from genie_core.spec.result import previous_of
-from genie_core.steps import Absent, Begin, NotReleased
+from genie_core.steps import Absent, NotReleased
 from genie_core.verbs.context import refuse_own_netns
+from genie_core.verbs.delete import refuse_failures, release_damaged
 from genie_core.verbs.networks import decide, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from genie_core.edges.netlink import Netlink
     from genie_core.model import Attachment, Choice, NetConf, Plan, Request, Result
     from genie_core.spec.result import Printed
-    from genie_core.steps import Step
     from genie_core.verbs.context import Context
     from genie_core.verbs.networks import Decision
 
@@ -130,8 +128,6 @@ def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> 
     try:
         old = context.store.load(*plan.key)
     except CorruptState as error:
-        from genie_core.verbs.delete import release_damaged
-
         release_damaged(error, request, context)
         return
     if old is None:
@@ -145,8 +141,6 @@ def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> 
     context.log.warning(
         "leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments]
     )
-    from genie_core.verbs.delete import refuse_failures
-
     failures = drive(delete(old, netns_of(old, old.netns)), context.perform)
     refuse_failures(failures, context)
     held = [
@@ -159,20 +153,17 @@ def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> 
         )
 
 
-def enter(netns: str) -> "Netlink | None":
-    """A socket in the pod's namespace. None where it cannot be entered: the delegates report it."""
-    from genie_core.edges.netlink import open_in
+def refuse_taken_names(attachments: "Sequence[Attachment]", netns: str, but: "Collection[str]" = ()) -> None:
+    """Raise InvalidConfig for an interface that exists, before any plugin runs: a rollback would remove it (C19).
 
+    `but` are the names that the change itself frees.
+    """
     try:
-        return open_in(netns)
-    except (InvalidNetns, Denied):
-        return None
-
-
-def refuse_taken_names(attachments: "Sequence[Attachment]", taken: "Collection[str]") -> None:
-    """Raise InvalidConfig for an interface that exists, before a plugin makes one: a rollback would remove it (C19)."""
+        taken = existing_links(netns) or set()
+    except InvalidNetns:
+        return  # the delegates report it
     for attachment in attachments:
-        if attachment.ifname in taken:
+        if attachment.ifname in taken and attachment.ifname not in but:
             raise InvalidConfig(
                 f"network {attachment.label}: interface name {attachment.ifname} already exists in the container",
                 hint="ask for another name with network@interface",
@@ -184,6 +175,7 @@ def _add(
 ) -> "tuple[str, Results]":
     """Attach the plan; the text for the runtime, and each network's own result. The context holds the lock."""
     _release_leftovers(plan, request, context)
+    refuse_taken_names(plan.attachments, plan.netns)
     names = bridges_of(plan.attachments)
     if not names:
         return _carry_out(plan, request, previous, context)
@@ -201,22 +193,16 @@ def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
 def _carry_out(
     plan: "Plan", request: "Request", previous: "Result | None", context: "Context"
 ) -> "tuple[str, Results]":
-    kernel: Netlink | None = None
-
-    def perform(step: "Step") -> str:
-        nonlocal kernel
-        if isinstance(step, Begin) and (kernel := enter(plan.netns)):
-            refuse_taken_names(plan.attachments, kernel.links())
-        return context.perform(step)
-
     try:
-        printed = drive(add(plan), perform)
+        printed = drive(add(plan), context.perform)
     finally:
-        context.delegates.end()  # none goes on once the lock is released, whatever has failed
+        if context.delegates.begun:  # an error in Genie itself: no plugin goes on once the lock is released
+            from genie_core.edges.beside import end_begun
+
+            end_begun(context.delegates)
     try:
-        text, results = _answer(plan, printed, request, previous, context)
-        note_absent(plan, results, context, kernel)
-        return text, results
+        context.store.sync()  # no plugin has waited for it where the plan has no network
+        return _answer(plan, printed, request, previous, context)
     except GenieError:
         drive(undo(plan, printed), context.perform)
         raise
@@ -239,20 +225,15 @@ def _answer(
     result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
         result = merge_previous(_as_it_is_now(previous, plan, results), result)
-    return encode(encode_result(result, request.version)), results
+    text = encode(encode_result(result, request.version))
+    note_absent(plan, results, context)
+    return text, results
 
 
-def note_absent(
-    plan: "Plan", results: "Results", context: "Context", kernel: "Netlink | None" = None
-) -> None:
-    """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73).
-
-    `kernel` is a socket in the pod's namespace, where there is one already; it is closed.
-    """
-    from genie_core.edges.podnet import never_there
-
+def note_absent(plan: "Plan", results: "Results", context: "Context") -> None:
+    """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73)."""
     try:
-        absent = never_there(plan.netns, list(results.items()), kernel)
+        absent = never_there(plan.netns, list(results.items()))
     except (InvalidNetns, Denied, KernelRefused) as error:
         context.log.debug("namespace not looked at", problem=error.msg)
         return

@@ -24,7 +24,6 @@ from genie_core.steps import (
     RemoveBridge,
     Save,
     SetDefaultRoutes,
-    Start,
     StopMasquerading,
 )
 
@@ -65,7 +64,9 @@ class Context:
         self.cancel = cancel
         self.path = path
         self.store = Store(settings.state_dir, cancel.check)
-        self.delegates = Delegates(env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
+        self.delegates = Delegates(
+            env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own, ready=self.store.sync
+        )
         self._env = env
         self._api = api
 
@@ -110,9 +111,7 @@ class Context:
                 from genie_core.edges.beside import first_ended
 
                 return str(first_ended(self.delegates, step.calls, start=step.start))
-            if isinstance(step, Start):
-                self.delegates.start(step.call)
-            elif isinstance(step, StopMasquerading):
+            if isinstance(step, StopMasquerading):
                 self._stop_masquerading(step)
             elif isinstance(step, RemoveBridge):
                 self._remove_bridge(step.name)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from genie_core.edges.beside import first_ended
+from genie_core.edges.beside import end_begun, first_ended
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.delegates import Delegates
 from genie_core.edges.log import JSONLog
-from genie_core.errors import DelegateFailed
+from genie_core.errors import DelegateFailed, IOFailure
 from genie_core.steps import Invoke, PluginMissing
 from tests.patience import wait_until
 from tests.processes import has_ended
@@ -29,7 +29,7 @@ def call(tmp_path):
 def delegates():
     made = Delegates({}, [], 30, JSONLog(), Cancel())
     yield made
-    made.end()
+    end_begun(made)
 
 
 def test_the_first_that_ends_and_then_the_other(call, delegates, tmp_path):
@@ -79,49 +79,20 @@ def test_the_deadline_of_one_ends_it_alone(call, tmp_path):
     assert delegates.begun == {}
 
 
-def test_a_plugin_that_was_started_waits_for_its_configuration(call, delegates, tmp_path):
-    echo = call("echo", f"touch {tmp_path}/up; cat")
-    delegates.start(echo)
-    wait_until((tmp_path / "up").exists)
-    assert delegates.ran == []
-    assert delegates.invoke(echo) == "{}"
-    assert [(step, succeeded) for step, succeeded, _ in delegates.ran] == [(echo, True)]
+def test_without_a_durable_plan_none_is_started(call, tmp_path):
+    """The disk refuses the plan once; the second plugin must not get its configuration after that."""
+    refusals = [IOFailure("full")]
 
+    def ready():
+        if refusals:
+            raise refusals.pop()
 
-def test_a_plugin_that_was_started_is_one_of_those_that_run_side_by_side(call, delegates):
-    one, other = call("one", "cat"), call("other", "cat")
-    delegates.start(one)
-    ended = first_ended(delegates, [one, other])
-    assert delegates.invoke([one, other][ended]) == "{}"
-    assert set(delegates.begun) == {one, other} - {[one, other][ended]}
-
-
-def test_a_plugin_that_was_started_gets_nothing_where_the_call_goes_no_further(call, delegates, tmp_path):
-    waits = call("waits", f"echo $$ >{tmp_path}/up; cat >{tmp_path}/read; touch {tmp_path}/ran")
-    delegates.start(waits)
-    wait_until(lambda: (tmp_path / "up").exists() and (tmp_path / "up").read_text())
-    delegates.end()
-    assert has_ended(int((tmp_path / "up").read_text()))
-    assert not (tmp_path / "ran").exists()
-    assert (tmp_path / "read").read_text() == ""
-
-
-def test_why_a_plugin_cannot_be_started_is_said_when_it_is_to_run(call, delegates):
-    absent = Invoke("ADD", "absent", "{}", "absent", path=[])
-    delegates.start(absent)
-    with pytest.raises(PluginMissing):
-        delegates.invoke(absent)
-
-
-def test_a_plugin_with_a_configuration_that_fills_no_pipe_is_not_started_before_it_may_run(
-    call, delegates, tmp_path
-):
-    """It would have its configuration at once."""
-    small = call("large", f"touch {tmp_path}/ran; wc -c")
-    large = Invoke("ADD", "large", "x" * 5000, "large", path=small.path, ifname="eth0")
-    delegates.start(large)
-    assert not (tmp_path / "ran").exists()
-    assert delegates.invoke(large) == "5000\n"
+    delegates = Delegates({}, [], 30, JSONLog(), Cancel(), ready=ready)
+    calls = [call(name, f"cat >/dev/null; : >{tmp_path}/{name}-ran") for name in ("one", "two")]
+    with pytest.raises(IOFailure, match="full"):
+        first_ended(delegates, calls)
+    assert not [*tmp_path.glob("*-ran")]
+    assert delegates.begun == {}
 
 
 def test_what_still_runs_is_killed_with_what_it_started(call, delegates, tmp_path):
@@ -129,6 +100,6 @@ def test_what_still_runs_is_killed_with_what_it_started(call, delegates, tmp_pat
     quick = call("quick", f"until [ -e {tmp_path}/begun ]; do sleep 0.05; done")
     assert first_ended(delegates, [hangs, quick]) == 1
     pids = [delegates.begun[hangs].pid, int((tmp_path / "child").read_text())]
-    delegates.end()
+    end_begun(delegates)
     wait_until(lambda: all(has_ended(pid) for pid in pids))  # the second one is not this process's child
     assert delegates.begun == {}

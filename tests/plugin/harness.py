@@ -223,10 +223,10 @@ class Node:
     # --- what happened
 
     def calls(self, verb=None):
-        """The delegates' runs so far, in order: of those that were started, the ones that got a configuration."""
+        """The delegates' runs so far, in order."""
         logs = [path for path in self.log.iterdir() if not path.suffix and b"\0\0" in path.read_bytes()]
         calls = map(Call, sorted(logs, key=lambda path: int(path.name)))
-        return [call for call in calls if call.stdin and verb in (None, call.verb)]
+        return [call for call in calls if verb in (None, call.verb)]
 
     def said(self, verb=None):
         """The delegates' runs so far, in short: `ADD a@eth0`."""

@@ -6,6 +6,7 @@ with a user namespace.
 
 import os
 import shlex
+import signal
 
 import pytest
 
@@ -218,7 +219,7 @@ def test_a_plan_that_cannot_be_made_durable_attaches_nothing(node):
     failing = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO")
     document = node.add("a,b", wrap=failing).error(5)
     assert "Input/output error" in document["msg"]
-    assert node.said() == []
+    assert node.said("DEL") == ["DEL a@eth0"]
     assert node.leftovers() == []
 
 
@@ -240,9 +241,23 @@ def test_no_plugin_gets_its_configuration_before_the_plan_is_durable(node):
     )
     assert node.add("a", wrap=record).result
     calls = trace.read_text().splitlines()
-    (started,) = (
-        place for place, call in enumerate(calls) if "CLONE_VFORK" in call or call.startswith("vfork")
-    )
+    (renamed,) = (place for place, call in enumerate(calls) if call.startswith("rename"))
     (given,) = (place for place, call in enumerate(calls) if "pipe:" in call and '"{\\"type' in call)
-    kinds = [call.partition("(")[0] for call in calls[started + 1 : given]]
-    assert [kind for kind in kinds if kind in ("rename", "fsync")] == ["rename", "fsync", "fsync"], calls
+    kinds = [call.partition("(")[0] for call in calls[renamed:given]]
+    started = kinds.pop(1)
+    assert started in ("clone3", "clone", "vfork")
+    assert kinds == ["rename", "fsync", "fsync"], calls
+
+
+def test_a_plugin_is_released_though_genie_is_killed_the_moment_that_it_starts(node):
+    """The plan is in its place before the first plugin runs, whether or not that one has read its configuration."""
+    node.networks("a", "b")
+    plugin, said = node.bin / "b", node.root / "said"
+    plugin.unlink()
+    plugin.write_text(f'#!/bin/sh\necho "$CNI_COMMAND" >>{said}\n[ "$CNI_COMMAND" = DEL ] || kill -9 $PPID\n')
+    plugin.chmod(0o755)
+    late = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=rename:delay_enter=200000")  # microseconds
+    assert node.add("b", wrap=late).status == -signal.SIGKILL
+    assert node.delete().is_silent_success
+    assert said.read_text().split() == ["ADD", "DEL"]
+    assert node.leftovers() == []

@@ -367,7 +367,10 @@ def test_c27_two_that_ask_for_one_family_fail_before_anything_runs(cluster, firs
 
 def test_c19_an_interface_that_is_there_already_fails_before_anything_runs(cluster):
     cluster.node.pod.run("ip", "link", "add", "net1", "type", "veth", "peer", "name", "elsewhere")
+    started = cluster.node.root / "started"
+    cluster.node.wrap("bridge", f'touch {started}; exec "$REAL"')
     outcome = cluster.call("ADD", {"name": "ptp"})
     assert (outcome.status, outcome.reply["code"]) == (1, 7)
     assert "interface name net1 already exists" in outcome.reply["msg"]
     assert set(cluster.node.pod.links()) == {"net1", "elsewhere"}
+    assert not started.exists()
