@@ -89,7 +89,7 @@ class Settings:
         self.delegate_timeout: float = read(
             get_number, "delegate_timeout_seconds", DELEGATE_TIMEOUT_SECONDS, at_least=0.1, at_most=3600
         )
-        self.default_networks: list[str] = read(_strings, "default_networks", [])
+        self.default_networks: list[str] = read(_networks, "default_networks", [])
         self.system_namespaces: list[str] = read(_strings, "system_namespaces", ["kube-system"])
         self.namespace_isolation: bool = read(get_bool, "namespace_isolation", False)
         self.global_namespaces: list[str] = read(_strings, "global_namespaces", ["default"])
@@ -122,6 +122,19 @@ def _object(config: "Mapping[str, Any]", key: str, default: "dict[str, Any]") ->
 
 def _strings(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
     return default if config.get(key) is None else get_strings(config, key)
+
+
+def _networks(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
+    """Networks of every pod: what cannot be one would fail each ADD."""
+    networks = _strings(config, key, default)
+    for index, network in enumerate(networks):
+        parts = network.split("/")
+        if len(parts) > 2 or not all(part.strip() for part in parts):
+            raise InvalidConfig(
+                f"{place(key, index)}: {network!r} is no network",
+                hint="write a name as in the annotation cni, or namespace/name of a definition",
+            )
+    return networks
 
 
 def _allowed(

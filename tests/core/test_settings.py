@@ -89,7 +89,7 @@ BAD: dict[str, list[Any]] = {
     "kubelet_dir": ["relative", "/\ud83e", 7],
     "api_timeout": ["5", -1, 0, True, 1e9],
     "delegate_timeout": ["5", -1, 0, [], 1e9],
-    "default_networks": ["a", [7]],
+    "default_networks": ["a", [7], ["a/b/c"], [""], ["/b"], ["a/ "]],
     "system_namespaces": ["a", [7]],
     "namespace_isolation": ["perhaps", 1],
     "global_namespaces": ["a", [7]],

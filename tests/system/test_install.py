@@ -383,6 +383,7 @@ def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp
         ({"default_plugin": "nxet"}, "did you mean next?"),
         ({"default_plugin": "next,nosuch"}, "nosuch"),
         ({"default_networks": ["nosuch"]}, "nosuch"),
+        ({"default_networks": ["a/b/c"]}, "'a/b/c' is no network"),
         ({"defualt_plugin": "next"}, "did you mean default_plugin?"),
         ({"type": "bridge"}, "--set type"),
         ({"capabilities": True}, "capabilities must be an object, not a boolean"),
