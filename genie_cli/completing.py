@@ -14,6 +14,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
@@ -27,8 +28,9 @@ _SHELLS = frozenset(" \\'\"`$&|;<>(){}*?!#~")
 
 def main(arguments: Sequence[str]) -> int:
     """Print the candidates, and end without waiting for a cluster that is late."""
-    sys.stdout.write(_answer(arguments))
-    sys.stdout.flush()
+    with suppress(OSError):  # the shell does not wait for the answer any more
+        sys.stdout.write(_answer(arguments))
+        sys.stdout.flush()
     if commands := sys.modules.get("genie_core.survey.commands"):
         commands.end_all()  # a credential plugin that is late
     os._exit(0)

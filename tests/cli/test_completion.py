@@ -292,3 +292,16 @@ def test_scripts_are_right_syntax(tmp_path):
     }.items():
         assert shutil.which(shell)
         subprocess.run([*check, ROOT / "completions" / SHELLS[shell]], check=True)
+
+
+def test_a_shell_that_has_gone_is_no_failure():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "genie_cli", "__complete", "--", ""],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
