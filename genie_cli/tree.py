@@ -107,9 +107,12 @@ class Branch(TyperGroup):
         return self._table[self._prefix + name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Summary, examples, usage, commands by section, flags."""
+        """Summary, examples (of a group the first of each command), usage, commands by section, flags."""
         formatter.write(f"{self.short_help}\n")
-        _write_examples(formatter, self.examples, ctx.find_root().info_name)
+        examples = self.examples or [
+            _module_of(self.entry_of(name)).EXAMPLES[0] for name in self.list_commands(ctx)
+        ]
+        _write_examples(formatter, examples, ctx.find_root().info_name)
         formatter.write_paragraph()
         self.format_usage(ctx, formatter)
         for section, names in self._by_section(ctx).items():
@@ -126,9 +129,13 @@ class Branch(TyperGroup):
         return sections
 
 
+def _module_of(entry: Entry) -> Any:
+    return import_module(f"genie_cli.commands.{entry.module}")
+
+
 def import_command(words: str, entry: Entry) -> Leaf:
     """Import a command's module and make the command of its `run`, with the flags that all commands have."""
-    module = import_module(f"genie_cli.commands.{entry.module}")
+    module = _module_of(entry)
     command = command_of(module.run, words.rpartition(" ")[2], short_help=entry.summary)
     command.examples = module.EXAMPLES
     common = command_of(_common, "common")

@@ -56,6 +56,17 @@ def test_help_of_a_command(capsys, words, flag):
     assert "-v, --verbose" in shown.out
 
 
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in LEAVES])
+def test_help_of_a_group_begins_with_an_example_of_each_command(capsys, words):
+    assert main([words]) == 0
+    shown = capsys.readouterr().out
+    inside = [one for one in LEAVES if one.startswith(f"{words} ")]
+    places = [shown.index(f"  genie {one} ") for one in inside if f"genie {one} " in shown]
+    assert places == sorted(places)
+    assert shown.count("  # ") == len(inside) > 0
+    assert shown.index("Examples:") < shown.index("Usage:")
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_summaries_are_one_line(words):
     entry = COMMANDS[words]
