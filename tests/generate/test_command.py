@@ -89,6 +89,7 @@ def test_what_is_not_utf8_is_a_finding_with_its_place(tmp_path, from_stdin):
     done = subprocess.run(command, input=file.read_bytes(), capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 1
     assert b"GN1002" in done.stdout
+    assert (b"generate-config --check" in done.stdout) is not from_stdin  # there is no file of that name
     assert not done.stderr
 
 

@@ -6,7 +6,7 @@ NetworkAttachmentDefinitions; what is in their spec.config is checked, with plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -64,7 +64,16 @@ def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
     files = [file for path, text in texts for file in _files_in(path, text)]
     if not files:
         raise WrongUsage(f"{', '.join(path for path, _ in texts)}: there is no configuration to check")
-    return check_parsed(files, facts)
+    report = check_parsed(files, facts)
+    real = {path for path, _ in texts}
+    return replace(report, findings=[_without_commands(one, real) for one in report.findings])
+
+
+def _without_commands(finding: Finding, real: Collection[str]) -> Finding:
+    """The finding; without commands where these name no file: stdin, or a configuration inside an object."""
+    if finding.remedy is None or finding.object.file in real:
+        return finding
+    return replace(finding, remedy=replace(finding.remedy, commands=()))
 
 
 def check_parsed(files: Sequence[ConfFile], facts: Facts) -> CheckReport:
