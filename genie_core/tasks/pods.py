@@ -14,6 +14,7 @@ from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound, WrongUsage
 from genie_core.settings import Settings
+from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod
 from genie_core.survey.yamlio import load_documents
 
@@ -38,7 +39,7 @@ class PodObject:
 def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tuple[str, str]:
     """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that is not given.
 
-    Raises WrongUsage for nothing, or for two namespaces.
+    Raises WrongUsage for nothing, for two namespaces, and for what cannot be a name.
     """
     kind, _, rest = text.partition("/")
     if kind in ("pod", "pods", "po") and rest and object_kind == "pod":
@@ -47,7 +48,18 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
     if not name or "/" in space or (separator and namespace and namespace != space):
         what = f"{text!r} names no {object_kind}" if text else f"no {object_kind} is named"
         raise WrongUsage(f"{what}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
-    return space or namespace, name
+    space = space or namespace
+    named = (
+        (space, "a namespace", not space or is_label(space)),
+        (name, f"a {object_kind}", is_subdomain(name)),
+    )
+    for written, what, is_good in named:
+        if not is_good:
+            raise WrongUsage(
+                f"{written!r} cannot be the name of {what}",
+                hint="a-z, 0-9, '-' and '.' make a name (DNS-1123)",
+            )
+    return space, name
 
 
 def object_name(text: str, namespace: str, access: Access, kind: str = "pod") -> tuple[str, str]:
