@@ -82,6 +82,8 @@ def parse_target(text: str, namespace: str, asked: str = "--to") -> ParsedTarget
     port, _, protocol = port.partition("/")
     if protocol and protocol.lower() not in PROTOCOLS:
         raise WrongUsage(f"{text}: the protocol must be tcp or udp")
+    if port.isdecimal() and (len(port) > 5 or not 0 < int(port) < 65536):
+        raise WrongUsage(f"{text}: the port must be a number from 1 to 65535")
     more = {"text": text, "port": port, "protocol": protocol.lower()}
     if _is_address(host):
         return ParsedTarget(kind="address", name=str(ipaddress.ip_address(host)), **more)

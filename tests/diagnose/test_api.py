@@ -361,6 +361,20 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
     assert "timed out (--timeout)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", ["", "10.1.2.3:0", "10.1.2.3:99999", "a/b/c", "10.1.2.3:53/sctp"])
+def test_a_target_that_can_be_none_is_wrong_usage_wherever_the_pod_is(capsys, target):
+    assert main(["trace", "shop/web-0", target]) == 2
+    assert f"error: DST {target}" in capsys.readouterr().err
+    assert not target or main(["debug", "pod", "shop/web-0", "--to", target]) == 2
+
+
+@pytest.mark.parametrize("words", [["-n", "../x", "web-0"], ["Shop/web-0"], ["shop/web_0"]])
+@pytest.mark.parametrize("command", [["debug", "pod"], ["explain", "pod"]])
+def test_what_can_be_no_name_is_wrong_usage(capsys, command, words):
+    assert main([*command, *words]) == 2
+    assert "cannot be the name of a" in capsys.readouterr().err
+
+
 def test_trace_names_the_sources_that_it_could_not_ask(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert main(["trace", "shop/web-0", "10.1.2.3", "--cri-socket", str(tmp_path / "none.sock")]) == 3

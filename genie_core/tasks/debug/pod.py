@@ -10,7 +10,7 @@ from genie_core.checks import kubernetes_reports, probe_plan, registry
 from genie_core.checks.check import Check
 from genie_core.errors import Denied, InvalidNetns, NotFound
 from genie_core.net.case import Case
-from genie_core.net.target import aim
+from genie_core.net.target import aim, parse_target
 from genie_core.survey import api, cluster, netlink, probe
 from genie_core.survey.collection import SECONDS, TIME_IS_UP, Collection
 from genie_core.survey.facts import Facts, Probe
@@ -35,6 +35,8 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
     Raises NotFound where the pod does not exist, Denied where this user may not look for it, InvalidConfig for an
     unusable file or flag.
     """
+    if question.to:
+        parse_target(question.to, question.namespace)
     work = Work(question, registry.NETWORK)
     announce("reading the node and the pod")
     work.begin()

@@ -18,7 +18,7 @@ from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.hops import Path, path_of
 from genie_core.net.path import walk
-from genie_core.net.target import aim
+from genie_core.net.target import aim, parse_target
 from genie_core.survey import capture, cluster, probe
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
@@ -49,6 +49,7 @@ class Elsewhere(NotFound):
 
 def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
     """The path from the pod to the target. Raises Elsewhere, and what `debug_pod` raises."""
+    parse_target(question.to, question.namespace, ASKED)
     started = time.perf_counter()
     announce("reading the node and the pod")
     report = _traced(_facts(question), question, started)
