@@ -126,6 +126,9 @@ def test_a_pipe_is_not_waited_for(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe")
     assert main(["debug", "pod", "--from", str(tmp_path / "pipe"), "-o", "json"]) == 2
     assert "not a regular file" in json.loads(capsys.readouterr().out)["message"]
+    assert main(["debug", "pod", "--from", str(tmp_path / "none"), "-o", "json"]) == 2
+    message = json.loads(capsys.readouterr().out)["message"]
+    assert message == f"--from {tmp_path / 'none'}: No such file or directory"
 
 
 def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):

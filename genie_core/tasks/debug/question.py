@@ -58,7 +58,8 @@ def read_document(path: str, what: str) -> Any:
     try:
         text = _text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{what} {path}: {error}", exit_code=EXIT_USAGE) from None
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidConfig(f"{what} {path}: {reason}", exit_code=EXIT_USAGE) from None
     try:
         return json.loads(text)
     except RecursionError:
