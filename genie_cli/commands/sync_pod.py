@@ -76,7 +76,7 @@ def run(flags: Flags) -> int:
     if not (flags.dry_run or flags.yes or terminal.can_ask()):
         raise WrongUsage(
             "a pod may be changed, and there is no terminal to confirm it on",
-            hint="`genie sync pod --dry-run` shows what would change; --yes changes it",
+            hint=f"`genie sync pod {flags.pod} --dry-run` shows what would change; --yes changes it",
         )
     access = wiring.access(flags)
     own, config = wiring.configuration(flags)
