@@ -53,7 +53,7 @@ def parse_duration(text: str | float) -> float:
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise typer.BadParameter('expected a duration such as "30s", "1m30s" or "500ms"') from None
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not 0 < seconds < 1e6:
+    if not 0 < seconds <= 10 * 86400:
         raise typer.BadParameter("a duration must be more than 0 and at most 10 days")
     return seconds
 

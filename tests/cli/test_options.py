@@ -23,7 +23,9 @@ def test_durations_are_written_as_in_go(text, seconds):
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "s", "1x", "1m 30s", "-5s", "0", "0s", "nan", "inf", "1e9", "1s2"])
+@pytest.mark.parametrize(
+    "text", ["", "s", "1x", "1m 30s", "-5s", "0", "0s", "nan", "inf", "1e9", "11d", "241h", "1s2"]
+)
 def test_an_invalid_duration(text):
     with pytest.raises(typer.BadParameter):
         parse_duration(text)
