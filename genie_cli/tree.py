@@ -54,6 +54,11 @@ class Leaf(TyperCommand):
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=28)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The flags and arguments in a line; typer puts what is required in braces."""
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece[1:-1] if piece[:1] + piece[-1:] == "{}" else piece for piece in pieces]
+
     def help_rows(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
         """Heading -> (flags, what they do)."""
         return _by_panel(self.get_params(ctx), ctx)

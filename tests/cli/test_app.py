@@ -52,6 +52,8 @@ def test_help_of_a_command(capsys, words, flag):
     assert not shown.err
     assert shown.out.startswith(COMMANDS[words].summary)
     assert shown.out.index("Examples:") < shown.out.index(f"Usage: genie {words}")
+    usage = shown.out.partition("Usage: ")[2].partition("\n\n")[0]
+    assert "{" not in usage.replace("{bash|zsh|fish|powershell}", "")
     assert ("-o, --output" in shown.out) is (words not in ("help", "completion", "agent", "serve"))
     assert "-v, --verbose" in shown.out
 
