@@ -63,7 +63,7 @@ def run(flags: Flags) -> int:
             hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
         )
     access = wiring.access(flags)
-    if not wiring.is_here(flags, access, to_change=True):
+    if not wiring.is_here(flags, access, to_change=not flags.dry_run):
         asks = not (flags.dry_run or flags.yes)
         return run_on_node(NodeCommand(node=flags.node, command="gc", flags=flags), access, asks=asks)
     wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])

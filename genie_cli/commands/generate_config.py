@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -225,9 +226,11 @@ def _network(flags: Flags, common: GenerateOptions) -> Generated:
 def _read(name: str) -> str:
     """The text of a file, - for stdin. What is not UTF-8 in it is for the checks to report."""
     try:
-        file = sys.stdin.fileno() if name == "-" else name
-        with open(file, encoding="utf-8", errors="surrogateescape", closefd=name != "-") as opened:
-            return opened.read()
+        if name != "-":
+            return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        return sys.stdin.read()
     except OSError as error:
         raise WrongUsage(f"{name}: {error.strerror}") from None
 

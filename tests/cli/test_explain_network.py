@@ -160,7 +160,7 @@ def test_an_unknown_network(ask):
 def test_a_network_is_not_called_unknown_where_the_cluster_does_not_answer(ask, server, tmp_path):
     server.api.forbidden |= {("get", "logicalnetworks"), ("get", "network-attachment-definitions")}
     refused = ask("shop/nothing", code=4)
-    assert "the cluster was not asked: the API server does not allow" in refused["message"]
+    assert "it could not be read from the cluster: the API server does not allow" in refused["message"]
 
 
 def test_an_attachment_definition_of_an_account_that_may_read_no_logical_networks(ask, server, cluster):

@@ -1,5 +1,6 @@
 """`genie generate-config` from outside: what it asks before it replaces a file, and which options it takes."""
 
+import io
 import json
 import os
 import subprocess
@@ -91,6 +92,12 @@ def test_what_is_not_utf8_is_a_finding_with_its_place(tmp_path, from_stdin):
     assert b"GN1002" in done.stdout
     assert (b"generate-config --check" in done.stdout) is not from_stdin  # there is no file of that name
     assert not done.stderr
+
+
+def test_text_that_is_given_to_the_command_in_its_own_process(flags, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"cniVersion": "1.0.0", "name": "a", "type": "none-such"}'))
+    assert generate(flags, "--check", "-") == 1
+    assert "none-such" in capsys.readouterr().out
 
 
 DEFINITION = "kind: NetworkAttachmentDefinition\nmetadata: {name: blue}\nspec: "

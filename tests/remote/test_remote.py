@@ -418,6 +418,7 @@ def test_this_node_by_its_name_or_address_is_here(cluster, genie, monkeypatch):
     assert "this machine is taken for node n7" in err
     _, err = genie("gc", "--node", "n7", "--yes", code=3)
     assert "is node n7 is not known" in err
+    genie("gc", "--node", "n7", "--dry-run")
     assert not [path for _, path in cluster.asked() if path.endswith("/exec")]
 
 

@@ -239,6 +239,8 @@ def test_a_network_is_not_called_unknown_where_definitions_may_not_be_read():
         network_list(api, lambda _: None, name="shop/green")
     assert refused.value.exit_code == 4
     assert "network-attachment-definitions" in refused.value.details
+    with pytest.raises(NotFound):  # nodes name no network
+        network_list(reading(*HEALTHY, forbidden=["nodes"]), lambda _: None, name="shop/nothing")
 
 
 def test_a_kind_that_is_not_installed_has_no_objects():

@@ -96,7 +96,8 @@ def explain_network(
     except GenieError as failure:
         error = failure
     if error and not here:
-        cluster = "not in the cluster" if isinstance(error, ObjectNotFound) else "the cluster was not asked"
+        is_known = isinstance(error, ObjectNotFound)
+        cluster = "not in the cluster" if is_known else "it could not be read from the cluster"
         raise error.replace(
             msg=f"network {label} is in no pod's state on this node, and {cluster}: {error.msg}"
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_resources import NODE
 from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, NotFound
 from genie_core.survey import whole_cluster
 from genie_core.survey.whole_cluster import Announce, WholeCluster
@@ -88,10 +89,9 @@ def network_list(api: KubeAPI, announce: Announce, *, name: str = "", namespace:
     found = networks_of(cluster)
     if name:
         found = [network for network in found if network.name == name]
-        if not found and cluster.missing:
-            raise Denied(
-                f"network {name} is not in what could be read", details="\n".join(cluster.missing.values())
-            )
+        unread = [why for kind, why in cluster.missing.items() if kind != NODE.kind]  # which names no network
+        if not found and unread:
+            raise Denied(f"network {name} is not in what could be read", details="\n".join(unread))
         if not found:
             where = "" if "/" in name else "a definition's name is NAMESPACE/NAME, or NAME with -n; "
             raise NotFound(
