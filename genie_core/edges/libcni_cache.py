@@ -85,17 +85,19 @@ def entries_of(container_id: str, directories: "Sequence[str]" = DISPATCHERS) ->
         for name in names:
             network, _, ifname = name.partition(f"-{container_id}-")
             if network and ifname:
-                found += _entry(f"{directory}/{name}", network, ifname)
+                found += _entry(f"{directory}/{name}", container_id, network, ifname)
     return found
 
 
-def _entry(path: str, network: str, ifname: str) -> list[Entry]:
+def _entry(path: str, container_id: str, network: str, ifname: str) -> list[Entry]:
     from binascii import a2b_base64
 
     try:
         data = decode(read_text(path))
         if "kind" not in data:
             return [Entry(path, network, ifname, encode(data))]
+        if data["containerId"] != container_id:  # names, IDs and interfaces have dashes, too
+            return []
         config = a2b_base64(data["config"]).decode()
         return [Entry(path, data["networkName"], data["ifName"], encode(data["result"]), config)]
     except (GenieError, JSONError, KeyError, TypeError, ValueError):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments
+from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments, entries_of
 
 
 class Cache:
@@ -15,6 +15,7 @@ class Cache:
 
     def add(self, network, container, ifname="eth0"):
         entry = {"kind": "cniCacheV1", "containerId": container, "ifName": ifname, "networkName": network}
+        entry |= {"config": "e30=", "result": {}}
         (self.directory / f"{network}-{container}-{ifname}").write_text(json.dumps(entry))
 
 
@@ -58,3 +59,16 @@ def test_a_directory_that_cannot_be_read(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UnknownAttachment):
         direct_attachments("blue", str(tmp_path / "file"))
+
+
+def test_the_entries_of_a_container_are_no_others(cache):
+    """A DEL of `a` would release, and forget, what `a-b` and `c-a` have."""
+    cache.add("blue", "a")
+    cache.add("red", "a", "net1")
+    cache.add("blue", "a-b")
+    cache.add("blue", "c-a")
+    found = entries_of("a", [str(cache.directory)])
+    assert [(entry.network, entry.ifname, entry.config) for entry in found] == [
+        ("blue", "eth0", "{}"),
+        ("red", "net1", "{}"),
+    ]
