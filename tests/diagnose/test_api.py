@@ -361,6 +361,13 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
     assert "timed out (--timeout)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["debug", "pod", "shop/web-1"], ["trace", "shop/web-1", "10.1.2.3"]])
+def test_a_pod_that_may_not_be_read_is_named_as_such(capsys, kubeconfig, server, words):
+    server.api.forbidden.add(("get", "pods"))
+    assert main([*words, "--kubeconfig", str(kubeconfig), "--node", "node1"]) == 3
+    assert "the API server does not allow to get pods in namespace shop (403)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("target", ["", "10.1.2.3:0", "10.1.2.3:99999", "a/b/c", "10.1.2.3:53/sctp"])
 def test_a_target_that_can_be_none_is_wrong_usage_wherever_the_pod_is(capsys, target):
     assert main(["trace", "shop/web-0", target]) == 2

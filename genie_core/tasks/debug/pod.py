@@ -207,13 +207,14 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
 
 def not_known(work: Work, reason: str) -> NotFound:
     """The error for a pod whose namespace no source of this node has, with those that could not be asked."""
-    sources = {"the API server": "objects", "the container runtime": "runtime"}
-    unasked = {name: work.todo.missing[key] for name, key in sources.items() if key in work.todo.missing}
+    missing = work.todo.missing
+    sources = {"the API server": missing.get("pod object"), "the container runtime": missing.get("runtime")}
+    unasked = {name: why for name, why in sources.items() if why}
     return NotFound(
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
         details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
         hint="run it on the pod's node, or name the namespace with --netns"
-        + ("; with --kubeconfig it finds the node and runs there" if "the API server" in unasked else ""),
+        + ("; with --kubeconfig it finds the node and runs there" if "objects" in missing else ""),
     )
 
 
