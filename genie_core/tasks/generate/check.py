@@ -65,15 +65,22 @@ def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
     if not files:
         raise WrongUsage(f"{', '.join(path for path, _ in texts)}: there is no configuration to check")
     report = check_parsed(files, facts)
-    real = {path for path, _ in texts}
-    return replace(report, findings=[_without_commands(one, real) for one in report.findings])
+    unreal = {file.path for file in files} - {
+        path for path, _ in texts
+    }  # stdin, and what is inside an object
+    return replace(report, findings=[_without_commands(one, unreal) for one in report.findings])
 
 
-def _without_commands(finding: Finding, real: Collection[str]) -> Finding:
-    """The finding; without commands where these name no file: stdin, or a configuration inside an object."""
-    if finding.remedy is None or finding.object.file in real:
+def _without_commands(finding: Finding, unreal: Collection[str]) -> Finding:
+    """The finding without the commands that name a configuration that is no file."""
+    if finding.remedy is None:
         return finding
-    return replace(finding, remedy=replace(finding.remedy, commands=()))
+    commands = tuple(
+        one
+        for one in finding.remedy.commands
+        if not any(path in word for path in unreal for word in one.argv)
+    )
+    return replace(finding, remedy=replace(finding.remedy, commands=commands))
 
 
 def check_parsed(files: Sequence[ConfFile], facts: Facts) -> CheckReport:
