@@ -96,7 +96,9 @@ def _entry(path: str, container_id: str, network: str, ifname: str) -> list[Entr
         data = decode(read_text(path))
         if "kind" not in data:
             return [Entry(path, network, ifname, encode(data))]
-        if data["containerId"] != container_id:  # names, IDs and interfaces have dashes, too
+        if (
+            data.get("containerId", container_id) != container_id
+        ):  # names, IDs and interfaces have dashes, too
             return []
         config = a2b_base64(data["config"]).decode()
         return [Entry(path, data["networkName"], data["ifName"], encode(data["result"]), config)]
