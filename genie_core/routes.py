@@ -33,12 +33,16 @@ _NO_GATEWAYS = ("0.0.0.0", "255.255.255.255", "::", "::1")
 class RouteChange(Value):
     """One family's default routes: through `ifname` alone, to `gateway`; "" keeps those that it has.
 
-    Where `ifname` has none in the kernel, the first of `successors` that has one keeps its own.
+    `direct`: where it has none, it gets one without a gateway. Where `ifname` has none in the kernel, the first of
+    `successors` that has one keeps its own.
     """
 
-    __slots__ = ("gateway", "ifname", "successors", "v4")
+    __slots__ = ("direct", "gateway", "ifname", "successors", "v4")
 
-    def __init__(self, ifname: str, v4: bool, gateway: str = "", successors: "Sequence[str]" = ()) -> None:
+    def __init__(
+        self, ifname: str, v4: bool, gateway: str = "", successors: "Sequence[str]" = (), direct: bool = False
+    ) -> None:
+        self.direct = direct
         self.ifname = ifname
         self.v4 = v4
         self.gateway = gateway

@@ -77,7 +77,7 @@ def _set(
     family = "IPv4" if change.v4 else "IPv6"
     found = _default_routes(kernel, change)
     wanted = [route for route in found if _is_wanted(route, owner, change)]
-    if not wanted and not change.gateway:
+    if not (wanted or change.gateway or change.direct):
         raise KernelRefused(
             f"{netns}: {owner.name} has no {family} default route that it could keep",
             details="its plugin's result names one",
@@ -88,7 +88,7 @@ def _set(
         if route not in wanted:
             kernel.delete(route)
     if not wanted:
-        _add(kernel, owner, change.gateway)
+        _add(kernel, owner, change)
     return Settled(owner.name, [link.name for link in links.values() if link.index in losers])
 
 
@@ -99,9 +99,9 @@ def _is_wanted(route: "DefaultRoute", owner: "Link", change: "RouteChange") -> b
     return not change.gateway or (route.gateway == change.gateway and route.protocol != netlink.RTPROT_RA)
 
 
-def _add(kernel: "Netlink", owner: "Link", gateway: str) -> None:
+def _add(kernel: "Netlink", owner: "Link", change: "RouteChange") -> None:
     try:
-        kernel.add_default_route(owner, gateway)
+        kernel.add_default_route(owner, change.gateway, change.v4)
     except KernelRefused as error:
         raise error.replace(
             hint=f"default-route must name an address that {owner.name} reaches directly, in one of its subnets"

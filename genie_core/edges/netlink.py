@@ -48,7 +48,7 @@ _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RT
     18,
     30,
 )
-_RTN_UNICAST, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE = 1, 4, 0
+_RTN_UNICAST, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 1, 4, 0, 253
 _RTMSG_BYTES, _RTNEXTHOP_BYTES = 12, 8
 RTPROT_RA = 9  # learned from a router advertisement
 RT_TABLE_MAIN = 254
@@ -172,16 +172,14 @@ class Netlink:
             _RTM_DELROUTE, 0, route.header + route.attributes, "delete a default route", tolerate=ESRCH
         )
 
-    def add_default_route(self, link: Link, gateway: str) -> None:
-        """A default route in the main table, through `link` to `gateway`, which must be reachable on it."""
-        family = AF_INET6 if ":" in gateway else AF_INET
-        header = bytes(
-            [family, 0, 0, 0, RT_TABLE_MAIN, _RTPROT_STATIC, _RT_SCOPE_UNIVERSE, _RTN_UNICAST]
-        ) + bytes(4)
-        hop = _attribute(_RTA_GATEWAY, inet_pton(family, gateway)) + _attribute(
-            _RTA_OIF, _bytes(link.index, 4)
-        )
-        what = f"make a default route through {link.name} to {gateway}"
+    def add_default_route(self, link: Link, gateway: str, v4: bool) -> None:
+        """A default route in the main table, through `link` to `gateway`, reachable on it; "" for none."""
+        family = AF_INET if v4 else AF_INET6
+        scope = _RT_SCOPE_LINK if v4 and not gateway else _RT_SCOPE_UNIVERSE
+        header = bytes([family, 0, 0, 0, RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST]) + bytes(4)
+        hop = _attribute(_RTA_GATEWAY, inet_pton(family, gateway)) if gateway else b""
+        hop += _attribute(_RTA_OIF, _bytes(link.index, 4))
+        what = f"make a default route through {link.name} to {gateway or 'all hosts there'}"
         self._order(_RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_EXCL, header + hop, what)
 
     def _order(self, kind: int, flags: int, body: bytes, what: str, tolerate: int = 0) -> None:

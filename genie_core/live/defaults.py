@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from genie_core.model import Attachment, Plan, Result
+    from genie_core.model import Attachment, Plan
     from genie_core.steps import Steps
 
 
@@ -25,15 +25,18 @@ def give_back(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
     for v4 in (True, False):
         if any(change.v4 is v4 for change in asked):
             continue
-        if plan.previous is not None and (gateway := _gateway(plan.previous, v4)):
-            yield SetDefaultRoutes(plan.netns, [RouteChange(plan.ifname, v4, gateway)])
+        if plan.previous is not None and (own := default_routes(plan.previous, v4)):
+            gateway = gateway_of(own[0], plan.previous) or ""
+            yield SetDefaultRoutes(plan.netns, [RouteChange(plan.ifname, v4, gateway, direct=not gateway)])
             continue
         for item in primary_first(plan):
             if default_routes(parsed[item.ifname], v4):
                 break
             if routes := _yielded(item, v4):
                 index = plan.attachments.index(item)
-                yield SetDefaultRoutes(plan.netns, [RouteChange(item.ifname, v4, routes[0].get("gw", ""))])
+                gateway = routes[0].get("gw", "")
+                change = RouteChange(item.ifname, v4, gateway, direct=not gateway)
+                yield SetDefaultRoutes(plan.netns, [change])
                 result = parsed[item.ifname]
                 parsed[item.ifname] = result = result.replace(routes=[*result.routes, *routes])
                 item.yielded = [route for route in item.yielded if route not in routes]
@@ -41,11 +44,6 @@ def give_back(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
                 results[index] = Printed(text, result)
                 yield Attached(plan, index, text, item.yielded)
                 break
-
-
-def _gateway(previous: "Result", v4: bool) -> str:
-    """The gateway of the family's default route that the plugins before Genie made; "" for none."""
-    return next((gateway_of(route, previous) or "" for route in default_routes(previous, v4)), "")
 
 
 def _yielded(attachment: "Attachment", v4: bool) -> "list[dict[str, Any]]":

@@ -161,8 +161,8 @@ own = posix.stat("/proc/self/ns/net").st_ino
 from genie_core.edges.netlink import open_in
 with open_in(sys.argv[1]) as kernel:
     links = kernel.links()
-    kernel.add_default_route(links["net1"], "10.2.0.1")
-    kernel.add_default_route(links["net1"], "fe80::1")
+    kernel.add_default_route(links["net1"], "10.2.0.1", True)
+    kernel.add_default_route(links["net1"], "fe80::1", False)
     found = [[route.gateway, route.ifindex] for v4 in (True, False) for route in kernel.default_routes(v4)]
     addresses = sorted(address.prefix for address in kernel.addresses())
 loaded = sorted(set(sys.modules) - before)
@@ -285,7 +285,7 @@ def test_listing_while_everything_changes(pod):
 @pytest.mark.parametrize("gateway, family", [("10.2.0.1", "-4"), ("fd02::1", "-6"), ("fe80::1", "-6")])
 def test_a_default_route_is_made_and_deleted_and_deleted_again(pod, gateway, family):
     with open_in(str(pod.path)) as kernel:
-        kernel.add_default_route(kernel.links()["net1"], gateway)
+        kernel.add_default_route(kernel.links()["net1"], gateway, ":" not in gateway)
         assert defaults(pod, family) == [(gateway, "net1")]
         (route,) = kernel.default_routes(family == "-4")
         kernel.delete(route)
@@ -337,7 +337,7 @@ def test_the_hops_of_one_interface_are_that_interfaces(pod):
 )
 def test_c31_a_refusal_names_interface_gateway_and_the_kernels_reason(pod, link, gateway, reason, words):
     with open_in(str(pod.path)) as kernel, pytest.raises(KernelRefused) as caught:
-        kernel.add_default_route(kernel.links()[link], gateway)
+        kernel.add_default_route(kernel.links()[link], gateway, ":" not in gateway)
     assert (
         caught.value.msg == f"{pod.path}: cannot make a default route through {link} to {gateway}: {reason}"
     )

@@ -202,6 +202,21 @@ def test_the_default_route_returns_to_the_primary(live):
     assert live.node.call("CHECK", prevResult={"cniVersion": "1.0.0"}).status == 0
 
 
+def test_a_default_route_without_a_gateway_returns_too(live):
+    """As a plugin makes it for `routes` where no address has a gateway."""
+    ipam = {"type": "static", "addresses": [{"address": "10.6.0.5/24"}], "routes": [{"dst": "0.0.0.0/0"}]}
+    network = {"type": "macvlan", "master": "up0", "ipam": ipam}
+    live.node.configure("10-blue.conf", {"cniVersion": "1.0.0", "name": "blue", **network})
+    live.cluster.nad("x", {"type": "ptp", "ipam": live.node.ipam("10.4.0.0/24")})
+    live.start(**{NPWG: '[{"name": "x", "default-route": ["10.4.0.1"]}]'})
+    assert default_device(live) == ["net1"]
+    live.annotate()
+    code, report = live.sync()
+    assert (code, report["status"]) == (0, "changed"), report
+    assert default_device(live) == ["eth0"]
+    assert live.node.call("CHECK", prevResult={"cniVersion": "1.0.0"}).status == 0
+
+
 def default_device(live):
     routes = json.loads(live.node.pod.run("ip", "-json", "route", "show", "default").stdout)
     return [route["dev"] for route in routes]
