@@ -16,7 +16,7 @@ from genie_core.live.ask import again
 from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
 from genie_core.model import Value
-from genie_core.spec.result import recorded_result
+from genie_core.spec.result import NO_RESULT, recorded_result
 from genie_core.steps import Attached, NotReleased, Save
 
 TYPE_CHECKING = False
@@ -104,7 +104,7 @@ def settle_all(plan: "Plan") -> "Steps[None]":
     """Leave each family's default routes with one of the networks, by their selections."""
     from genie_core.default_routes import settle
 
-    results = [recorded_result(item) for item in plan.attachments]
+    results = [recorded_result(item) if item.result else NO_RESULT for item in plan.attachments]
     yield from give_back(plan, results)
     several = len(plan.attachments) + (plan.previous is not None) > 1
     if several or any(item.default_route is not None for item in plan.attachments):
@@ -114,13 +114,16 @@ def settle_all(plan: "Plan") -> "Steps[None]":
 
 
 def finish(
-    plan: "Plan", error: GenieError | None = None, left: "Sequence[tuple[Attachment, GenieError]]" = ()
+    plan: "Plan",
+    error: GenieError | None = None,
+    left: "Sequence[tuple[Attachment, GenieError]]" = (),
+    waiting: "Sequence[Attachment]" = (),
 ) -> "Steps[Outcome]":
     """Save the plan without the traces of the change.
 
-    What is left keeps its own, for the next change to finish; so does what is released (see `exchange`).
+    What is left, or waiting, keeps its own, for the next change to finish; so does what is released (see `exchange`).
     """
-    stuck = [id(item) for item, _ in left]
+    stuck = [id(item) for item in (*waiting, *(item for item, _ in left))]
     done = plan.replace(
         attachments=[
             item

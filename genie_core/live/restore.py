@@ -42,12 +42,18 @@ def restore(plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" =
     ]
     work = plan.replace(attachments=marked)
     yield Save(work)
-    return (yield from finish_restoring(work, taken))
+    return (yield from finish_restoring(work, taken, ifnames))
 
 
-def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outcome]":
-    """Restore all that is marked, from wherever it was cut off; `taken` as in `restore`."""
-    lost = [item for item in plan.attachments if item.restoring]
+def finish_restoring(
+    plan: "Plan", taken: "Collection[str]" = (), ifnames: "Collection[str] | None" = None
+) -> "Steps[Outcome]":
+    """Restore what is marked, from wherever it was cut off; `taken` as in `restore`.
+
+    With `ifnames` only these of them: the others keep their marks. One that cannot be released holds no other one up.
+    """
+    marked = [item for item in plan.attachments if item.restoring]
+    lost = [item for item in marked if ifnames is None or item.ifname in ifnames]
     had = _first_addresses(plan)
     left: Left = []
     for item in reversed(lost):
@@ -55,15 +61,18 @@ def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outc
             yield from _release(plan, item)
         except GenieError as error:
             left.append((item, error))
-    if left:
-        return Outcome(plan, left[0][1], left)
+    places = [index_of(plan, item) for item in lost if item.released]
     work = as_asked(
         plan.replace(
-            attachments=[again(item, taken) if item.restoring else item for item in plan.attachments]
+            attachments=[
+                again(item, taken) if index in places else item for index, item in enumerate(plan.attachments)
+            ]
         )
     )
+    left = [(work.attachments[index_of(plan, item)], error) for item, error in left]
+    waiting = [work.attachments[index_of(plan, item)] for item in marked if item not in lost]
     yield Save(work)
-    for item in [item for item in work.attachments if item.restoring]:
+    for item in [work.attachments[place] for place in places]:
         try:
             yield from attach_each(work, [item])
             require_same_address(item, had or None, work.ifname)
@@ -74,12 +83,12 @@ def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outc
     if former and not any(item.ifname == plan.ifname for item, _ in left):
         work = work.replace(attachments=[item for item in work.attachments if item not in former])
         yield Save(work)  # the first interface has its network: the others that it could have are not needed
-    if not left:
+    if not any(item.ifname == work.ifname for item, _ in left):
         try:
             yield from settle_all(work)
         except GenieError as error:
             left += [(item, error) for item in work.attachments[:1]]
-    return (yield from finish(work, left[0][1] if left else None, left))
+    return (yield from finish(work, left[0][1] if left else None, left, waiting))
 
 
 def _release(plan: "Plan", item: "Attachment") -> "Steps[None]":
@@ -87,7 +96,7 @@ def _release(plan: "Plan", item: "Attachment") -> "Steps[None]":
     if not item.released:
         item.releasing = True
         try:
-            yield from release_network(plan, index_of(plan, item), plan.netns)
+            yield from release_network(plan, index_of(plan, item), plan.netns, thorough=True)
         except NotReleased as error:
             if not error.holds_nothing:
                 raise

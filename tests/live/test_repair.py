@@ -517,6 +517,21 @@ def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
     assert "c2@eth0" not in ward.node.state_files()
 
 
+def test_an_attachment_that_cannot_be_released_holds_no_other_up(ward, second):
+    use(ward, "macvlan", '[ "$CNI_COMMAND" = DEL ] && exit 1; exec "$REAL"')
+    before = second.links()
+    second.run("ip", "link", "del", "net2")
+    assert kinds(ward.repair("fix")) == ["net2 interface failed"]
+    second.run("ip", "link", "del", "eth0")
+    assert kinds(ward.repair("fix")) == ["eth0 interface mended", "net2 interface failed"]
+    assert second.links()["eth0"] == before["eth0"]
+    use(ward, "macvlan", 'exec "$REAL"')
+    assert kinds(ward.repair("fix")) == ["net2 interface left"]
+    ward.forget_repairs()
+    assert kinds(ward.repair("fix")) == ["net2 interface mended"]
+    assert second.links() == before
+
+
 def test_an_attachment_that_cannot_be_made_again(ward, second):
     """It is tried twice, released each time and reported; the next change of the pod attaches it again."""
     use(ward, "macvlan", '[ "$CNI_COMMAND" = ADD ] && exit 1; exec "$REAL"')

@@ -70,6 +70,17 @@ def test_each_interface_set_down_is_as_before(ward, many, number):
     wait_until(lambda: state(many) == before)
 
 
+def test_an_interface_whose_chained_plugin_fails_without_it(ward, many):
+    """sbr does in DEL: the interface is made again all the same."""
+    before = state(many)
+    number = NETWORKS.index("routed")
+    many.run("ip", "link", "del", f"n{number}")
+    (done,) = ward.repair("fix")
+    assert (done["kind"], done["result"]) == ("interface", "mended"), done
+    wait_until(lambda: state(many)[0][f"n{number}"][3] == before[0][f"n{number}"][3])
+    assert ward.repair("report") == []
+
+
 def state(namespace):
     """Interface -> whether it is up, MTU, MAC and IPv4 addresses; and the IPv4 routes of all tables."""
     links = json.loads(namespace.run("ip", "-json", "address").stdout)

@@ -17,7 +17,7 @@ from genie_core.edges.locks import Lock, is_awaited
 from genie_core.errors import GenieError, IOFailure, NotFound, TryAgain
 from genie_core.live.exchange import Outcome, addresses_of
 from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault, is_cut_off
-from genie_core.live.restore import finish_restoring, restore
+from genie_core.live.restore import restore
 from genie_core.model import Plan
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.node_state import is_gone
@@ -174,9 +174,8 @@ class Case:
         return {}
 
     def _attach_again(self, ifnames: set[str], lock: Lock) -> dict[str, str]:
-        marked = any(item.restoring for item in self.plan.attachments)
         taken = {address for _, address in lease_owners(self.plan)}
-        steps = finish_restoring(self.plan, taken) if marked else restore(self.plan, ifnames, taken)
+        steps = restore(self.plan, ifnames, taken)
         names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
         try:
             with Held(self.context.store.lock_file, names):
