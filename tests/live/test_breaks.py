@@ -232,6 +232,18 @@ def test_what_came_back_with_another_address_is_in_the_status(live, any_ipam):
     assert preferences(live)[1] == {"ip": address.partition("/")[0], "interface": "net1"}
 
 
+def test_a_chained_plugin_that_fails_where_the_interface_is_gone(attached):
+    """sbr does in DEL; it makes nothing outside of the pod, so the network can be released, and attached again."""
+    attached.cluster.nad("s", [macvlan(attached), {"type": "sbr"}])
+    ask(attached, "s@one")
+    attached.node.pod.run("ip", "link", "del", "one")
+    code, report = ask(attached, "")
+    assert (code, report["status"]) == (0, "changed"), report
+    is_right(attached, [])
+    assert ask(attached, "s@one")[1]["status"] == "changed"
+    is_right(attached, ["one"])
+
+
 def test_a_rollback_whose_del_is_refused(live):
     """An attachment that could not be rolled back is not attached for the next change."""
     flag = live.node.root / "refuse"
