@@ -71,7 +71,7 @@ def test_each_interface_set_down_is_as_before(ward, many, number):
 
 
 def test_an_interface_whose_chained_plugin_fails_without_it(ward, many):
-    """sbr does in DEL: the interface is made again all the same."""
+    """sbr does in DEL: the interface is made again nevertheless."""
     before = state(many)
     number = NETWORKS.index("routed")
     many.run("ip", "link", "del", f"n{number}")
