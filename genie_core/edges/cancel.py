@@ -40,7 +40,6 @@ class Cancel:
             self._answered = True
             raise Cancelled(
                 f"stopped by signal {self._asked} before the call was done",
-                details="what had been attached was released again",
                 hint="the runtime repeats the call",
             )
 
