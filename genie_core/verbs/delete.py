@@ -154,7 +154,7 @@ def _reworded(text: str) -> str:
 
 
 def release_damaged(error: CorruptState, request: "Request", context: "Context") -> None:
-    """Release what the container may hold, and keep the file for people. Raises nothing."""
+    """Release what the container may hold, and keep the file for people. Raises nothing but Cancelled."""
     from genie_core.verbs.salvage import release_everything
 
     context.log.error("state damaged", problem=error.msg)

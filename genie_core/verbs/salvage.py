@@ -9,7 +9,7 @@ those of the definitions that it has read: a definition may hold its network its
 from genie_core.attach import delete, drive
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.store import boot_id, netns_of
-from genie_core.errors import GenieError, InvalidConfig, IOFailure
+from genie_core.errors import Cancelled, GenieError, InvalidConfig, IOFailure
 from genie_core.fields import get_object, get_str
 from genie_core.model import Attachment, Plan
 from genie_core.plan import make_plan
@@ -121,9 +121,16 @@ def links_in(request: "Request") -> "Collection[str] | None":
 
 
 def release(attachments: list[Attachment], request: "Request", context: "Context") -> None:
-    """DEL of each, in reverse; failures are logged. There is no next try: the whole of a chain is called."""
+    """DEL of each, in reverse; failures are logged. There is no next try: the whole of a chain is called.
+
+    Raises Cancelled, after all were tried, where this process was asked to stop: then the runtime has to try again.
+    """
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
     )
-    for failure in drive(delete(plan, netns_of(plan, plan.netns), thorough=True), context.act):
+    failures = drive(delete(plan, netns_of(plan, plan.netns), thorough=True), context.act)
+    for failure in failures:
         context.log.info("no state; network not released", problem=failure.msg)
+    for failure in failures:
+        if isinstance(failure, Cancelled):
+            raise failure

@@ -1,10 +1,12 @@
 """DEL of a pod that CNI-Genie or Multus attached: there is no state (conformance A68, D34)."""
 
 import json
+import signal
 
 import pytest
 
 from tests.netns import Namespace
+from tests.patience import wait_until
 from tests.plugin.cluster import NPWG
 from tests.plugin.harness import ARGS
 
@@ -79,6 +81,14 @@ def test_a_configuration_directory_that_cannot_be_read_fails_no_del(three, annot
     reply = three.delete(annotations=annotations, conf_dirs=[str(file)])
     assert reply.is_silent_success
     assert str(file) in reply.stderr
+
+
+def test_a_del_that_is_stopped_did_not_succeed(three):
+    three.answer("DEL", "b", sleep=300)
+    running = three.start("DEL", annotations={"cni": "a,b"}).feed()
+    wait_until(lambda: three.calls("DEL"))
+    running.signal(signal.SIGTERM).wait().error(11)
+    assert three.said() == ["DEL b@eth1", "DEL a@eth0"]
 
 
 def test_the_api_server_is_not_asked(three, cluster):
