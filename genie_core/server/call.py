@@ -10,6 +10,10 @@ from genie_core.plugin import environment_of, run
 from genie_core.server import GO, OTHER_BUILD, OTHER_NAMESPACE, OTHER_RIGHTS, READY, REFUSED
 from genie_core.server.caller import Caller, Home
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _F_SETSIG = 10  # asm-generic/fcntl.h
 _O_ASYNC = 0o20000
 _SIGKILL = 9
@@ -43,13 +47,14 @@ def _answer(connection: socket, home: Home) -> None:
     if _has_ended(connection):  # then what was read may be another process's
         return
     connection.send(READY + posix.getpid().to_bytes(_WORD, "little"))
+    env = environment_of(caller.environment())  # while the launcher gets ready
     word, rights, _, _ = connection.recvmsg(len(GO) + 1, CMSG_SPACE(3 * _WORD), MSG_CMSG_CLOEXEC)
     descriptors = _descriptors(rights)
     if word == GO and len(descriptors) == 3:
         for number, descriptor in enumerate(descriptors):
             posix.dup2(descriptor, number)
             posix.close(descriptor)
-        _run(connection, caller, home.own, cancel)
+        _run(connection, env, home.own, cancel)
 
 
 def _refusal(build: bytes, caller: Caller, home: Home) -> bytes:
@@ -61,12 +66,11 @@ def _refusal(build: bytes, caller: Caller, home: Home) -> bytes:
     return b"" if caller.rights == home.rights else OTHER_RIGHTS
 
 
-def _run(connection: socket, caller: Caller, own: str, cancel: Cancel) -> None:
+def _run(connection: socket, env: "Mapping[str, str]", own: str, cancel: Cancel) -> None:
     """Run the call, and hand the launcher its status and what it is to print.
 
     What is printed goes through the launcher: it prints one document, also where this process is killed.
     """
-    env = environment_of(caller.environment())
     _end_with_caller(connection)
     document = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
     status = run(env, 0, own, stdout=document, listening=cancel)

@@ -11,7 +11,7 @@ import posix
 import sys
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
 from fcntl import LOCK_EX, LOCK_NB, lockf
-from select import POLLIN, poll
+from select import EPOLLEXCLUSIVE, EPOLLIN, POLLIN, epoll, poll
 from time import sleep
 
 from genie_core.edges.cgroups import group_files, join
@@ -127,15 +127,22 @@ class Pool:
     def serve(self, program: str) -> None:
         """Serve until `program` is replaced. Raises IOFailure once it is gone."""
         version = _version_of(program)
+        quiet = True
         while _version_of(program) == version:
-            while len(self._idle) < self._spare:
-                self._fork()
-            for fd, _ in self._poller.poll(_LOOK_MS):
+            self._fill(quiet)
+            events = self._poller.poll(_LOOK_MS)
+            for fd, _ in events:
                 if fd == self._taken:
                     self._note_taken()
                 else:
                     self._reap(fd)
+            quiet = not events or len(self._handles) == len(self._idle)
         self._log.info("another build is installed")
+
+    def _fill(self, quiet: bool) -> None:
+        """Start processes that wait. While calls run, which need the processors more, only where none is left."""
+        while len(self._idle) < (self._spare if quiet else 1):
+            self._fork(quiet)
 
     def _note_taken(self) -> None:
         self._idle.difference_update(words(posix.read(self._taken, 4096)))
@@ -151,8 +158,7 @@ class Pool:
             self._idle.discard(pid)
             sleep(0.05)
 
-    def _fork(self) -> None:
-        quiet = len(self._handles) - len(self._idle) < self._spare  # else calls need the processors more
+    def _fork(self, quiet: bool) -> None:
         pid = posix.fork()
         if pid:
             self._idle.add(pid)
@@ -180,9 +186,9 @@ class Pool:
 
     def _accept(self) -> "socket | None":
         """Wait for a call; None once the server has ended."""
-        poller = poll()
-        for fd in (self._listener.fileno(), self._alive):
-            poller.register(fd, POLLIN)
+        poller = epoll()
+        poller.register(self._alive, EPOLLIN)
+        poller.register(self._listener.fileno(), EPOLLIN | EPOLLEXCLUSIVE)  # a call wakes one process
         while True:
             if any(fd == self._alive for fd, _ in poller.poll()):
                 return None
@@ -190,6 +196,7 @@ class Pool:
                 fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (accept(2) of the C class)
             except (BlockingIOError, ConnectionAbortedError):  # another process was faster
                 continue
+            poller.close()
             return socket(fileno=fd)
 
 

@@ -1,5 +1,6 @@
 """The plugin with its native launcher, a server beside it, and nodes whose calls go through both."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,7 @@ class Server:
             self.process = subprocess.Popen(
                 [self.program, *map(str, words)], env={}, stdin=subprocess.DEVNULL, stderr=log
             )
-        wait(lambda: len(self.waiting()) >= 2, said=self.said)
+        wait(lambda: sum(os.getpgid(pid) == pid for pid in self.waiting()) >= 2, said=self.said)
         return self
 
     def said(self):

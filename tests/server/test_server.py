@@ -279,6 +279,21 @@ def test_a_launcher_of_another_build_gets_nothing(served):
         assert connection.recv(8) == b"Nb"
 
 
+def test_processes_are_started_once_no_call_runs(node, served):
+    """Where none waits any more, one is started for each call; the others would take the plugins' processors."""
+    count = min(max(os.cpu_count() or 2, 2), 8)
+    wait(lambda: len(served.waiting()) == count, said=served.said)
+    running = begin_add(node)
+    assert len(served.waiting()) == count  # it is one of them
+    with served.adds(served=count + 2):
+        for _ in range(count + 2):
+            assert node.call("VERSION").result
+    with served.adds(served=1):
+        node.release()
+        assert running.wait().result
+    wait(lambda: len(served.waiting()) == count, said=served.said)
+
+
 def test_many_at_once(node, served):
     """Each has its own process; those that wait are as many as before, once they are done."""
     with served.adds(served=30):
