@@ -61,13 +61,17 @@ def make_state_directory(path: str) -> None:
 
 
 def refuse_shared(path: str) -> None:
-    """Raise IOFailure where it is a directory that others may read, and that holds what no state has."""
+    """Raise IOFailure where it is a directory that others may read, with something for them that no state has.
+
+    Root's own files may be there, such as the log.
+    """
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     except OSError:  # not there, or no directory
         return
     try:
         names = sorted({*posix.listdir(fd)} - {*CONTENTS, "lost+found"})
+        names = [name for name in names if _is_for_others(name, fd)]
     finally:
         posix.close(fd)
     if names and not is_private_directory(path):
@@ -75,6 +79,13 @@ def refuse_shared(path: str) -> None:
             f"{path} is not used for the state: others may read it, and it holds {names[0]}, which is not Genie's",
             hint="set state_dir to a directory of Genie's own: with mode 0700 others would lose this one",
         )
+
+
+def _is_for_others(name: str, directory: int) -> bool:
+    try:
+        return posix.stat(name, dir_fd=directory, follow_symlinks=False).st_mode & 0o077 != 0
+    except OSError:  # it has gone
+        return False
 
 
 class CorruptState(GenieError):

@@ -121,6 +121,16 @@ def test_a_directory_that_was_made_by_hand_is_made_private(tmp_path, names):
     assert made.stat().st_mode & 0o777 == 0o700
 
 
+def test_root_s_own_log_may_be_in_it(tmp_path):
+    """`log_file` names one, and the log is written before the state."""
+    made = tmp_path / "made"
+    made.mkdir()
+    made.chmod(0o755)
+    (made / "genie.log").touch(0o600)
+    Store(str(made)).prepare()
+    assert made.stat().st_mode & 0o777 == 0o700
+
+
 containers = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,300}", fullmatch=True)
 interfaces = st.text(
     st.characters(exclude_characters="/:\0", exclude_categories=["Z", "C"]), min_size=1
