@@ -70,7 +70,9 @@ def inside_each(paths: "Iterable[str]", work: "Callable[[], T]") -> "dict[str, T
             except (GenieError, OSError):
                 continue
 
-    inside("/proc/self/ns/net", walk)
+    paths = list(paths)
+    if paths:
+        inside("/proc/self/ns/net", walk)
     return found
 
 

@@ -36,7 +36,7 @@ class PolicyEngine:
         self._log = log
         self._stop: Callable[[], None] | None = None  # of the process that runs
         self._due = 0.0
-        self._started = 0.0  # seconds since 1970: a report from before is not this process's
+        self._earlier = 0  # when the last report was written that is not this process's
         self._last_code = 0
         self.failed = False
 
@@ -57,13 +57,13 @@ class PolicyEngine:
             return
         more = ["--once"] if once else []
         if not self.is_wanted(settings):
-            if not self._status():
+            if not self._report()[0]:
                 return
             more = ["--remove"]  # policies were switched off
         self._due = time.monotonic() + AGAIN_SECONDS
         words = [*self._options.policy_words(), "--parent", str(os.getpid()), *more]
         try:
-            self._started = time.time()
+            self._earlier = self._report()[1]
             stop = self._children.start(
                 MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME, stays=True
             )
@@ -80,22 +80,24 @@ class PolicyEngine:
 
     # --- its report ------------------------------------------------------------------------------------
 
-    def _status(self, since: float = 0.0) -> dict[str, Any]:
-        """Its last report, {} where there is none since then; the file is in the node's own mount namespace."""
+    def _report(self) -> tuple[dict[str, Any], int]:
+        """Its last report and when it was written, ({}, 0) without one; the file is in the node's mount namespace."""
         root = f"/proc/{self._options.host_pid}/root" if self._options.host_pid else ""
         try:
             with open(f"{root}{DIRECTORY}/status.json", encoding="utf-8") as file:
                 found = json.load(file)
-                written = os.fstat(file.fileno()).st_mtime
+                written = os.fstat(file.fileno()).st_mtime_ns
         except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) and written >= since else {}
+            return {}, 0
+        return (found, written) if isinstance(found, dict) else ({}, 0)
 
     def readiness(self, settings: Settings) -> tuple[list[str], Mapping[str, object]]:
         """Problems, and facts beside them."""
         if not self.is_wanted(settings):
             return [], {}
-        status = self._status(self._started)
+        status, written = self._report()
+        if written == self._earlier:
+            status = {}
         problems = [f"policies: {problem}" for problem in status.get("problems", ())]
         if self.is_idle or not status:
             ended = f"the engine has ended with code {self._last_code}; its log is the agent's"
@@ -107,7 +109,7 @@ class PolicyEngine:
         if not self.is_wanted(settings):
             return b""
         registry = CollectorRegistry()
-        registry.register(_Families(self._status()))
+        registry.register(_Families(self._report()[0]))
         return generate_latest(registry)
 
 

@@ -58,10 +58,11 @@ def counters(netns: str = "") -> dict[str, int]:
 
 
 def counters_of(namespaces: Collection[str]) -> dict[str, dict[str, int]]:
-    """The same of several; those that cannot be read are left out."""
-    found = inside_each([netns for netns in namespaces if netns], _counters)
-    with suppress(OSError):
+    """The same of several; those that cannot be read are left out, all of them where no thread can be started."""
+    found: dict[str, dict[str, int]] = {}
+    with suppress(OSError, GenieError):
         found |= {"": _counters()} if "" in namespaces else {}
+        found |= inside_each([netns for netns in namespaces if netns], _counters)
     return found
 
 

@@ -31,30 +31,43 @@ class Reporter:
         self._log = log
         self._reported: frozenset[Finding] = frozenset()
         self._last: frozenset[Finding] | None = None  # the set of which all is written
+        self._refused: frozenset[Finding] = frozenset()  # of those reported; tried again at
+        self._refused_until = 0.0
         self._is_busy = False
         self._again_at = 0.0
 
     def write(self, found: frozenset[Finding], objects: Callable[[], Sequence[JSON]]) -> None:
         """Begin to write what is new, unless that is under way or has just failed."""
-        if found is self._last or self._is_busy or time.monotonic() < self._again_at:
+        now = time.monotonic()
+        if self._is_busy or now < self._again_at:
+            return
+        if self._refused and now >= self._refused_until:
+            self._reported, self._refused, self._last = self._reported - self._refused, frozenset(), None
+        if found is self._last:
             return
         if found == self._reported:
             self._last = found
             return
         self._is_busy = True
         try:
-            start_thread(lambda: self._work(found, objects()), "events")
+            start_thread(lambda: self._work(found, objects), "events")
         except OSError:  # no thread can be had now
             self._is_busy = False
 
-    def _work(self, found: frozenset[Finding], objects: Sequence[JSON]) -> None:
+    def _work(self, found: frozenset[Finding], objects: Callable[[], Sequence[JSON]]) -> None:
         try:
-            self.write_now(found, objects)
+            self.write_now(found, objects())
+        except Exception as error:  # noqa: BLE001 (a defect; it must not be met again at once)
+            self._log.error("events not written", problem=f"a defect of Genie: {error!r}")
+            self._again_at = time.monotonic() + RETRY_SECONDS
         finally:
             self._is_busy = False
 
     def write_now(self, found: frozenset[Finding], objects: Sequence[JSON]) -> None:
-        """Write what is new. What is refused is tried again after minutes, everything soon where the server is away."""
+        """Write what is new. What is refused is tried again after minutes, everything soon where the server is away.
+
+        What is new later does not wait for that.
+        """
         new = few(found - self._reported)
         refused: dict[Finding, GenieError] = {}
         try:
@@ -65,11 +78,13 @@ class Reporter:
             self._log.warning("events not written", problem=error.msg)
             self._again_at = time.monotonic() + RETRY_SECONDS
             return
-        self._reported = found - set(refused)
+        self._reported = found
         if refused:
             problem = next(iter(refused.values())).msg
             self._log.warning("events not written", problem=problem, count=len(refused))
-            self._again_at = time.monotonic() + REFUSED_SECONDS
+            if not self._refused:
+                self._refused_until = time.monotonic() + REFUSED_SECONDS
+            self._refused |= frozenset(refused)
 
 
 def few(findings: Iterable[Finding]) -> list[Finding]:
