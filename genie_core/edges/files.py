@@ -14,7 +14,7 @@ _KIND = 0o170000
 _LINK = 0o120000
 _OTHERS_WRITE, _WORLD_WRITABLE, _STICKY = 0o022, 0o002, 0o1000
 # The user that a user namespace shows where it does not know the owner, such as the host's root (user_namespaces(7)).
-UNMAPPED = 65534
+_UNMAPPED = 65534
 
 
 def failure(what: str, path: str, error: OSError) -> IOFailure:
@@ -133,7 +133,7 @@ def refuse_open_way(path: str) -> None:
 
     Each may be root's or ours, and world-writable only if sticky, as /tmp. Groups are the administrator's.
     """
-    trusted = (0, posix.geteuid(), UNMAPPED)
+    trusted = (0, posix.geteuid(), _UNMAPPED)
     position = path.find("/", 1)
     while position != -1:
         directory = path[:position]

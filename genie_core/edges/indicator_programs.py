@@ -7,7 +7,7 @@ prints is one number, 0 or more; the larger, the busier. One that fails for one 
 import posix
 from time import monotonic
 
-from genie_core.edges.files import UNMAPPED, refuse_open_way
+from genie_core.edges.files import refuse_open_way
 from genie_core.errors import GenieError
 
 TYPE_CHECKING = False
@@ -63,10 +63,14 @@ class Runs:
 
 
 def refuse_foreign_program(path: str) -> None:
-    """Raise GenieError, or OSError, unless the file, and the way to it, can be changed by root alone."""
+    """Raise GenieError, or OSError, unless the file, and the way to it, can be changed by root alone.
+
+    A user namespace that does not know root shows another owner of root's files (user_namespaces(7)): that of /, too.
+    """
     refuse_open_way(path)
     found = posix.stat(path)
-    if found.st_mode & _KIND != _REGULAR or found.st_uid not in (0, posix.geteuid(), UNMAPPED):
+    trusted = (0, posix.geteuid(), posix.stat("/").st_uid)
+    if found.st_mode & _KIND != _REGULAR or found.st_uid not in trusted:
         raise GenieError(f"{path} is not a file of root")
     if found.st_mode & _GROUP_OR_OTHERS_WRITE:
         raise GenieError(f"{path} can be changed by others than root")

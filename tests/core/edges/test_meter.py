@@ -177,7 +177,7 @@ def test_a_program_that_fails_has_no_opinion_about_any_network(measure, tmp_path
 
 
 @pytest.mark.parametrize(
-    "change", ["missing", "others write", "another user's", "a folder", "not executable"]
+    "change", ["missing", "others write", "another user's", "nobody's", "a folder", "not executable"]
 )
 def test_only_a_program_of_root_is_run(measure, tmp_path, change):
     path = program(tmp_path / "rtt", f"echo 1; touch {tmp_path}/ran")
@@ -185,10 +185,10 @@ def test_only_a_program_of_root_is_run(measure, tmp_path, change):
         path.unlink()
     elif change == "others write":
         path.chmod(0o757)
-    elif change == "another user's":
+    elif change in ("another user's", "nobody's"):
         if os.geteuid():
             pytest.skip("needs root to give a file away")
-        os.chown(path, 4711, 4711)
+        os.chown(path, 65534 if change == "nobody's" else 4711, -1)
     elif change == "a folder":
         path.unlink()
         path.mkdir()
