@@ -110,7 +110,8 @@ def _rest(peers):
 
 
 def _attachment(index):
-    made = attachment(0, "shop/one", 1) | {"name": f"p{index}", "uid": f"u{index}"}
+    made = attachment(0, "shop/one", 1, f"/run/netns/p{index}")
+    made |= {"name": f"p{index}", "uid": f"u{index}", "containerID": f"c{index}"}
     made["result"]["interfaces"][1]["name"] = f"v{index}"
     made["result"]["ips"] = [{"address": f"{_address(index)}/16", "interface": 2}]
     return made
