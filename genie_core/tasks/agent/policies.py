@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +24,6 @@ from genie_core.tasks.agent.options import AgentOptions
 
 MODULE = "genie_core.tasks.policy"
 AGAIN_SECONDS = 5.0
-_FOR_EVER = 10 * 365 * 86_400.0
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -65,7 +65,7 @@ class PolicyEngine:
         try:
             self._earlier = self._report()[1]
             stop = self._children.start(
-                MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME, stays=True
+                MODULE, words, self._ended, seconds=math.inf, nice=NICE_IN_TIME, stays=True
             )
             self._stop = stop if self.is_wanted(settings) else _finishes
         except GenieError as error:

@@ -1,10 +1,13 @@
 """A change becomes the node's own process: its namespaces, its control groups, a low priority, and its own modules."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,32 @@ def test_it_outlives_its_parent(tmp_path):
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGTERM)
     wait_until((tmp_path / "done").exists)
+
+
+def test_waiting_for_one_costs_nothing(tmp_path, monkeypatch):
+    """The policy engine runs for as long as the agent does."""
+    (tmp_path / "stays.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
+    ended: list[Ended] = []
+    children = Children(0, lambda call: call())
+    end = children.start("stays", [], ended.append, seconds=math.inf, stays=True)
+    (thread,) = [one for one in threading.enumerate() if one.name.startswith("wait ")]
+    status = Path(f"/proc/self/task/{thread.native_id}/status")
+    try:
+        before = waits(status)
+        time.sleep(1)
+        assert waits(status) - before < 5
+        assert not ended
+    finally:
+        end()
+    wait_until(lambda: ended, 60)
+    assert ended[0].code == -signal.SIGTERM
+
+
+def waits(status):
+    """How often a thread has waited."""
+    lines = status.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary"))
 
 
 def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
