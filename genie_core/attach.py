@@ -298,18 +298,8 @@ def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str, thorough: 
             errors.append(error)
             is_free = yield from _free_address(step, network.plugins[position])
             failures.append(failure_of(position, step, error, is_free))
-    if errors and not _is_made_again(attachment, errors, failures):
+    if errors:
         raise _worst(attachment, errors, failures)
-
-
-def _is_made_again(
-    attachment: "Attachment", errors: "Sequence[GenieError]", failures: "Sequence[Failure]"
-) -> bool:
-    """Whether a repair can go on: only plugins behind the first failed, as sbr does where its interface is gone.
-
-    What they hold is released with the attachment that is made now.
-    """
-    return attachment.restoring and len(failures) == len(errors) and all(one.position for one in failures)
 
 
 def _worst(attachment: "Attachment", errors: "list[GenieError]", failures: "list[Failure]") -> GenieError:

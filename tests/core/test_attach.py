@@ -442,6 +442,20 @@ def test_b73_b74_gc_asks_every_plugin_of_every_network_that_does_gc():
         assert config["cni.dev/attachments"] == config["cni.dev/valid-attachments"]
 
 
+@pytest.mark.parametrize("result", ["", RESULT % 1])
+def test_what_a_repair_left_half_made_stays_recorded_where_its_del_fails(result):
+    """The runtime's DEL, or gc, has to be able to try again: the second plugin may hold rules on the node."""
+    plan = make_plan({"b": ["b1", "b2"]})
+    half = plan.attachments[0].replace(changing=True, restoring=True, result=result)
+    plan = plan.replace(attachments=[half])
+    world = World(
+        lambda step: DelegateFailed("no") if isinstance(step, Invoke) and step.type == "b2" else None
+    )
+    world.disk = encode_journal(plan)
+    assert [error.msg for error in world.drive(attach.delete(plan, "/netns", thorough=True))] == ["no"]
+    assert not decode_plan(world.disk).attachments[0].released
+
+
 def test_b75_status_stops_at_the_first_error():
     networks = [network("old", ["o"], "1.0.0"), network("x", ["p", "q"], "1.1.0")]
     world = World(failing("STATUS", "p", error=DelegateFailed("no", code=50)))
