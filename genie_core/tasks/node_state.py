@@ -19,7 +19,7 @@ from genie_core.gojson import view
 from genie_core.jsontext import decode
 from genie_core.model import Plan
 from genie_core.select.files import SELF_TYPE
-from genie_core.settings import Settings
+from genie_core.settings import CONF_DIR, Settings
 from genie_core.survey.rootfs import Root
 from genie_core.verbs.context import Context
 
@@ -69,11 +69,22 @@ def own_entry(conf_dirs: Sequence[str]) -> dict[str, Any]:
 def own_configuration(conf_dir: str, state_dir: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
     """Genie's own entry, {} where the node has none, and the configuration to read the node by.
 
+    It is in `conf_dir`; where the usual directory has none, in the one that it was installed into, as on k3s.
     `state_dir` replaces the configuration's, where it is given. Raises InvalidConfig for a file that cannot be read.
     """
     own = read_conflist(Path(conf_dir) / "00-genie.conflist") or own_entry([conf_dir])
+    if not own and conf_dir == CONF_DIR:
+        own = _installed_entry(state_dir)
     config: dict[str, Any] = own or {"conf_dirs": [conf_dir]}
     return own, {**config, "state_dir": state_dir} if state_dir else config
+
+
+def _installed_entry(state_dir: str) -> dict[str, Any]:
+    """Genie's entry in the file that `genie install` wrote, by the record in the state directory; {} without one."""
+    from genie_core.tasks.installed import recall_all
+
+    known = recall_all([], Path(state_dir) if state_dir else None)
+    return next(filter(None, (read_conflist(one.conflist) for one in known)), {})
 
 
 def journal_stamps(store: Store, names: Iterable[str] | None = None) -> dict[str, tuple[int, int, int]]:

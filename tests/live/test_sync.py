@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from tests import warm
 from tests.live.live import NPWG
+from tests.live.ward import environment
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -317,6 +319,18 @@ def test_from_a_file_without_a_pod(live, tmp_path, text):
     file.write_text(text)
     assert live.sync("--pod-file", str(file))[0] == 2
     assert live.links() == before
+
+
+def test_its_configuration_is_where_it_was_installed(live):
+    """As on k3s, whose directory is not the usual one; what was installed is recorded in the state directory."""
+    live.start(cni="blue")
+    live.annotate(cni="blue,red@net1")
+    record = {"conflist": str(live.node.conf / "00-genie.conflist"), "stateDir": str(live.node.state)}
+    file = live.node.state / "installed.json"
+    file.write_text(json.dumps({**record, "binDirs": [str(live.node.plugins)], "document": {}, "moved": {}}))
+    words = ["sync", "pod", "ns/c1", "--yes", "-o", "json", "--state-dir", live.node.state]
+    done = warm.run(*words, netns=live.node.host.path, env=environment())
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "changed"), done
 
 
 def test_the_server_is_away(live):
