@@ -224,6 +224,12 @@ def not_run(remote: NodeCommand, error: GenieError) -> NotRun:
     )
 
 
+def note_not_run(error: NotRun) -> None:
+    """Print why a command was not run on its node, and the command to run there; each is a line."""
+    note(error.msg)
+    note(f"  hint: {error.hint}")
+
+
 def _look() -> Sequence[str]:
     """The flags of this terminal that the other end has to know."""
     shown = terminal.current.get()

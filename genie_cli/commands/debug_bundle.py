@@ -13,7 +13,7 @@ from genie_cli.debugging import PodFlags, completed
 from genie_cli.flags import argument, flag, switch
 from genie_cli.options import CLUSTER
 from genie_cli.progress import Progress
-from genie_cli.remote import NodeCommand, NotRun, Remote, fetch, fetch_all
+from genie_cli.remote import NodeCommand, NotRun, Remote, fetch, fetch_all, note_not_run
 from genie_cli.render import Block, Heading, Table, Text, emit, note
 from genie_cli.views.findings import say_denied
 from genie_core.errors import (
@@ -79,7 +79,7 @@ def run(flags: Flags) -> int:
         try:
             return _of_another(flags, _on_node(flags, node, "/".join(pod)), access)
         except NotRun as error:
-            note(f"{error.msg}\n{error.hint}")
+            note_not_run(error)
     _save(flags, contents(report), report.facts.time)
     if report.late:
         return EXIT_TIMEOUT

@@ -9,7 +9,7 @@ from genie_cli import candidates, options, wiring
 from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_checks, show_report
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
-from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
+from genie_cli.remote import NodeCommand, NotRun, Remote, note_not_run, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
@@ -69,7 +69,7 @@ def run(flags: Flags) -> int:
         try:
             return run_on_node(_on_node(flags, report, pod), access)
         except NotRun as error:
-            note(f"{error.msg}\n{error.hint}")
+            note_not_run(error)
     show_report(report, flags.output)
     return exit_of(report, flags.fail_on)
 

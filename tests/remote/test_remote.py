@@ -371,7 +371,7 @@ def test_debug_pod_still_says_where_the_pod_is(cluster, genie):
     out, err = genie("debug", "pod", "shop/web-0", "-o", "json", code=3)
     report = json.loads(out)
     assert report["target"]["state"] == "not-here"
-    assert f"ssh {NODE} sudo genie debug pod --output=json shop/web-0" in err
+    assert f"\n  hint: run it there: ssh {NODE} sudo genie debug pod --output=json shop/web-0\n" in err
 
 
 def test_trace_has_one_command_to_copy(cluster, genie):
@@ -394,6 +394,11 @@ def test_files_of_this_machine_stay_here(cluster, genie, tmp_path):
     _, err = genie("debug", "pod", "shop/web-0", "--save", str(facts), code=3)
     assert "--save names a file of this machine" in err
     assert not [path for _, path in cluster.asked() if path.endswith("/exec")]
+
+
+def test_a_pod_that_does_not_exist(cluster, genie):
+    _, err = genie("explain", "pod", "shop/none", code=3)
+    assert "pod shop/none does not exist\n  hint: check -n and the name\n" in err
 
 
 def test_a_node_that_does_not_exist(cluster, genie):
