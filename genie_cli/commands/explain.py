@@ -146,7 +146,9 @@ def _explain_pod(subject: str, flags: Flags) -> int:
     if report.attached is None and report.annotations is None:
         raise GenieError(
             f"pod {report.pod} is not in this node's state, and its annotations are not known: {report.problem}",
-            hint="run it on the pod's node, or give the manifest with --pod-file",
+            hint=problem.hint
+            if isinstance(problem, NotFound)
+            else "run it on the pod's node, or give the manifest with --pod-file",
             exit_code=EXIT_DENIED if problem and problem.exit_code == EXIT_DENIED else EXIT_NOT_FOUND,
         )
     if report.attached is None and not own and not any(map(list_files, config["conf_dirs"])):

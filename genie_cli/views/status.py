@@ -45,7 +45,7 @@ def networks_view(report: NetworkList, _wide: bool) -> Iterator[Block]:
         elif report.missing:
             yield Text("no network in what could be read", "warn")
         else:
-            yield Text("no network is defined, and no pod asks for one")
+            yield Text(f"no network{report.scope} is defined, and no pod{report.scope} asks for one")
         yield from _missing(report.missing)
         return
     for network in report.networks:
