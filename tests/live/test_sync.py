@@ -289,6 +289,10 @@ def test_a_pod_with_the_nodes_network_is_not_in_the_state(live):
     code, report = live.sync(name="other")
     assert (code, report["status"]) == (1, "refused")
     assert "hostNetwork" in report["error"]["msg"]
+    after = live.pod("other")
+    assert after["metadata"]["annotations"] == pod["metadata"]["annotations"]
+    assert "conditions" not in after.get("status", {})
+    assert events(live) == []
 
 
 def test_another_pod_of_the_name(live):

@@ -46,8 +46,11 @@ _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": 
 
 
 def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
-    """Write the result of the change; sentences about what could not be written. Nothing for a pod from a file."""
-    if pod.api is None:
+    """Write the result of the change; sentences about what could not be written.
+
+    Nothing for a pod from a file, or one without a journal: a pod with the node's network is not Genie's to judge.
+    """
+    if pod.api is None or not report.target.container:
         return []
     give_time(pod)
     problems = []
