@@ -26,7 +26,15 @@ from genie_core.errors import (
 )
 from genie_core.survey import cluster
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.debug.bundle import BundleReport, Members, contents, of_nodes, unpacked, write
+from genie_core.tasks.debug.bundle import (
+    BundleReport,
+    Members,
+    contents,
+    of_nodes,
+    require_new,
+    unpacked,
+    write,
+)
 from genie_core.tasks.debug.node import debug_node
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.pods import object_name
@@ -64,6 +72,10 @@ def run(flags: Flags) -> int:
     the report names them, or where nodes were not read in time.
     """
     access = wiring.access(flags)
+    flags = replace(
+        flags, file=flags.file or time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime())
+    )
+    require_new(flags.file)
     if flags.all:
         if flags.target or flags.node:
             raise WrongUsage("--all excludes a pod and --node")
@@ -128,10 +140,9 @@ def _of_all(flags: Flags, access: Access) -> int:
 def _save(flags: Flags, members: Members, now: float = 0, failed: dict[str, str] | None = None) -> None:
     """Write the file and report it; the report is not printed where the file is stdout."""
     now = now or time.time()
-    path = flags.file or time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime())
     sys.stdout.flush()
-    report = write(members, path, now, failed)
-    if path == "-":
+    report = write(members, flags.file, now, failed)
+    if flags.file == "-":
         for node, reason in report.failed.items():
             note(f"node {node} is missing: {reason}")
     else:

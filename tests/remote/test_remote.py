@@ -304,6 +304,17 @@ def test_a_bundle_that_was_not_whole_in_time_says_so(cluster, genie, tmp_path, w
     assert (f"node {NODE} was not read in time" in err) == (code == 5)
 
 
+@pytest.mark.parametrize(
+    "name, says", [("there", "File exists"), ("none/b", "No such file"), ("", "File exists")]
+)
+def test_a_bundle_that_cannot_be_written_is_not_collected(cluster, genie, tmp_path, name, says):
+    (tmp_path / "there").write_text("another's")
+    _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / name), code=1)
+    assert f"{tmp_path / name}: {says}" in err
+    assert cluster.asked() == []
+    assert (tmp_path / "there").read_text() == "another's"
+
+
 def test_a_bundle_of_no_node_is_a_failure(cluster, genie, tmp_path):
     _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=1)
     assert "no node could be reached" in err

@@ -15,6 +15,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from errno import EACCES, EEXIST, ENOENT
 from typing import IO, Any, ClassVar
 
 from genie_core import __version__
@@ -65,6 +66,23 @@ def of_nodes(nodes: Mapping[str, Members]) -> dict[str, bytes]:
     return {f"{node}/{name}": data for node, members in nodes.items() for name, data in members.items()}
 
 
+def require_new(path: str) -> None:
+    """Raise IOFailure where `write` would, before minutes are spent on collecting."""
+    if path == "-":
+        return
+    folder = os.path.dirname(path) or "."
+    if os.path.lexists(path):
+        raise _unwritable(path, EEXIST)
+    if not os.path.isdir(folder):
+        raise _unwritable(path, ENOENT)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, EACCES)
+
+
+def _unwritable(path: str, number: int | None) -> IOFailure:
+    return IOFailure(f"{path}: {os.strerror(number or 0)}", hint="name another file with --output-file")
+
+
 def write(members: Members, path: str, now: float, failed: Mapping[str, str] | None = None) -> BundleReport:
     """Write a gzipped tar of mode 0600, "-" for stdout. Raises IOFailure, also where the file exists already."""
     listed = tuple((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in members.items())
@@ -72,7 +90,7 @@ def write(members: Members, path: str, now: float, failed: Mapping[str, str] | N
     try:
         descriptor = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise IOFailure(f"{path}: {error.strerror}", hint="name another file with --output-file") from None
+        raise _unwritable(path, error.errno) from None
     with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
         _pack({**members, "manifest.json": _manifest(report, now)}, file, now)
     return report
