@@ -128,7 +128,7 @@ def _has_several(plan: "Plan") -> bool:
 
 
 def require_subnet(attachment: "Attachment", result: "Result") -> None:
-    """Raise CheckFailed where a logical network's address is not in its subnet."""
+    """Raise InvalidConfig where a logical network's address is not in its subnet."""
     if attachment.subnet:
         from genie_core.select.underlay import require_inside
 
