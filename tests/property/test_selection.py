@@ -175,7 +175,7 @@ def test_x28_any_logical_and_physical_network(desk, logical, physical):
     st.lists(
         st.tuples(
             st.text("abc-.é_", min_size=1, max_size=9),
-            st.none() | st.text("abcXYZ09_.-", min_size=3, max_size=15),
+            st.none() | st.from_regex(r"[abcXYZ09_.][abcXYZ09_.-]{2,14}", fullmatch=True),
         ),
         min_size=1,
         max_size=5,

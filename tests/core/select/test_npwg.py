@@ -381,7 +381,9 @@ def test_c27_bad_default_routes(routes):
 # --- properties: whatever the annotation, it is understood or refused in words
 
 LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
-IFNAME = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", fullmatch=True).filter(lambda name: name != "lo")
+IFNAME = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", fullmatch=True).filter(
+    lambda name: name not in ("lo", "all", "default")
+)
 SPACE = st.text(" \t\n", max_size=2)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
