@@ -27,17 +27,21 @@ _BAD = (Severity.FATAL, Severity.ERROR)
 _MOST = 10
 
 
+def is_good(findings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether none of the findings is an error."""
+    return not any(item.get("severity") in _BAD for item in findings)
+
+
 def condition_of(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """type, status, reason and message for findings of `genie debug node -o json`. Pure."""
-    bad = [item for item in findings if item.get("severity") in _BAD]
-    if not bad:
+    if is_good(findings):
         return {
             "type": TYPE,
             "status": "True",
             "reason": "NodeChecked",
             "message": "genie debug node finds no error",
         }
-    codes = sorted({str(item.get("code")) for item in bad})
+    codes = sorted({str(item.get("code")) for item in findings if item.get("severity") in _BAD})
     words = ", ".join(codes[:_MOST]) + (", ..." if len(codes) > _MOST else "")
     message = f"genie debug node finds {words}; genie explain {codes[0]} says what to do"
     return {"type": TYPE, "status": "False", "reason": "FindingsOnNode", "message": message}

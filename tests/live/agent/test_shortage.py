@@ -145,6 +145,13 @@ def test_node_checks_that_were_cut_off_write_no_condition(jobs, tmp_path):
     assert (logged["what"], logged["code"]) == ("node checks", 124)
 
 
+def test_errors_that_were_found_before_the_time_was_up_are_written(jobs, tmp_path):
+    found = {"findings": [{"code": "GN1101", "severity": "fatal"}], "timedOut": True}
+    with no_threads():
+        jobs._checked(Settings({}), Ended(code=124, out=json.dumps(found), err="", seconds=30.0))
+    assert json.loads((tmp_path / "log").read_text())["event"] == "node condition not written"
+
+
 def test_a_condition_that_cannot_be_written_is_logged(jobs, tmp_path):
     with no_threads():
         jobs._checked(Settings({}), Ended(code=0, out='{"findings": []}', err="", seconds=0.0))
