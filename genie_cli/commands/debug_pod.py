@@ -14,6 +14,7 @@ from genie_cli.render import note
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
 from genie_core.survey import cluster
+from genie_core.tasks.debug.bundle import require_folder
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
@@ -57,6 +58,8 @@ def run(flags: Flags) -> int:
     """
     if flags.list_checks:
         return show_checks((*NETWORK, *FILES), flags.output)
+    if flags.save:
+        require_folder(flags.save, "--save")
     access = wiring.access(flags)
     is_saved = flags.from_ and not flags.target  # of the pod whose facts were saved
     pod = ("", "") if is_saved else object_name(flags.target, flags.namespace, access)

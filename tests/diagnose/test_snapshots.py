@@ -138,6 +138,14 @@ def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["target"]["reason"] == "on node2"
 
 
+def test_facts_that_cannot_be_saved_are_not_collected(tmp_path, capsys):
+    path = tmp_path / "none/facts.json"
+    assert main(["debug", "pod", "shop/web-0", "--save", str(path), "-o", "json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["message"] == f"{path}: No such file or directory"
+    assert answer["hint"] == "name another file with --save"
+
+
 @pytest.mark.parametrize("named, right", [(["shop/web-0"], True), (["shop/db-0"], False), ([], True)])
 def test_saved_facts_are_not_taken_for_another_pods(tmp_path, capsys, named, right):
     facts = Facts(namespace="shop", pod_name="web-0", node=Netns())

@@ -70,17 +70,22 @@ def require_new(path: str) -> None:
     """Raise IOFailure where `write` would, before minutes are spent on collecting."""
     if path == "-":
         return
-    folder = os.path.dirname(path) or "."
     if os.path.lexists(path):
         raise _unwritable(path, EEXIST)
+    require_folder(path)
+
+
+def require_folder(path: str, flag: str = "--output-file") -> None:
+    """Raise IOFailure where no file can be made there; `flag` is the one that names it."""
+    folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise _unwritable(path, ENOENT)
+        raise _unwritable(path, ENOENT, flag)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, EACCES)
+        raise _unwritable(path, EACCES, flag)
 
 
-def _unwritable(path: str, number: int | None) -> IOFailure:
-    return IOFailure(f"{path}: {os.strerror(number or 0)}", hint="name another file with --output-file")
+def _unwritable(path: str, number: int | None, flag: str = "--output-file") -> IOFailure:
+    return IOFailure(f"{path}: {os.strerror(number or 0)}", hint=f"name another file with {flag}")
 
 
 def write(members: Members, path: str, now: float, failed: Mapping[str, str] | None = None) -> BundleReport:
