@@ -81,7 +81,7 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Run
 
 def _is_configured(layout: Layout, root: Root, path: str) -> bool:
     """Whether the file is there, or CRI-O's drop-ins alone: its packages bring crio.conf.d/10-crio.conf only."""
-    return root.exists(path) or (layout.kind == "crio" and root.exists(f"{path}.d"))
+    return root.exists(path) or (layout.kind == "crio" and bool(_drop_ins(root, path)))
 
 
 def _one_for_each_socket(found: list[Runtime]) -> list[Runtime]:
@@ -265,19 +265,22 @@ def _matches(root: Root, parent: str, pattern: str) -> list[str]:
 
 
 def _read_crio(settings: _Settings, root: Root, path: str) -> None:
-    drop_ins = f"{path}.d"
-    files = [path] if root.exists(path) or not root.exists(drop_ins) else []
-    try:
-        files += [f"{drop_ins}/{name}" for name in root.names(drop_ins)]
-    except OSError:
-        pass
-    for file in files:
+    drop_ins = _drop_ins(root, path)
+    for file in [*([path] if root.exists(path) or not drop_ins else []), *drop_ins]:
         table = _table(settings.load(root, file), "crio", "network")
         settings.take("conf_dir", table.get("network_dir"), file)
         settings.take("bin_dirs", table.get("plugin_dirs"), file)
         settings.take("default_network", table.get("cni_default_network"), file)
         if table.get("plugin_dir"):  # the older key, searched after the newer
             settings.take("bin_dirs", [*settings.values["bin_dirs"], table["plugin_dir"]], file)
+
+
+def _drop_ins(root: Root, path: str) -> list[str]:
+    """CRI-O's files beside its main one. An empty directory, which another package made, is no configuration."""
+    try:
+        return [f"{path}.d/{name}" for name in root.names(f"{path}.d")]
+    except OSError:
+        return []
 
 
 # --- cri-dockerd -----------------------------------------------------------------------------------------

@@ -96,6 +96,11 @@ def test_crio_without_its_main_file(tmp_path):
     assert (runtime.config_files, runtime.problems) == ((file,), ())
 
 
+def test_an_empty_directory_for_its_files_is_no_crio(tmp_path):
+    (tmp_path / "etc/crio/crio.conf.d").mkdir(parents=True)
+    assert find_runtimes(Root(str(tmp_path))) == []
+
+
 def test_crio_passes_over_files_whose_plugins_are_missing(look):
     report = look("crio", "usr/libexec/cni", ("bridge", "host-local"))
     assert first(report)[1] is None
