@@ -6,12 +6,14 @@ import resource
 import signal
 import socket
 import threading
+import time
 from functools import partial
 
 import pytest
 
 from genie_core.edges.netns import inside
 from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.engine import MEND_SECONDS
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
 from genie_core.tasks.policy.kernel import Kernel
 from tests import warm
@@ -218,3 +220,27 @@ def test_one_pass_where_a_kind_is_not_installed(node):
     done = warm.start("genie_core.tasks.policy", *words, netns=node.node.host.path, env=ENVIRONMENT)
     assert done.wait(100) == 0, done.communicate()
     assert not node.ping("web", "db")
+
+
+def test_another_program_that_always_changes_its_own_rules(node):
+    """The engine takes that for no change of its own rules."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    over = threading.Event()
+
+    def change():
+        while not over.wait(0.5):
+            node.node.host.run("nft", "add", "table", "inet", "other")
+            node.node.host.run("nft", "delete", "table", "inet", "other")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        node.policy(**ONLY_DB)
+        until(lambda: not node.ping("web", "db"))
+        time.sleep(MEND_SECONDS + 2)
+    finally:
+        over.set()
+        thread.join()
+    events = [json.loads(line)["event"] for line in node.kill().splitlines()]
+    assert not [event for event in events if event.startswith("another program")], events

@@ -87,3 +87,15 @@ def test_another_namespace_comes_to_the_same_path(spaces, tmp_path):
     assert kernel.foreign() == [str(path)]
     assert kernel.load(wanted, str(path))
     assert "genie_policy" in listed(second)
+
+
+def test_changes_of_other_programs_tables_are_none_of_ours(spaces):
+    """kube-proxy may change its tables at any time: the engine would load its own again and again."""
+    space, _ = spaces
+    kernel = Kernel()
+    kernel.load(tables(documents(3)), str(space.path))
+    kernel.remember([str(space.path)])
+    space.run("nft", "add", "table", "inet", "other")
+    assert kernel.foreign() == []
+    space.run("nft", "flush", "table", "inet", "genie_policy")
+    assert kernel.foreign() == [str(space.path)]

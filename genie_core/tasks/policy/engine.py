@@ -228,6 +228,7 @@ class Engine:
             )
         self._found = self._findings(applied)
         self._write_status()
+        self._enforcer.kernel.remember(applied.changed)
         return applied
 
     def _findings(self, applied: Applied) -> frozenset[Finding]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
 from genie_core.edges import nft
 from genie_core.edges.netns import inside, inside_each
-from genie_core.errors import InvalidNetns, KernelRefused
+from genie_core.errors import GenieError, InvalidNetns, KernelRefused
 from genie_core.policy.delta import LARGE, delta, size_of
 from genie_core.policy.ruleset import TABLE, Table, text_of
 from genie_core.tasks.policy import netfilter
@@ -41,6 +42,14 @@ class Kernel:
         nft.load(_whole(tables) if text is None else text, netns)
         self._loaded[netns] = _Loaded(tuple(tables), generation(netns), _identity(netns))
         return True
+
+    def remember(self, namespaces: Iterable[str]) -> None:
+        """Note what nft lists of the tables that were just loaded: later, others may have changed theirs meanwhile."""
+        for netns in namespaces:
+            held = self._loaded.get(netns)
+            with suppress(GenieError):  # it is looked at again
+                if held and not held.listing:
+                    self._is_ours(held, netns)
 
     def namespaces(self) -> list[str]:
         """The namespaces in which something was loaded, or removed, so far."""
