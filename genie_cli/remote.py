@@ -112,19 +112,22 @@ def run_on_node(remote: NodeCommand, access: Access, *, asks: bool = False) -> i
         return attempt(remote, known_cluster(remote, access), here, begun, asks=asks)
 
 
-def fetch(remote: NodeCommand, access: Access) -> tuple[bytes, bool]:
-    """What the command prints there, and whether its time was up. Raises NotRun, GenieError where it fails there."""
+def fetch(remote: NodeCommand, access: Access) -> tuple[bytes, int]:
+    """What the command prints there, and its exit code: that of what was read in part, or 0.
+
+    Raises NotRun, GenieError where it fails there.
+    """
     with Progress() as progress:
         return _fetched(remote, known_cluster(remote, access), announce=progress, warn=note, stop=None)
 
 
 def fetch_all(
     remotes: Sequence[NodeCommand], access: Access
-) -> tuple[dict[str, tuple[bytes, bool]], dict[str, str]]:
+) -> tuple[dict[str, tuple[bytes, int]], dict[str, str]]:
     """What `fetch` gives, by node, and why others have failed. Raises NotRun where no server is known."""
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    found: dict[str, tuple[bytes, bool]] = {}
+    found: dict[str, tuple[bytes, int]] = {}
     failed: dict[str, str] = {}
     known, stop = known_cluster(remotes[0], access), Event()
     with Progress() as progress, ThreadPoolExecutor(AT_ONCE) as workers:
@@ -154,7 +157,7 @@ def _fetched(
     announce: Callable[[str], None],
     warn: Callable[[str], None],
     stop: Event | None,
-) -> tuple[bytes, bool]:
+) -> tuple[bytes, int]:
     out, err, begun = bytearray(), bytearray(), Event()
 
     def write(data: bytes) -> None:
@@ -164,17 +167,17 @@ def _fetched(
 
     here = LocalEnd(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
     code = attempt(remote, known, here, begun)
-    is_partial = (
-        code in (EXIT_TIMEOUT, EXIT_DENIED) and out
-    )  # what could be read in time, and with these rights
-    if code and not is_partial:
-        said = err.decode("utf-8", "replace").strip().splitlines()
-        problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")
+    said = err.decode("utf-8", "replace").strip().splitlines()
+    problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")
+    if code in (EXIT_TIMEOUT, EXIT_DENIED) and out:  # what could be read in time, and with these rights
+        if problem:
+            warn(f"node {remote.node}: {problem}")
+    elif code:
         raise GenieError(
             f"genie {remote.command} failed on node {remote.node}: {problem or f'exit code {code}'}",
             exit_code=code,
         )
-    return bytes(out), code == EXIT_TIMEOUT
+    return bytes(out), code
 
 
 def _ignore(_text: str) -> None:

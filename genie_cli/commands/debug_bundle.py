@@ -69,7 +69,7 @@ def run(flags: Flags) -> int:
     Review it before you share it: it has names and addresses of your cluster. Those of other nodes are made there, as
     with `genie debug pod`. The exit code is 124 after --timeout: what was found until then is saved; 4 where this user
     may not read everything, 3 for a pod whose node cannot be reached. With --all it is 5 where nodes are missing, and
-    the report names them, or where nodes were not read in time.
+    the report names them, or where nodes were read in part.
     """
     access = wiring.access(flags)
     flags = replace(
@@ -106,9 +106,9 @@ def _on_node(flags: Flags, node: str, pod: str = "") -> NodeCommand:
 
 
 def _of_another(flags: Flags, remote: NodeCommand, access: Access) -> int:
-    archive, late = fetch(remote, access)
+    archive, code = fetch(remote, access)
     _save(flags, unpacked(archive))
-    return EXIT_TIMEOUT if late else 0
+    return code
 
 
 def _of_all(flags: Flags, access: Access) -> int:
@@ -131,10 +131,10 @@ def _of_all(flags: Flags, access: Access) -> int:
             exit_code=EXIT_FAILURE,
         )
     _save(flags, of_nodes(found), failed=failed)
-    late = [node for node in found if archives[node][1]]
-    for node in late:
+    codes = {node: archives[node][1] for node in found}
+    for node in (node for node, code in codes.items() if code == EXIT_TIMEOUT):
         note(f"node {node} was not read in time: its reports name what is missing")
-    return EXIT_INCOMPLETE if failed or late else 0
+    return EXIT_INCOMPLETE if failed or any(codes.values()) else 0
 
 
 def _save(flags: Flags, members: Members, now: float = 0, failed: dict[str, str] | None = None) -> None:

@@ -304,6 +304,19 @@ def test_a_bundle_that_was_not_whole_in_time_says_so(cluster, genie, tmp_path, w
     assert (f"node {NODE} was not read in time" in err) == (code == 5)
 
 
+@pytest.mark.parametrize("which, code", [(("--node", NODE), 4), (("--all",), 5)])
+def test_a_bundle_that_lacked_rights_there_says_so(cluster, genie, tmp_path, which, code):
+    """The command there ends with 4, as one that may not read everything does."""
+    cluster.add(agent())
+    start = cluster.api.container
+    words = ["sh", "-c", '"$@" && echo "error: not everything could be read" >&2; exit 4', "sh"]
+    cluster.api.container = lambda pod, asked: [*words, *start(pod, asked)]
+    path = tmp_path / "part.tar.gz"
+    _, err = genie("debug", "bundle", *which, "-f", str(path), code=code)
+    assert any(name.endswith("facts.json") for name in members(path))
+    assert f"node {NODE}: not everything could be read" in err
+
+
 @pytest.mark.parametrize(
     "name, says", [("there", "File exists"), ("none/b", "No such file"), ("", "File exists")]
 )
