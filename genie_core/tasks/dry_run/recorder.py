@@ -34,8 +34,8 @@ step={steps}/$(/bin/date +%s%N)-$$-{name}
 {real} <"$step/stdin" >"$step/stdout" 2>"$step/stderr"
 status=$?
 /bin/date +%s%N >"$step/end"
-/bin/cat "$step/stdout"
-/bin/cat "$step/stderr" >&2
+[ ! -s "$step/stdout" ] || /bin/cat "$step/stdout"
+[ ! -s "$step/stderr" ] || /bin/cat "$step/stderr" >&2
 [ $status -le 128 ] || kill -$((status - 128)) $$
 exit $status
 """
