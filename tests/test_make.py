@@ -78,6 +78,7 @@ def outputs_of(toured, command):
     return [(output, code) for step, output, code in toured[1] if step == command]
 
 
+@pytest.mark.first
 @pytest.mark.root
 def test_the_tour_has_what_it_says(toured):
     welcome, _, goodbye = toured

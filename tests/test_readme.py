@@ -73,6 +73,7 @@ def normal(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(varying, "N", line)).strip()
 
 
+@pytest.mark.first
 @pytest.mark.root
 def test_the_tour_shows_what_comes_out(tmp_path):
     script = NODE + "".join(

@@ -23,7 +23,7 @@ from tests.patience import wait_until
 from tests.runtime.containerd import CALL_SECONDS, Containerd
 from tests.runtime.node import InstalledNode, network_of
 
-pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.timeout(300), pytest.mark.first]
 
 NAME = "registry.example.com/genie:1.0.0"
 NEXT, NEXT_VERSION = "registry.example.com/genie:next", "99.0.0"
