@@ -1,8 +1,12 @@
 """DEL: give back what ADD recorded, from the state alone (conformance A60-A69). No API, ever."""
 
+from _socket import if_nametoindex
+
 from genie_core.attach import delete, drive
 from genie_core.edges.store import CorruptState, netns_of
 from genie_core.errors import GenieError, IOFailure
+from genie_core.jsontext import decode
+from genie_core.plugin_types import plugin_type
 from genie_core.steps import Failed, NotReleased, PluginMissing
 from genie_core.verbs.context import refuse_own_netns
 
@@ -67,8 +71,33 @@ def release(request: "Request", context: "Context") -> None:
     _drop_lock(context, key)
 
 
+def _mark_lost(plan: "Plan") -> None:
+    """Mark the attachments whose host end is gone, as if an earlier DEL of them had begun.
+
+    Their plugins find no interface either, and leave the masquerading that they made (attach.py, _finish).
+    """
+    for item in plan.attachments:
+        if item.result and plugin_type(item.network.plugins[0].type).masquerades:
+            links = decode(item.result).get("interfaces")
+            ends = [
+                str(link.get("name"))
+                for link in (links if isinstance(links, list) else ())
+                if isinstance(link, dict) and not link.get("sandbox")
+            ]
+            item.releasing = item.releasing or not all(map(_is_here, ends))
+
+
+def _is_here(name: str) -> bool:
+    """Whether this node has the interface; 10 microseconds."""
+    try:
+        return bool(if_nametoindex(name))
+    except (OSError, ValueError):
+        return False
+
+
 def _drive(plan: "Plan", steps: "Steps[list[GenieError]]", context: "Context") -> "list[GenieError]":
     """Carry the steps out; the rules of network policies about the container go with it."""
+    _mark_lost(plan)
     if not context.settings.policy_engine:
         return drive(steps, context.perform)
     from genie_core.verbs.policy import Leaving

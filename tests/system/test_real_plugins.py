@@ -380,6 +380,17 @@ def test_a62_del_after_the_namespace_is_gone(node, settled):
     node.pods.remove(pod)
 
 
+def test_del_after_the_interfaces_were_deleted(node, settled):
+    """Nor do they remove it where there is no interface."""
+    pod = node.add_pod()
+    node.add(netns=pod.path)
+    for name in ("eth0", "net1"):
+        pod.run("ip", "link", "delete", name)
+    node.delete(netns=pod.path)
+    pod.remove()
+    node.pods.remove(pod)
+
+
 def test_a62_del_without_a_namespace(node, settled):
     pod = node.add_pod()
     node.add(netns=pod.path)
