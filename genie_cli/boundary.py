@@ -7,6 +7,7 @@ output never meets an empty one: {"apiVersion", "kind": "Error", "code", "exitCo
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -96,18 +97,18 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+# --output, or -o behind letters without a value (-vo); the value may be in the same word
+_OUTPUT = re.compile(r"(?:--output(?:=|$)|-[vqwyA]*o=?)(?P<value>.*)")
+
+
 def wanted_output(argv: Sequence[str]) -> OutputFormat:
     """The output that a command line asks for, also where the command line cannot be parsed."""
     wanted = ""
     for flag, following in zip(argv, [*argv, ""][1:], strict=True):
-        if flag in ("-o", "--output"):
-            wanted = following
-        elif flag.startswith("--output="):
-            wanted = flag.partition("=")[2]
-        elif flag.startswith("-o"):
-            wanted = flag[2:].removeprefix("=")
-        elif flag == "--":
+        if flag == "--":
             break
+        if found := _OUTPUT.fullmatch(flag):
+            wanted = found["value"] or following
     machine = {str(output): output for output in OutputFormat if output.for_machines}
     return machine.get(wanted.lower(), OutputFormat.TABLE)
 
