@@ -244,3 +244,36 @@ def test_another_program_that_always_changes_its_own_rules(node):
         thread.join()
     events = [json.loads(line)["event"] for line in node.kill().splitlines()]
     assert not [event for event in events if event.startswith("another program")], events
+
+
+def test_drops_are_counted_once(node):
+    """In large tables only elements change: their rules count on."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    for number in range(1100):
+        node.objects.add(far(number))
+    node.policy(ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "far"}}}]}], **ONLY_DB)
+    until(lambda: not node.ping("web", "db"))
+    for number in (1100, 1101):  # what was counted is read before each change
+        node.objects.add(far(number))
+        until(lambda n=number: f"10.200.4.{n - 1024}" in node.node.host.run("nft", "list", "ruleset").stdout)
+        sent = counters(node.node.host)
+    until(lambda: node.status()["drops"]["shop/p"] >= sent)
+    assert node.status()["drops"]["shop/p"] == sent
+
+
+def counters(host):
+    """What the rule that denies has counted."""
+    text = host.run("nft", "list", "table", "inet", "genie_policy").stdout
+    line = next(line for line in text.splitlines() if "deny MultiNetworkPolicy shop/p" in line)
+    return int(line.partition("packets ")[2].split()[0])
+
+
+def far(number):
+    """A pod of another node on the network sea."""
+    document = pod_document(f"far{number}", "blue,sea@net1", app="far")
+    entry = {"name": "sea", "interface": "net1", "ips": [f"10.200.{number // 256}.{number % 256}"]}
+    status = json.dumps([{**entry, "genie.cni.dev/network": "cni/sea"}])
+    document["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = status
+    document["spec"]["nodeName"] = "n2"
+    return document

@@ -33,7 +33,7 @@ class Counts:
         self._seconds[place] += 1
         self._total += applied.seconds
         for netns, comment in list(self._seen):
-            if netns in applied.changed:
+            if netns in applied.replaced:
                 del self._seen[netns, comment]
         for name in {str(name) for one in applied.ruleset.isolated for name in one.policies}:
             self._drops.setdefault(name, 0)

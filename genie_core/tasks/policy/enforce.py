@@ -28,10 +28,14 @@ from genie_core.tasks.this_node import own_addresses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What was applied. `problems` says what could not be; `cut` counts connections that were forgotten."""
+    """What was applied. `problems` says what could not be; `cut` counts connections that were forgotten.
+
+    `changed` are the namespaces whose rules have changed, `replaced` those of them whose counters begin at 0 again.
+    """
 
     ruleset: PolicyRuleset
     changed: tuple[str, ...] = ()
+    replaced: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
     cut: int = 0
     seconds: float = 0.0
@@ -74,6 +78,7 @@ class Enforcer:
         return Applied(
             ruleset=ruleset,
             changed=tuple(changed),
+            replaced=frozenset(self.kernel.replaced),
             problems=tuple(problems),
             cut=count,
             seconds=time.perf_counter() - started,
@@ -95,6 +100,7 @@ class Enforcer:
         for netns in set(self.kernel.namespaces()) - living - {""}:
             self.kernel.forget(netns)
         changed = []
+        self.kernel.replaced.clear()
         for netns, tables in {**dict.fromkeys(sorted(living), ()), **wanted, "": ruleset.host}.items():
             try:
                 if self.kernel.load(tables, netns):

@@ -28,10 +28,14 @@ class _Loaded:
 
 
 class Kernel:
-    """Our tables in each network namespace, "" being this one. Raises what nft.load raises."""
+    """Our tables in each network namespace, "" being this one. Raises what nft.load raises.
+
+    `replaced` takes the namespaces whose tables are loaded as a whole: their counters begin at 0 again.
+    """
 
     def __init__(self) -> None:
         self._loaded: dict[str, _Loaded] = {}
+        self.replaced: set[str] = set()
 
     def load(self, tables: Sequence[Table], netns: str = "") -> bool:
         """Load these tables in a namespace where it has others; whether it had."""
@@ -40,6 +44,8 @@ class Kernel:
             return False
         text = self._changes(held, tables, netns) if held else None
         nft.load(_whole(tables) if text is None else text, netns)
+        if text is None:
+            self.replaced.add(netns)
         self._loaded[netns] = _Loaded(tuple(tables), generation(netns), _identity(netns))
         return True
 
