@@ -94,10 +94,12 @@ def run(
     closed_stdin: bool = False,
     stdout: int = 1,
     listening: Cancel | None = None,
+    reaps: bool = True,
 ) -> int:
     """One call. `stdin` and `stdout` are descriptors. The exit status: 0, or 1 after an error document.
 
-    `listening` already listens to signals; None: the call listens once it has begun.
+    `listening` already listens to signals; None: the call listens once it has begun. Without `reaps` the caller waits
+    for the plugins' processes.
     """
     verb = env.get("CNI_COMMAND", "")
     if not verb:
@@ -116,7 +118,7 @@ def run(
                 cancel.listen()
             request = read_request(env, lambda: "" if closed_stdin else _read_stdin(stdin, cancel))
             version = _answer_version(request)
-            text = _call(request, log, cancel, own)
+            text = _call(request, log, cancel, own, reaps)
     except GenieError as error:
         log.error("failed", code=error.code, msg=error.msg, details=error.details)
         return _print_error(stdout, version, error)
@@ -139,7 +141,7 @@ def _refuse_own_call(verb: str, log: JSONLog) -> str:
     raise InvalidConfig(problem, hint="name another plugin as the IPAM plugin or delegate of that network")
 
 
-def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
+def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str, reaps: bool) -> str:
     """Run the verb. Raises GenieError."""
     verb = VERBS[request.verb]
     first = verb.since
@@ -157,7 +159,7 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
         log.warning("setting ignored", problem=problem)
     from genie_core.verbs.context import Context
 
-    context = Context(settings, log, cancel, request.env, request.path, own)
+    context = Context(settings, log, cancel, request.env, request.path, own, reaps=reaps)
     started = monotonic()
     code = GenieError.code  # of a bug
     try:

@@ -1,5 +1,8 @@
 """Why a plugin failed, as the error that the runtime gets. Cold: only a failure comes here."""
 
+import posix
+from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
+
 from genie_core.errors import DELEGATE_FAILED, UNKNOWN_CONTAINER, DelegateFailed
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
@@ -27,6 +30,21 @@ _SIGNALS = {
     14: "alarm clock",
     15: "terminated",
 }
+
+_WHY = {
+    ENOENT: "the interpreter in its first line does not exist",
+    EACCES: "it is not executable, or on a file system mounted noexec",
+    ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
+    ETXTBSY: "text file busy: a process is writing to it",
+}
+
+
+def cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFailed:
+    """Why a plugin's file could not be started."""
+    why = _WHY.get(error.errno or 0, posix.strerror(error.errno or 0))
+    return DelegateFailed(
+        f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again"
+    )
 
 
 def failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:

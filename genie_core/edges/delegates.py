@@ -6,7 +6,7 @@ a delegate can start before it may have its configuration. Otherwise it is a mem
 """
 
 import posix
-from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
+from errno import ETXTBSY
 from select import POLLIN, poll
 from time import monotonic, sleep
 
@@ -64,6 +64,8 @@ class Delegates:
     `echo` copies a delegate's stderr to this process's (conformance B25).
     With `as_runtime` the plugins are called as a runtime calls them, Genie among them: without Genie's mark.
     `ready` is called before a plugin gets its configuration, while it starts; it is killed where that raises.
+    Without `reaps` the caller waits for the plugins that succeeded, after its answer: they have ended, but the kernel
+    can take some milliseconds to remove the process of a plugin that has read much in /proc.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Delegates:
         echo: bool = True,
         as_runtime: bool = False,
         ready: "Callable[[], None]" = lambda: None,
+        reaps: bool = True,
     ) -> None:
         self._env = env
         self._as_runtime = as_runtime
@@ -87,6 +90,7 @@ class Delegates:
         self._own = own
         self._echo = echo
         self._ready = ready
+        self._reaps = reaps
         self._lock: Lock | None = None
         # what runs side by side: the process of each step, or why it has none any more
         self.begun: dict[Invoke, Run | GenieError] = {}
@@ -230,7 +234,9 @@ class Delegates:
                 )
             except OSError as error:
                 if error.errno != ETXTBSY or monotonic() >= give_up:
-                    raise _cannot_execute(run.step, binary, error) from None
+                    from genie_core.edges.delegate_errors import cannot_execute
+
+                    raise cannot_execute(run.step, binary, error) from None
             sleep(0.1)
             self.cancel.check()
 
@@ -243,7 +249,7 @@ class Delegates:
         except BaseException:
             run.kill()
             raise
-        return _reap(run.pid)
+        return _status(run.pid, self._reaps)
 
     def refuse_excess(self, run: "Run") -> None:
         """Raise DelegateFailed where the child has used up its time, or has printed too much."""
@@ -319,10 +325,13 @@ class Run:
                 posix.close(fd)
 
 
-def _reap(pid: int) -> int:
+def _status(pid: int, reaps: bool) -> int:
     """The ended child's status. A daemon of one that succeeded lives on; the IPAM plugin of one that died does not."""
     ended = posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT)
-    if ended and (ended.si_code, ended.si_status) != (posix.CLD_EXITED, 0):
+    if ended and (ended.si_code, ended.si_status) == (posix.CLD_EXITED, 0):
+        if not reaps:
+            return 0
+    elif ended:
         _kill_group(pid)  # while the number is still taken
     return posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
 
@@ -383,18 +392,3 @@ def _same_file(one: str, other: str) -> bool:
     except OSError:
         return False
     return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
-
-
-_WHY = {
-    ENOENT: "the interpreter in its first line does not exist",
-    EACCES: "it is not executable, or on a file system mounted noexec",
-    ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
-    ETXTBSY: "text file busy: a process is writing to it",
-}
-
-
-def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFailed:
-    why = _WHY.get(error.errno or 0, posix.strerror(error.errno or 0))
-    return DelegateFailed(
-        f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again"
-    )

@@ -73,10 +73,22 @@ def _run(connection: socket, env: "Mapping[str, str]", own: str, cancel: Cancel)
     """
     _end_with_caller(connection)
     document = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
-    status = run(env, 0, own, stdout=document, listening=cancel)
+    status = run(env, 0, own, stdout=document, listening=cancel, reaps=False)
     fcntl(connection.fileno(), F_SETFL, fcntl(connection.fileno(), F_GETFL) & ~_O_ASYNC)
     rights = [(SOL_SOCKET, SCM_RIGHTS, document.to_bytes(_WORD, "little"))]
     connection.sendmsg([bytes([status])], rights if posix.fstat(document).st_size else [])
+    for number in range(3):  # its reader waits until every process has closed it
+        posix.close(number)
+    _reap()
+
+
+def _reap() -> None:
+    """Wait for the plugins that have ended, after the answer: this can take the kernel some milliseconds."""
+    try:
+        while posix.waitpid(-1, posix.WNOHANG) != (0, 0):
+            continue
+    except ChildProcessError:
+        return
 
 
 def _end_with_caller(connection: socket) -> None:

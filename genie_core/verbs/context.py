@@ -46,7 +46,7 @@ class Context:
     """Everything that a verb or a task works with.
 
     `env` is the environment that plugins get, `path` the directories of CNI_PATH, `own` Genie's binary, "" for none.
-    `api` is an API server to use instead of the configured one.
+    `api` is an API server to use instead of the configured one; `reaps` is for the plugins (edges/delegates.py).
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Context:
         path: "Sequence[str]" = (),
         own: str = "",
         api: "APIServer | None" = None,
+        reaps: bool = True,
     ) -> None:
         self.settings = settings
         self.log = log
@@ -65,7 +66,14 @@ class Context:
         self.path = path
         self.store = Store(settings.state_dir, cancel.check)
         self.delegates = Delegates(
-            env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own, ready=self.store.sync
+            env,
+            settings.bin_dirs,
+            settings.delegate_timeout,
+            log,
+            cancel,
+            own,
+            ready=self.store.sync,
+            reaps=reaps,
         )
         self._env = env
         self._api = api

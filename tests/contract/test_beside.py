@@ -1,5 +1,8 @@
 """Plugins that run side by side, as processes: which has ended, and that none outlives the call that began it."""
 
+import os
+from contextlib import nullcontext
+
 import pytest
 
 from genie_core.edges.beside import end_begun, first_ended
@@ -30,6 +33,21 @@ def delegates():
     made = Delegates({}, [], 30, JSONLog(), Cancel())
     yield made
     end_begun(made)
+
+
+@pytest.mark.parametrize("script, status", [("echo $$", 0), ("echo $$; exit 3", 3)])
+@pytest.mark.parametrize("reaps", [True, False])
+def test_who_waits_for_a_plugin_that_has_ended(call, tmp_path, script, status, reaps):
+    """Where the caller does, one that failed is waited for too: its own children are killed first."""
+    delegates = Delegates({}, [], 30, JSONLog(), Cancel(), reaps=reaps)
+    with nullcontext() if not status else pytest.raises(DelegateFailed):
+        delegates.invoke(call("ends", f"echo $$ >{tmp_path}/pid; {script}"))
+    pid = int((tmp_path / "pid").read_text())
+    if reaps or status:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, 0)
+    else:
+        assert os.waitpid(pid, 0) == (pid, 0)
 
 
 def test_the_first_that_ends_and_then_the_other(call, delegates, tmp_path):

@@ -279,6 +279,15 @@ def test_a_launcher_of_another_build_gets_nothing(served):
         assert connection.recv(8) == b"Nb"
 
 
+def test_no_process_of_a_plugin_is_left(node, served):
+    node.network("a")
+    node.answer("ADD", shell='echo $$ >"$home/pid"', stdout={"ips": []})
+    with served.adds(served=1):
+        assert node.add("a").result
+    plugin = Path("/proc", (node.root / "pid").read_text().strip())
+    wait(lambda: not plugin.exists())
+
+
 def test_processes_are_started_once_no_call_runs(node, served):
     """Where none waits any more, one is started for each call; the others would take the plugins' processors."""
     count = min(max(os.cpu_count() or 2, 2), 8)
