@@ -5,7 +5,8 @@ reverse, before it is reported.
 """
 
 from genie_core.attach import add, delete, drive, own_bridge, undo
-from genie_core.edges.podnet import existing_links, never_there
+from genie_core.edges.netlink import open_in
+from genie_core.edges.podnet import never_there
 from genie_core.edges.store import CorruptState, boot_id, namespace_id, netns_of
 from genie_core.errors import (
     AlreadyAttached,
@@ -31,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from genie_core.edges.netlink import Netlink
     from genie_core.model import Attachment, Choice, NetConf, Plan, Request, Result
     from genie_core.spec.result import Printed
     from genie_core.verbs.context import Context
@@ -153,17 +155,18 @@ def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> 
         )
 
 
-def refuse_taken_names(attachments: "Sequence[Attachment]", netns: str, but: "Collection[str]" = ()) -> None:
-    """Raise InvalidConfig for an interface that exists, before any plugin runs: a rollback would remove it (C19).
-
-    `but` are the names that the change itself frees.
-    """
+def enter(netns: str) -> "Netlink | None":
+    """A socket in the pod's namespace. None where it cannot be entered: the delegates report it."""
     try:
-        taken = existing_links(netns) or set()
-    except InvalidNetns:
-        return  # the delegates report it
+        return open_in(netns)
+    except (InvalidNetns, Denied):
+        return None
+
+
+def refuse_taken_names(attachments: "Sequence[Attachment]", taken: "Collection[str]") -> None:
+    """Raise InvalidConfig for an interface that exists, before any plugin runs: a rollback would remove it (C19)."""
     for attachment in attachments:
-        if attachment.ifname in taken and attachment.ifname not in but:
+        if attachment.ifname in taken:
             raise InvalidConfig(
                 f"network {attachment.label}: interface name {attachment.ifname} already exists in the container",
                 hint="ask for another name with network@interface",
@@ -175,14 +178,16 @@ def _add(
 ) -> "tuple[str, Results]":
     """Attach the plan; the text for the runtime, and each network's own result. The context holds the lock."""
     _release_leftovers(plan, request, context)
-    refuse_taken_names(plan.attachments, plan.netns)
+    kernel = enter(plan.netns)
+    if kernel:
+        refuse_taken_names(plan.attachments, kernel.links())
     names = bridges_of(plan.attachments)
     if not names:
-        return _carry_out(plan, request, previous, context)
+        return _carry_out(plan, request, previous, context, kernel)
     from genie_core.edges.bridges import Held
 
     with Held(context.store.lock_file, names):
-        return _carry_out(plan, request, previous, context)
+        return _carry_out(plan, request, previous, context, kernel)
 
 
 def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
@@ -191,8 +196,13 @@ def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
 
 
 def _carry_out(
-    plan: "Plan", request: "Request", previous: "Result | None", context: "Context"
+    plan: "Plan",
+    request: "Request",
+    previous: "Result | None",
+    context: "Context",
+    kernel: "Netlink | None",
 ) -> "tuple[str, Results]":
+    """The same once the names are known to be free; `kernel` is a socket in the pod's namespace."""
     try:
         printed = drive(add(plan), context.perform)
     finally:
@@ -202,7 +212,9 @@ def _carry_out(
             end_begun(context.delegates)
     try:
         context.store.sync()  # no plugin has waited for it where the plan has no network
-        return _answer(plan, printed, request, previous, context)
+        text, results = _answer(plan, printed, request, previous, context)
+        note_absent(plan, results, context, kernel)
+        return text, results
     except GenieError:
         drive(undo(plan, printed), context.perform)
         raise
@@ -225,15 +237,18 @@ def _answer(
     result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
         result = merge_previous(_as_it_is_now(previous, plan, results), result)
-    text = encode(encode_result(result, request.version))
-    note_absent(plan, results, context)
-    return text, results
+    return encode(encode_result(result, request.version)), results
 
 
-def note_absent(plan: "Plan", results: "Results", context: "Context") -> None:
-    """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73)."""
+def note_absent(
+    plan: "Plan", results: "Results", context: "Context", kernel: "Netlink | None" = None
+) -> None:
+    """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73).
+
+    `kernel` is a socket in the pod's namespace, where there is one already; it is closed.
+    """
     try:
-        absent = never_there(plan.netns, list(results.items()))
+        absent = never_there(plan.netns, list(results.items()), kernel)
     except (InvalidNetns, Denied, KernelRefused) as error:
         context.log.debug("namespace not looked at", problem=error.msg)
         return

@@ -36,6 +36,7 @@ from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, sta
 from genie_core.tasks.sync.target import LivePod, Refused, are_running, fetch, journal_of, refuse_untouchable
 from genie_core.verbs.add import (
     bridges_of,
+    enter,
     find_plugins,
     note_absent,
     refuse_addresses_of_node,
@@ -210,7 +211,9 @@ class _Sync:
             if move.choice and move.action in (ATTACH, REPLACE)
         ]
         free = [move.ifname for move in moves if move.held and move.action in (DETACH, REPLACE)]
-        refuse_taken_names(made, plan.netns, free)
+        if kernel := enter(plan.netns):
+            with kernel:
+                refuse_taken_names(made, kernel.links().keys() - free)
         return made
 
     def _attachment(self, move: Move, choice: Choice, plan: Plan) -> Attachment:
