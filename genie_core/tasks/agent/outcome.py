@@ -37,7 +37,8 @@ def read(ended: Ended) -> Read:
     """The meaning of a child's exit code and report."""
     report = json_object(ended.out)
     status = str(report.get("status") or "")
-    if ended.code == EXIT_NOT_FOUND:  # the runtime lists a sandbox a moment after its ADD
+    is_gone = status == "refused" and not report["target"]["containerID"]  # it ends: its state is removed
+    if ended.code == EXIT_NOT_FOUND or is_gone:  # the runtime lists a sandbox a moment after its ADD
         return Read(outcome=Outcome.RETRY, status="absent", counts={})
     if status not in {*_RESULTS, "unchanged"}:
         return Read(outcome=Outcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
