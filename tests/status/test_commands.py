@@ -100,7 +100,8 @@ def test_what_could_not_be_read_is_named_and_makes_the_exit_code_5(genie):
     assert (code, out.partition("\n")[0]) == (5, "no network in what could be read")
 
 
-def test_a_network_without_pods_in_the_namespace_that_was_read(genie):
+def test_a_network_without_pods_in_the_namespace_that_was_read(genie, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     shared = attachment("blue", bridge("10.9.0.0/24"), namespace="bank")
     _, out, _, _ = genie([*HEALTHY, shared], "networks", "-n", "bank")
     assert "no pod of namespace bank uses it" in out
