@@ -6,6 +6,7 @@ A look for repair imports this each minute: what it does not need is imported in
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ from genie_core.verbs.context import Context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_TICK_NANOSECONDS = 50_000_000
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
@@ -98,6 +101,24 @@ def journal_stamps(store: Store, names: Iterable[str] | None = None) -> dict[str
             status = os.lstat(f"{store.directory}/containers/{name}")
             found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
     return found
+
+
+def folder_stamp(store: Store) -> int:
+    """When a journal was last made, replaced or removed, in nanoseconds; 0 where that cannot be relied on.
+
+    A change of a container begins by replacing its journal, and adds to it until it ends. The kernel's clock of files
+    advances by up to 10 ms at a time: two writes within that look like one.
+    """
+    try:
+        stamp = os.stat(f"{store.directory}/containers").st_mtime_ns
+    except OSError:
+        return 0
+    return stamp if stamp < time.time_ns() - _TICK_NANOSECONDS else 0
+
+
+def is_whole(plan: Plan) -> bool:
+    """Whether no change of the container is under way, or was cut off."""
+    return all(item.result and not item.releasing and not item.changing for item in plan.attachments)
 
 
 def open_context(config: dict[str, Any], *, path: str = "") -> Context:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -10,14 +9,12 @@ from dataclasses import dataclass
 from genie_core.edges.meter import address_use
 from genie_core.edges.store import Store, boot_id, key_of
 from genie_core.errors import GenieError
-from genie_core.model import NetConf, Plan
+from genie_core.model import NetConf
 from genie_core.tasks.agent.pods import Key
-from genie_core.tasks.node_state import journal_stamps
+from genie_core.tasks.node_state import folder_stamp, is_whole, journal_stamps
 
 # An ADD that is under way has this long; then its journal counts as cut off, and a sync waits for its lock.
 _UNDER_WAY_SECONDS = 10.0
-# The kernel's clock of files advances by up to 10 ms at a time: two writes within that look like one.
-_TICK_NANOSECONDS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,6 @@ class Journals:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._folder = f"{store.directory}/containers"
         self._stamps: dict[str, tuple[int, int, int]] = {}
         self._known: dict[str, Journal] = {}
         self._unread: set[str] = set()  # those that could not be read at the last look
@@ -56,21 +52,18 @@ class Journals:
 
     def refresh(self) -> set[Key]:
         """The pods whose journals have changed since the last call. Cheap where nothing was written."""
-        try:
-            stamp = os.stat(self._folder).st_mtime_ns
-        except OSError:
-            stamp = 0
+        stamp = folder_stamp(self._store)
         again = {name for name, journal in self._known.items() if not journal.is_whole} | self._unread
-        if stamp == self._folder_stamp and not again:
+        is_same = stamp and stamp == self._folder_stamp
+        if is_same and not again:
             return set()
-        names = again if stamp == self._folder_stamp else None
-        is_old = stamp < time.time_ns() - _TICK_NANOSECONDS
+        names = again if is_same else None
         try:
             present = journal_stamps(self._store, names)
         except (GenieError, OSError):  # no descriptor is free, for one: what was known stays
             self._folder_stamp = 0
             return set()
-        self._folder_stamp = stamp if is_old else 0
+        self._folder_stamp = stamp
         return self._read(set(self._stamps) if names is None else names, present)
 
     def _read(self, looked_at: set[str], present: dict[str, tuple[int, int, int]]) -> set[Key]:
@@ -112,7 +105,7 @@ class Journals:
             pod=(plan.pod.namespace, plan.pod.name) if plan.pod else None,
             uid=plan.pod.uid if plan.pod else "",
             networks=tuple(item.label for item in plan.attachments if item.result and not item.released),
-            is_whole=_is_whole(plan),
+            is_whole=is_whole(plan),
             written=stamp[2] / 1e9,
             request=plan.request,
         )
@@ -138,7 +131,3 @@ class Journals:
 
 def _pods(journal: Journal | None) -> set[Key]:
     return {journal.pod} if journal and journal.pod else set()
-
-
-def _is_whole(plan: Plan) -> bool:
-    return all(item.result and not item.releasing and not item.changing for item in plan.attachments)

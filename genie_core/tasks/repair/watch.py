@@ -22,7 +22,7 @@ from genie_core.gojson import view
 from genie_core.live.repair import parent_of
 from genie_core.model import Attachment, Plan
 from genie_core.spec.result import recorded_result
-from genie_core.tasks.node_state import journal_stamps
+from genie_core.tasks.node_state import folder_stamp, is_whole, journal_stamps
 from genie_core.tasks.repair import look_at
 from genie_core.tasks.repair.look import look_here
 from genie_core.verbs.context import Context
@@ -55,6 +55,10 @@ class Watcher:
             str, set[str]
         ] = {}  # an interface of the node -> the journals that have to do with it
         self._refreshed = 0.0
+        self._folder_stamp = 0
+        self._open: set[str] = (
+            set()
+        )  # journals of changes that have not ended, and those that could not be read
         self._ports: set[str] = set()  # those of them that are ports of a bridge
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -101,21 +105,26 @@ class Watcher:
         What was known of one that cannot be read stays; the next refresh reads it again. Raises IOFailure and OSError.
         """
         self._refreshed = time.monotonic()
-        there = journal_stamps(self.context.store)
-        for name in self._seen.keys() - there.keys():
+        stamp = folder_stamp(self.context.store)
+        is_same = stamp and stamp == self._folder_stamp
+        if is_same and not self._open:
+            return
+        there = journal_stamps(self.context.store, self._open if is_same else None)
+        for name in (self._open if is_same else {*self._seen}) - there.keys():
             self._let_go(name)
-            del self._seen[name]
-        fresh = {
-            name: plan
-            for name, at in there.items()
-            if at != self._seen.get(name) and (plan := self._load(name))
-        }
+            self._seen.pop(name, None)
+        written = [name for name, at in there.items() if at != self._seen.get(name)]
+        plans = {name: self._load(name) for name in written}
+        fresh = {name: plan for name, plan in plans.items() if plan}
         if fresh:
             self._number({name: plan.netns for name, plan in fresh.items()})
         for name, plan in fresh.items():
             self._let_go(name)
             self._take_up(name, plan)
             self._seen[name] = there[name]
+        still = self._open & there.keys() - plans.keys()
+        self._open = {*still, *(name for name, plan in plans.items() if not (plan and is_whole(plan)))}
+        self._folder_stamp = stamp
 
     def _load(self, name: str) -> Plan | None:
         try:
