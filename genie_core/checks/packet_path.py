@@ -221,6 +221,7 @@ def refused_routes(case: Case) -> Iterator[Finding]:
         way = found[0].way
         assert way is not None
         explicit = way.route is not None
+        leads_to_tunnel = found[0].packet.target in {entry.dst for entry in case.facts.node.forwarding}
         yield GN0513.found(
             _weight(found, explicit=explicit),
             "the node has "
@@ -228,6 +229,7 @@ def refused_routes(case: Case) -> Iterator[Finding]:
             f"{flows_text(found)} is not reached",
             subject("route", title),
             seen("netlink", title, f"ip route get {found[0].packet.target}"),
+            explained_by=("GN0707",) if leads_to_tunnel else (),  # which deletes the same route
             remedy=fix(
                 "delete the route, and restore the one that it replaced"
                 if explicit
