@@ -281,10 +281,8 @@ class Model:
 
     @cached_property
     def frontends(self) -> tuple[cluster.Frontend, ...]:
-        """All service ports: those of the pod's namespace come first, then DNS, as some readers stop after a number."""
-        own = f"{self.facts.namespace}/"
-        found = cluster.frontends(self.facts.objects)
-        return tuple(sorted(found, key=lambda one: (not one.service.startswith(own), one.port != 53)))
+        """All service ports."""
+        return cluster.frontends(self.facts.objects)
 
     @cached_property
     def policies(self) -> Policies:
