@@ -41,10 +41,14 @@ class Passing:
         return passed or packet
 
     def tracked(self, place: str, outcome: Outcome) -> None:
-        """Record packets that connection tracking does not see; a packet that ends on the node needs no tracking."""
+        """Record packets that connection tracking does not see.
+
+        A packet that ends on the node needs no tracking, nor one of the node's own that answers at the address asked.
+        """
+        own = outcome.packet.source in self.node.local and not self.walk.translated
         if outcome.untracked and outcome.packet.zone:
             self.zone = (outcome.packet.zone, place, *outcome.untracked)
-        elif outcome.untracked and outcome.packet.target not in self.node.local:
+        elif outcome.untracked and not own and outcome.packet.target not in self.node.local:
             self.walk.untracked.append((place, *outcome.untracked))
 
     def block(
