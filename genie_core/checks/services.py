@@ -68,7 +68,7 @@ DEAD = (GN0601, GN0602, GN0603)  # a service that is not reached, or not always
     GN0601,
     GN0602,
     GN0603,
-    title="services are translated to their endpoints",
+    title=f"services are translated to their endpoints (the first {MAX_FRONTENDS} ports)",
     needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
 )
 def translation(case: Case) -> Iterator[Finding]:

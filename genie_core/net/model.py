@@ -281,8 +281,10 @@ class Model:
 
     @cached_property
     def frontends(self) -> tuple[cluster.Frontend, ...]:
-        """All service ports."""
-        return cluster.frontends(self.facts.objects)
+        """All service ports: those of the pod's namespace come first, then DNS, as some readers stop after a number."""
+        own = f"{self.facts.namespace}/"
+        found = cluster.frontends(self.facts.objects)
+        return tuple(sorted(found, key=lambda one: (not one.service.startswith(own), one.port != 53)))
 
     @cached_property
     def policies(self) -> Policies:

@@ -273,3 +273,22 @@ def test_a_protocol_without_sock_diag_is_an_error_and_not_a_namespace_without_so
         list(dump(kernel, socket.AF_INET, socket.IPPROTO_TCP, 1 << LISTEN))
         with pytest.raises(OSError, match="sock_diag"):
             list(dump(kernel, socket.AF_INET, unheard_of, 1 << LISTEN))
+
+
+def test_services_that_concern_the_pod_come_first():
+    """Some checks, the traced paths and the probes stop after a number of them."""
+
+    def service(namespace, name, port):
+        spec = {"clusterIP": f"10.96.0.{port}", "ports": [{"port": port}]}
+        return {"kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
+
+    many = [service("argo", f"s{n}", n) for n in range(1, 50)]
+    objects = (
+        *many,
+        service("kube-system", "kube-dns", 53),
+        service("shop", "db", 54),
+        service("z", "z", 55),
+    )
+    fronts = [one.service for one in Case(Facts(namespace="shop", objects=objects)).frontends]
+    assert fronts[:3] == ["shop/db", "kube-system/kube-dns", "argo/s1"]
+    assert len(fronts) == 52
