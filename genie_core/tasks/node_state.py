@@ -6,15 +6,14 @@ A look for repair imports this each minute: what it does not need is imported in
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
-from genie_core.edges.store import Store, boot_id, is_taken
+from genie_core.edges.store import boot_id, is_taken
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.gojson import view
 from genie_core.jsontext import decode
@@ -27,8 +26,6 @@ from genie_core.verbs.context import Context
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_TICK_NANOSECONDS = 50_000_000
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
@@ -88,32 +85,6 @@ def _installed_entry(state_dir: str) -> dict[str, Any]:
 
     known = recall_all([], Path(state_dir) if state_dir else None)
     return next(filter(None, (read_conflist(one.conflist) for one in known)), {})
-
-
-def journal_stamps(store: Store, names: Iterable[str] | None = None) -> dict[str, tuple[int, int, int]]:
-    """Inode, size and time of the last write of these journals, or of all, by name; those that are gone are left out.
-
-    Raises IOFailure and OSError where that cannot be known now: no descriptor is free, for one.
-    """
-    found = {}
-    for name in store.names() if names is None else names:
-        with suppress(FileNotFoundError):
-            status = os.lstat(f"{store.directory}/containers/{name}")
-            found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)
-    return found
-
-
-def folder_stamp(store: Store) -> int:
-    """When a journal was last made, replaced or removed, in nanoseconds; 0 where that cannot be relied on.
-
-    A change of a container begins by replacing its journal, and adds to it until it ends. The kernel's clock of files
-    advances by up to 10 ms at a time: two writes within that look like one.
-    """
-    try:
-        stamp = os.stat(f"{store.directory}/containers").st_mtime_ns
-    except OSError:
-        return 0
-    return stamp if stamp < time.time_ns() - _TICK_NANOSECONDS else 0
 
 
 def is_whole(plan: Plan) -> bool:

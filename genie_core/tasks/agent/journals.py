@@ -11,7 +11,8 @@ from genie_core.edges.store import Store, boot_id, key_of
 from genie_core.errors import GenieError
 from genie_core.model import NetConf
 from genie_core.tasks.agent.pods import Key
-from genie_core.tasks.node_state import folder_stamp, is_whole, journal_stamps
+from genie_core.tasks.node_state import is_whole
+from genie_core.tasks.written_journals import Stamp, WrittenJournals
 
 # An ADD that is under way has this long; then its journal counts as cut off, and a sync waits for its lock.
 _UNDER_WAY_SECONDS = 10.0
@@ -43,57 +44,41 @@ class Journals:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._written = WrittenJournals(store)
         self._known: dict[str, Journal] = {}
-        self._unread: set[str] = set()  # those that could not be read at the last look
         self._networks: dict[str, NetConf] = {}
-        self._folder_stamp = 0
         self._boot = boot_id()
 
     def refresh(self) -> set[Key]:
         """The pods whose journals have changed since the last call. Cheap where nothing was written."""
-        stamp = folder_stamp(self._store)
-        again = {name for name, journal in self._known.items() if not journal.is_whole} | self._unread
-        is_same = stamp and stamp == self._folder_stamp
-        if is_same and not again:
-            return set()
-        names = again if is_same else None
         try:
-            present = journal_stamps(self._store, names)
+            written, gone = self._written.look()
         except (GenieError, OSError):  # no descriptor is free, for one: what was known stays
-            self._folder_stamp = 0
             return set()
-        self._folder_stamp = stamp
-        return self._read(set(self._stamps) if names is None else names, present)
-
-    def _read(self, looked_at: set[str], present: dict[str, tuple[int, int, int]]) -> set[Key]:
         changed: set[Key] = set()
-        self._unread = set()
-        for name in looked_at - set(present):
-            self._stamps.pop(name, None)
+        for name in gone:
             changed |= _pods(self._known.pop(name, None))
-        for name, stamp in present.items():
-            if self._stamps.get(name) != stamp:
-                changed |= self._take_up(name, stamp)
-        kept = self.attachments()
-        self._networks = {label: network for label, network in self._networks.items() if label in kept}
+        for name, stamp in written.items():
+            changed |= self._take_up(name, stamp)
+        if written or gone:
+            kept = self.attachments()
+            self._networks = {label: network for label, network in self._networks.items() if label in kept}
         return changed
 
-    def _take_up(self, name: str, stamp: tuple[int, int, int]) -> set[Key]:
+    def _take_up(self, name: str, stamp: Stamp) -> set[Key]:
         """Read one. Where it cannot be read, what was known of it stays, and the next look reads it again."""
         try:
             journal = self._journal(name, stamp)
         except GenieError:
-            self._unread.add(name)
             return set()
-        self._stamps[name] = stamp
+        self._written.note(name, stamp, is_whole=journal is None or journal.is_whole)
         if journal is None:
             self._known.pop(name, None)
         else:
             self._known[name] = journal
         return _pods(journal)
 
-    def _journal(self, name: str, stamp: tuple[int, int, int]) -> Journal | None:
+    def _journal(self, name: str, stamp: Stamp) -> Journal | None:
         """None for another boot's, and for another kind of file. Raises GenieError for what cannot be read."""
         key = key_of(name)
         plan = self._store.load(*key) if key else None

@@ -22,9 +22,10 @@ from genie_core.gojson import view
 from genie_core.live.repair import parent_of
 from genie_core.model import Attachment, Plan
 from genie_core.spec.result import recorded_result
-from genie_core.tasks.node_state import folder_stamp, is_whole, journal_stamps
+from genie_core.tasks.node_state import is_whole
 from genie_core.tasks.repair import look_at
 from genie_core.tasks.repair.look import look_here
+from genie_core.tasks.written_journals import WrittenJournals
 from genie_core.verbs.context import Context
 
 if TYPE_CHECKING:
@@ -49,16 +50,12 @@ class Watcher:
     def __init__(self, context: Context) -> None:
         """Raises IOFailure where the kernel does not let it listen."""
         self.context = context
-        self._seen: dict[str, tuple[int, int, int]] = {}  # a journal's name -> its stamp when it was read
+        self._written = WrittenJournals(context.store)
         self._numbers: dict[int, str] = {}  # a namespace's number -> the journal's name
         self._names: dict[
             str, set[str]
         ] = {}  # an interface of the node -> the journals that have to do with it
         self._refreshed = 0.0
-        self._folder_stamp = 0
-        self._open: set[str] = (
-            set()
-        )  # journals of changes that have not ended, and those that could not be read
         self._ports: set[str] = set()  # those of them that are ports of a bridge
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -105,26 +102,16 @@ class Watcher:
         What was known of one that cannot be read stays; the next refresh reads it again. Raises IOFailure and OSError.
         """
         self._refreshed = time.monotonic()
-        stamp = folder_stamp(self.context.store)
-        is_same = stamp and stamp == self._folder_stamp
-        if is_same and not self._open:
-            return
-        there = journal_stamps(self.context.store, self._open if is_same else None)
-        for name in (self._open if is_same else {*self._seen}) - there.keys():
+        written, gone = self._written.look()
+        for name in gone:
             self._let_go(name)
-            self._seen.pop(name, None)
-        written = [name for name, at in there.items() if at != self._seen.get(name)]
-        plans = {name: self._load(name) for name in written}
-        fresh = {name: plan for name, plan in plans.items() if plan}
+        fresh = {name: plan for name in written if (plan := self._load(name))}
         if fresh:
             self._number({name: plan.netns for name, plan in fresh.items()})
         for name, plan in fresh.items():
             self._let_go(name)
             self._take_up(name, plan)
-            self._seen[name] = there[name]
-        still = self._open & there.keys() - plans.keys()
-        self._open = {*still, *(name for name, plan in plans.items() if not (plan and is_whole(plan)))}
-        self._folder_stamp = stamp
+            self._written.note(name, written[name], is_whole=is_whole(plan))
 
     def _load(self, name: str) -> Plan | None:
         try:
@@ -169,7 +156,7 @@ class Watcher:
             except BlockingIOError:
                 return suspects
             except OSError:  # ENOBUFS: messages were lost
-                return set(self._seen)
+                return set(self._written.stamps)
             number = next((struct.unpack("=i", value)[0] for _, _, value in more), _HERE)
             for kind, body in _messages(data):
                 suspects |= self._concerned(kind, body, number)
@@ -179,7 +166,7 @@ class Watcher:
         if number != _HERE:
             went = kind in (_DELLINK, _DELADDR, _DELROUTE) or (kind == _NEWLINK and _is_down(body))
             name = self._numbers.get(number, "")
-            return {name} if went and name in self._seen else set()
+            return {name} if went and name in self._written.stamps else set()
         if kind in (_NEWLINK, _DELLINK):
             found = attributes(body[16:])
             name = found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "surrogateescape")

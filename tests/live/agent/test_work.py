@@ -14,9 +14,9 @@ from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
-from genie_core.tasks.node_state import journal_stamps
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
+from genie_core.tasks.written_journals import journal_stamps
 
 KEY = ("ns", "p")
 
