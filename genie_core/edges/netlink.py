@@ -137,7 +137,7 @@ class Netlink:
 
     def _links(self) -> list[bytes]:
         """The messages of all interfaces, without their statistics: the kernel adds those up over all processors."""
-        request = bytes(16) + _attribute(_IFLA_EXT_MASK, _bytes(_RTEXT_FILTER_SKIP_STATS, 4))
+        request = bytes(16) + attribute(_IFLA_EXT_MASK, _bytes(_RTEXT_FILTER_SKIP_STATS, 4))
         return self._dump(_RTM_GETLINK, _RTM_NEWLINK, request, "the interfaces")
 
     def delete_link(self, link: Link) -> None:
@@ -177,8 +177,8 @@ class Netlink:
         family = AF_INET if v4 else AF_INET6
         scope = _RT_SCOPE_LINK if v4 and not gateway else _RT_SCOPE_UNIVERSE
         header = bytes([family, 0, 0, 0, RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST]) + bytes(4)
-        hop = _attribute(_RTA_GATEWAY, inet_pton(family, gateway)) if gateway else b""
-        hop += _attribute(_RTA_OIF, _bytes(link.index, 4))
+        hop = attribute(_RTA_GATEWAY, inet_pton(family, gateway)) if gateway else b""
+        hop += attribute(_RTA_OIF, _bytes(link.index, 4))
         what = f"make a default route through {link.name} to {gateway or 'all hosts there'}"
         self._order(_RTM_NEWROUTE, _NLM_F_CREATE | _NLM_F_EXCL, header + hop, what)
 
@@ -277,15 +277,15 @@ def _parse_default(body: bytes) -> list[DefaultRoute]:
         return DefaultRoute(header, named, table, body[5], ifindex, gateway)
 
     if _RTA_NH_ID in found:  # a nexthop object, which replaces what stands beside it (ip-nexthop(8))
-        return [route(found, *_hop(family, found), _RTA_NH_ID)]
-    hops = _hops(found.get(_RTA_MULTIPATH, b""))
+        return [route(found, *hop_of(family, found), _RTA_NH_ID)]
+    hops = hops_of(found.get(_RTA_MULTIPATH, b""))
     if hops and family == AF_INET:  # goes as a whole
-        interfaces = {_hop(family, hop)[0] for hop in hops}
+        interfaces = {hop_of(family, hop)[0] for hop in hops}
         return [route(found, interfaces.pop() if len(interfaces) == 1 else 0, "", _RTA_MULTIPATH)]
-    return [route(hop, *_hop(family, hop), _RTA_OIF, _RTA_GATEWAY, _RTA_VIA) for hop in hops or [found]]
+    return [route(hop, *hop_of(family, hop), _RTA_OIF, _RTA_GATEWAY, _RTA_VIA) for hop in hops or [found]]
 
 
-def _hops(multipath: bytes) -> "list[Attributes]":
+def hops_of(multipath: bytes) -> "list[Attributes]":
     """struct rtnexthop: u16 length, u8 flags, u8 hops, s32 interface, then attributes."""
     hops = []
     while len(multipath) >= _RTNEXTHOP_BYTES:
@@ -296,7 +296,7 @@ def _hops(multipath: bytes) -> "list[Attributes]":
     return hops
 
 
-def _hop(family: int, found: "Attributes") -> tuple[int, str]:
+def hop_of(family: int, found: "Attributes") -> tuple[int, str]:
     """Interface and gateway; RTA_VIA is a gateway of the other family, behind two bytes that say which."""
     ifindex = integer(found.get(_RTA_OIF, b""))
     if _RTA_VIA in found:
@@ -317,10 +317,11 @@ def attributes(data: bytes) -> "Attributes":
 
 
 def _joined(found: "Attributes", *kinds: int) -> bytes:
-    return b"".join(_attribute(kind, found[kind]) for kind in kinds if kind in found)
+    return b"".join(attribute(kind, found[kind]) for kind in kinds if kind in found)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, as `attributes` reads it."""
     return _bytes(4 + len(value), 2) + _bytes(kind, 2) + value + bytes(-len(value) % 4)
 
 

@@ -55,20 +55,23 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
     return values[0]
 
 
-def inside_each(paths: "Iterable[str]", work: "Callable[[], T]") -> "dict[str, T]":
-    """What `work` returns in each of these namespaces, from one thread. Those where it fails are left out.
+def inside_each(paths: "Iterable[str]", work: "Callable[[str], T]") -> "dict[str, T | GenieError]":
+    """What `work`, called with its path, returns in each of these namespaces, or why it failed; from one thread.
 
-    To begin a thread for each takes several times as long as the work of reading a counter there.
+    To begin a thread for each takes several times as long as the work of reading a counter there. Raises KernelRefused
+    where none can be started.
     """
-    found: dict[str, T] = {}
+    found: dict[str, T | GenieError] = {}
 
     def walk() -> None:
         for path in paths:
             try:
                 enter(path)
-                found[path] = work()
-            except (GenieError, OSError):
-                continue
+                found[path] = work(path)
+            except GenieError as error:
+                found[path] = error
+            except OSError as error:  # no descriptor is free, for one
+                found[path] = KernelRefused(f"{path}: {error.strerror or error}")
 
     paths = list(paths)
     if paths:

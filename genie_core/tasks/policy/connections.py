@@ -10,18 +10,8 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from genie_core.tasks.policy.netfilter import (
-    ACK,
-    CONNTRACK,
-    DUMP,
-    NESTED,
-    REQUEST,
-    answers,
-    attribute,
-    attributes,
-    message,
-    opened,
-)
+from genie_core.edges.netlink import attribute, attributes
+from genie_core.tasks.policy import netfilter
 
 _GET, _DELETE = 1, 2
 _ORIGINAL, _REPLY, _ID, _ZONE = 1, 2, 12, 18
@@ -45,9 +35,9 @@ class Connection:
 def tracked() -> Iterator[Connection]:
     """The connections of this thread's namespace. Raises OSError."""
     for family in (socket.AF_INET, socket.AF_INET6):
-        with opened() as kernel:
-            kernel.send(message(CONNTRACK, _GET, REQUEST | DUMP, family))
-            for body in answers(kernel):
+        with netfilter.opened() as kernel:
+            kernel.send(_message(_GET, netfilter.DUMP, family))
+            for body in netfilter.answers(kernel):
                 found = _connection(body, family)
                 if found is not None:
                     yield found
@@ -70,9 +60,13 @@ def cut(is_denied: Callable[[Connection], bool]) -> int:
 
 
 def _forget(found: Connection) -> None:
-    with opened() as kernel:
-        kernel.send(message(CONNTRACK, _DELETE, REQUEST | ACK, found.family, found.raw))
-        list(answers(kernel))
+    with netfilter.opened() as kernel:
+        kernel.send(_message(_DELETE, netfilter.ACK, found.family, found.raw))
+        list(netfilter.answers(kernel))
+
+
+def _message(kind: int, flags: int, family: int, body: bytes = b"") -> bytes:
+    return netfilter.message(netfilter.CONNTRACK, kind, netfilter.REQUEST | flags, family, body)
 
 
 def _connection(body: bytes, family: int) -> Connection | None:
@@ -80,7 +74,7 @@ def _connection(body: bytes, family: int) -> Connection | None:
     original, reply = _tuple(found.get(_ORIGINAL, b"")), _tuple(found.get(_REPLY, b""))
     if original is None or reply is None:
         return None
-    raw = b"".join(attribute(kind | (NESTED if kind == _ORIGINAL else 0), found[kind])
+    raw = b"".join(attribute(kind | (netfilter.NESTED if kind == _ORIGINAL else 0), found[kind])
                    for kind in (_ORIGINAL, _ID, _ZONE) if kind in found)  # fmt: skip
     return Connection(
         source=original[0],

@@ -6,22 +6,13 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cache
 
+from genie_core.edges.netlink import attribute, attributes
 from genie_core.edges.netns import inside, inside_each
 from genie_core.errors import GenieError
 from genie_core.policy.cluster import Attached
 from genie_core.policy.places import POD, place_of
 from genie_core.policy.ruleset import TABLE
-from genie_core.tasks.policy.netfilter import (
-    DUMP,
-    NF_TABLES,
-    REQUEST,
-    answers,
-    attribute,
-    attributes,
-    message,
-    opened,
-    parts,
-)
+from genie_core.tasks.policy import netfilter
 
 # linux/netfilter/nf_tables.h; the user data are libnftnl's (udata.h)
 _GETRULE, _INET = 7, 1
@@ -62,17 +53,19 @@ def counters_of(namespaces: Collection[str]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     with suppress(OSError, GenieError):
         found |= {"": _counters()} if "" in namespaces else {}
-        found |= inside_each([netns for netns in namespaces if netns], _counters)
+        each = inside_each([netns for netns in namespaces if netns], _counters)
+        found |= {netns: one for netns, one in each.items() if not isinstance(one, GenieError)}
     return found
 
 
-def _counters() -> dict[str, int]:
+def _counters(_netns: str = "") -> dict[str, int]:
     """The sums of the rules that have the same comment. The program nft would list all elements of the sets too."""
     found: dict[str, int] = {}
     table = attribute(_RULE_TABLE, f"{TABLE}\0".encode())
-    with opened() as kernel:
-        kernel.send(message(NF_TABLES, _GETRULE, REQUEST | DUMP, _INET, table))
-        for answer in answers(kernel):
+    with netfilter.opened() as kernel:
+        flags = netfilter.REQUEST | netfilter.DUMP
+        kernel.send(netfilter.message(netfilter.NF_TABLES, _GETRULE, flags, _INET, table))
+        for answer in netfilter.answers(kernel):
             rule = attributes(answer)
             comment = _comment(rule.get(_RULE_USERDATA, b""))
             if comment:
@@ -92,7 +85,7 @@ def _comment(userdata: bytes) -> str:
 
 
 def _packets(expressions: bytes) -> int:
-    for _, item in parts(expressions):
+    for _, item in netfilter.parts(expressions):
         expression = attributes(item)
         if expression.get(_EXPR_NAME) == b"counter\0":
             return int.from_bytes(attributes(expression[_EXPR_DATA])[_COUNTER_PACKETS], "big")

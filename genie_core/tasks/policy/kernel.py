@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from genie_core.edges import nft
+from genie_core.edges.netlink import attributes
 from genie_core.edges.netns import inside, inside_each
 from genie_core.errors import GenieError, InvalidNetns, KernelRefused
 from genie_core.policy.delta import LARGE, delta, size_of
@@ -136,11 +137,11 @@ def generation(netns: str = "") -> int:
     return inside(netns, _generation) if netns else _generation()
 
 
-def _generation() -> int:
+def _generation(_netns: str = "") -> int:
     try:
         with netfilter.opened() as kernel:
             kernel.send(netfilter.message(netfilter.NF_TABLES, _GETGEN, netfilter.REQUEST))
-            found = netfilter.attributes(next(netfilter.answers(kernel)))
+            found = attributes(next(netfilter.answers(kernel)))
         return int.from_bytes(found[_GEN_ID], "big")
     except (OSError, KeyError, StopIteration) as error:
         raise KernelRefused(f"the kernel has no nf_tables: {error!r}") from None

@@ -53,13 +53,3 @@ def parts(data: bytes) -> Iterator[tuple[int, bytes]]:
             break
         yield kind & 0x3FFF, data[4:length]
         data = data[(length + 3) & ~3 :]
-
-
-def attributes(data: bytes) -> dict[int, bytes]:
-    """The attributes by number."""
-    return dict(parts(data))
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)

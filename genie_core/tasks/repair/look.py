@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, socket
 
-from genie_core.edges.netlink import Netlink, attributes, integer
-from genie_core.edges.netns import enter, inside
-from genie_core.errors import GenieError, KernelRefused
+from genie_core.edges.netlink import Netlink, attributes, hop_of, hops_of, integer
+from genie_core.edges.netns import inside_each
+from genie_core.errors import GenieError
 from genie_core.live.leases import faults_with_leases, lease_files
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # linux/rtnetlink.h, linux/if_link.h
 _RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_INFO_KIND = 1, 3, 5, 10, 18, 1
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 6, 9, 15, 18
+_RTA_DST, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE = 1, 6, 9, 15
 _RTN_UNICAST, _RTM_F_CLONED, _RTNH_F_DEAD = 1, 0x200, 0x1
 _IFF_UP = 1
 
@@ -77,28 +77,18 @@ def look_in(netns: str) -> Seen:
 
 
 def look_in_each(paths: Iterable[str]) -> dict[str, Seen | GenieError]:
-    """The same of several, from one thread that goes through them all."""
-    found: dict[str, Seen | GenieError] = {}
+    """The same of several. Raises KernelRefused where no thread can be started."""
+    return inside_each(paths, _look)
 
-    def look() -> None:
-        for path in paths:
-            try:
-                enter(path)
-                with Kernel(socket(AF_NETLINK, SOCK_RAW, 0), path) as kernel:
-                    found[path] = kernel.seen()
-            except GenieError as error:
-                found[path] = error
-            except OSError as error:  # no descriptor is free, for one
-                found[path] = KernelRefused(f"{path}: {error.strerror}")
 
-    inside("/proc/self/ns/net", look)
-    return found
+def _look(where: str) -> Seen:
+    with Kernel(socket(AF_NETLINK, SOCK_RAW, 0), where) as kernel:
+        return kernel.seen()
 
 
 def look_here() -> Seen:
     """What there is in this process's own namespace. Raises KernelRefused, Denied."""
-    with Kernel(socket(AF_NETLINK, SOCK_RAW, 0), "this node") as kernel:
-        return kernel.seen()
+    return _look("this node")
 
 
 def _link(body: bytes) -> SeenLink:
@@ -125,26 +115,8 @@ def _routes_of(body: bytes) -> list[SeenRoute]:
     dst = f"{inet_ntop(family, found.get(_RTA_DST, empty))}/{length}"
     table = integer(found[_RTA_TABLE]) if _RTA_TABLE in found else body[4]
     metric = integer(found.get(_RTA_PRIORITY, b""))
-    return [
-        SeenRoute(dst, integer(hop.get(_RTA_OIF, b"")), _gateway(family, hop), table, metric)
-        for hop in _hops(found.get(_RTA_MULTIPATH, b"")) or [found]
-    ]
-
-
-def _hops(multipath: bytes) -> list[dict[int, bytes]]:
-    """struct rtnexthop: u16 length, u8 flags, u8 hops, s32 interface, then attributes."""
-    hops = []
-    while len(multipath) >= 8:
-        length = max(integer(multipath[:2]), 8)
-        hops.append({**attributes(multipath[8:length]), _RTA_OIF: multipath[4:8]})
-        multipath = multipath[length + 3 & ~3 :]
-    return hops
-
-
-def _gateway(family: int, hop: dict[int, bytes]) -> str:
-    if _RTA_VIA in hop:  # of the other family, behind two bytes that say which
-        return inet_ntop(integer(hop[_RTA_VIA][:2]), hop[_RTA_VIA][2:])
-    return inet_ntop(family, hop[_RTA_GATEWAY]) if _RTA_GATEWAY in hop else ""
+    hops = hops_of(found.get(_RTA_MULTIPATH, b"")) or [found]
+    return [SeenRoute(dst, *hop_of(family, hop), table, metric) for hop in hops]
 
 
 def _text(data: bytes) -> str:
