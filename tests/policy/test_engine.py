@@ -19,22 +19,12 @@ from genie_core.tasks.policy.engine import Engine
 from tests import warm
 from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
-from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
+from tests.policy.engine_node import ENVIRONMENT, pod_document, until
 from tests.policy.first_packets import escaped
 from tests.policy.pings import ping
 from tests.policy.test_hostile import ipv4
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
-
-
-@pytest.fixture
-def node(tmp_path, plugins):
-    made = EngineNode(tmp_path / "node", plugins)
-    try:
-        made.start_engine()
-        yield made
-    finally:
-        made.close()
 
 
 def test_an_engine_whose_agent_ended_before_it_began(node):

@@ -18,22 +18,12 @@ from genie_core.tasks.policy.events import MOST_OF_A_POLICY
 from genie_core.tasks.policy.kernel import Kernel
 from tests import warm
 from tests.apiserver.api import API, Answer
-from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
+from tests.policy.engine_node import ENVIRONMENT, pod_document, until
 from tests.policy.pings import ping
 from tests.policy.test_engine import Agent
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
-
-
-@pytest.fixture
-def node(tmp_path, plugins):
-    made = EngineNode(tmp_path / "node", plugins)
-    try:
-        made.start_engine()
-        yield made
-    finally:
-        made.close()
 
 
 def alone(node, name):
