@@ -91,7 +91,7 @@ class Attached:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the result, without prefix."""
-        return addresses_in(str(ip.get("address", "")) for ip in _objects(self.result.get("ips")))
+        return addresses_in(str(ip.get("address", "")) for ip in objects_of(self.result.get("ips")))
 
 
 def addresses_in(texts: Iterable[str]) -> tuple[str, ...]:
@@ -108,7 +108,8 @@ def _address(text: str) -> str:
         return ""
 
 
-def _objects(value: object) -> list[JSON]:
+def objects_of(value: object) -> list[JSON]:
+    """The items of a list that are objects; none where it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -198,7 +199,9 @@ class Cluster:
         for item in self.objects.get("Node", ()):
             status = item.get("status")
             if _name(item) == node and isinstance(status, dict):
-                return addresses_in(str(one.get("address", "")) for one in _objects(status.get("addresses")))
+                return addresses_in(
+                    str(one.get("address", "")) for one in objects_of(status.get("addresses"))
+                )
         return ()
 
     def known_networks(self) -> set[str]:
@@ -269,7 +272,7 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
     meta = _dict(item, "metadata")
     namespace, name = str(meta.get("namespace") or "default"), str(meta.get("name") or "")
     kinds = ("containers", "initContainers", "ephemeralContainers")
-    containers = [one for kind in kinds for one in _objects(spec.get(kind))]
+    containers = [one for kind in kinds for one in objects_of(spec.get(kind))]
     uids = (meta.get("uid"), annotations_of(item).get(STATIC_UID))
     pod = Pod(
         namespace=namespace,
@@ -289,7 +292,7 @@ def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
     """The pod's networks by its status annotation; without one its addresses are the primary network's."""
     annotations = annotations_of(item)
     try:
-        entries = _objects(decode(str(annotations.get(NETWORK_STATUS) or "[]")))
+        entries = objects_of(decode(str(annotations.get(NETWORK_STATUS) or "[]")))
     except JSONError:
         entries = []
     found = []
@@ -299,7 +302,7 @@ def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
         texts = [str(ip) for ip in ips] if isinstance(ips, list) else []
         found.append(Member(name, bool(entry.get("default")), addresses_in(texts)))
     if not any(member.primary for member in found):
-        ips = [str(one.get("ip", "")) for one in _objects(status.get("podIPs"))] or [
+        ips = [str(one.get("ip", "")) for one in objects_of(status.get("podIPs"))] or [
             str(status.get("podIP") or "")
         ]
         taken = {address for member in found for address in member.addresses}
@@ -310,7 +313,7 @@ def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
 
 
 def _ports(container: JSON) -> Iterator[tuple[str, str, int]]:
-    for port in _objects(container.get("ports")):
+    for port in objects_of(container.get("ports")):
         number = port.get("containerPort")
         if port.get("name") and isinstance(number, int) and 0 < number < 65536:
             yield str(port["name"]), str(port.get("protocol") or "TCP"), number

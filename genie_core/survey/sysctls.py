@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from genie_core.edges.files import read_all
+
 SYSCTLS, NET = "/proc/sys/net", "/proc/thread-self/net"
-_CHUNK = 1 << 16  # bytes
 SINGLE = (
     "ipv4/ip_forward",
     "ipv4/icmp_echo_ignore_all",
@@ -53,7 +54,7 @@ def _read(path: str) -> str:
     except OSError:
         return ""
     try:
-        return b"".join(iter(lambda: os.read(fd, _CHUNK), b"")).decode().strip()
+        return read_all(fd).decode().strip()
     except OSError:
         return ""
     finally:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.errors import DecodingFailure, IOFailure
-from genie_core.policy.cluster import Attached, Cluster
+from genie_core.policy.cluster import Attached, Cluster, objects_of
 from genie_core.policy.compile import PolicyRuleset, compile_node
 from genie_core.policy.peers import version_of
 from genie_core.policy.rules import MULTI, NETWORK
 from genie_core.policy.ruleset import TABLE
 from genie_core.published import Published, named
 from genie_core.state import decode_plan
+from genie_core.survey.cluster import as_object
 from genie_core.tasks.dry_run.configuration import AnyNode
 from genie_core.tasks.policy.sources import attachment_items
 from genie_core.tasks.policy.verdict import explain
@@ -105,7 +106,7 @@ def try_policies(
 
 
 def _in_namespace(document: JSON, namespace: str) -> JSON:
-    metadata = _dict(document.get("metadata"))
+    metadata = as_object(document.get("metadata"))
     return {**document, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
 
 
@@ -191,30 +192,24 @@ def _decided(cluster: Cluster, source: str, target: str, port: int, protocol: st
 
 def _labels(policy: JSON) -> tuple[JSON, JSON]:
     """Those of a pod that the policy selects, and of a pod that it allows."""
-    peers = [peer for rule in _rules(policy) for side in ("from", "to") for peer in _dicts(rule.get(side))]
+    peers = [
+        peer for rule in _rules(policy) for side in ("from", "to") for peer in objects_of(rule.get(side))
+    ]
     selectors = [peer["podSelector"] for peer in peers if peer.get("podSelector")]
-    selector = _dict(policy.get("spec")).get("podSelector")
+    selector = as_object(policy.get("spec")).get("podSelector")
     return _fitting(selector), _fitting(selectors[0] if selectors else {})
 
 
 def _rules(policy: JSON) -> Iterator[JSON]:
     """Its rules; what is none is the compiler's finding."""
     for kind in ("ingress", "egress"):
-        yield from _dicts(_dict(policy.get("spec")).get(kind))
-
-
-def _dict(value: object) -> JSON:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: object) -> list[JSON]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+        yield from objects_of(as_object(policy.get("spec")).get(kind))
 
 
 def _fitting(selector: object) -> JSON:
     """Labels that a selector selects."""
-    labels = dict(_dict(_dict(selector).get("matchLabels")))
-    for one in _dicts(_dict(selector).get("matchExpressions")):
+    labels = dict(as_object(as_object(selector).get("matchLabels")))
+    for one in objects_of(as_object(selector).get("matchExpressions")):
         if one.get("operator") == "In" and isinstance(one.get("values"), list) and one["values"]:
             labels[str(one.get("key"))] = one["values"][0]
         elif one.get("operator") == "Exists":
@@ -224,7 +219,7 @@ def _fitting(selector: object) -> JSON:
 
 def _ports(policies: Sequence[JSON]) -> list[tuple[int, str]]:
     """The ports that the policies name, and one that they do not."""
-    ports = [port for policy in policies for rule in _rules(policy) for port in _dicts(rule.get("ports"))]
+    ports = [port for policy in policies for rule in _rules(policy) for port in objects_of(rule.get("ports"))]
     named = [
         (port["port"], str(port.get("protocol") or "TCP"))
         for port in ports
