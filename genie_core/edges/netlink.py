@@ -13,7 +13,7 @@ from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, inet_pto
 from errno import EACCES, ENODEV, EPERM, ESRCH
 from sys import byteorder
 
-from genie_core.edges.netns import inside
+from genie_core.edges.netns import socket_in
 from genie_core.errors import Denied, KernelRefused
 from genie_core.model import Value
 
@@ -259,7 +259,7 @@ def open_in(netns: str) -> Netlink:
     Raises InvalidNetns, Denied, KernelRefused.
     """
     try:
-        return inside(netns, lambda: Netlink(socket(AF_NETLINK, SOCK_RAW, 0), netns))
+        return socket_in(netns, lambda: Netlink(socket(AF_NETLINK, SOCK_RAW, 0), netns))
     except OSError as error:
         raise KernelRefused(f"{netns}: no netlink socket: {posix.strerror(error.errno or 0)}") from None
 
