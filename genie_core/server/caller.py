@@ -21,11 +21,10 @@ class Caller:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._folder = posix.open(f"/proc/{pid}", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
-        lines = self._read("status").decode("ascii", "replace").split("\n")
-        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-        self.rights = *(status.get(name) for name in _RIGHTS), self._label()
-        self._umask = int(status["Umask"], 8)
-        self._groups = [int(group) for group in status["Groups"].split()]
+        status = self._read("status").decode("ascii", "replace")
+        self.rights = *(_value(status, name) for name in _RIGHTS), self._label()
+        self._umask = int(_value(status, "Umask"), 8)
+        self._groups = [int(group) for group in _value(status, "Groups").split()]
 
     def namespaces(self) -> tuple[object, ...]:
         """Values that are equal for two processes that see the same node."""
@@ -82,6 +81,12 @@ class Home:
         itself = Caller(posix.getpid())
         self.rights = itself.rights
         self.namespaces = itself.namespaces()
+
+
+def _value(status: str, name: str) -> str:
+    """The value of this line; empty where the kernel writes none."""
+    _, found, rest = status.partition(f"\n{name}:\t")
+    return rest[: rest.find("\n")] if found else ""
 
 
 def _take_score(score: bytes) -> None:
