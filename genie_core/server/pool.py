@@ -22,7 +22,8 @@ from genie_core.plugin import occupy_standard_descriptors
 from genie_core.server import COUNTERS, LOCK, SOCKET, counters
 from genie_core.server.call import answer, words
 from genie_core.server.caller import Home
-from genie_core.server.rehearsal import rehearse
+from genie_core.server.immortal import make_all_immortal
+from genie_core.server.rehearsal import Rehearsal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _LOOK_MS = 5000  # how often the installed build is looked at
 _LOCK_TRIES = 50
 _CRASHED = 70
 _REHEARSALS = 20
+_BUSY_SECONDS = 0.05  # a process that has waited so long for a call has the time to rehearse
 
 
 def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
@@ -47,8 +49,8 @@ def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
     try:
         groups = group_files(int(sys.argv[1])) if sys.argv[1:] else []
         lock, listener = _prepare(folder)
-        _load_everything(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
-        pool = Pool(Home(own, build), listener, groups, log)
+        rehearsal = _load_everything(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), folder)
+        pool = Pool(Home(own, build), listener, groups, rehearsal, log)
         log.info("serving", socket=f"{folder}/{SOCKET}", build=build)
         pool.serve(program)
     except (GenieError, OSError, ValueError) as error:
@@ -84,7 +86,7 @@ def _prepare(folder: str) -> tuple[int, socket]:
     return lock, listener
 
 
-def _load_everything(code: str) -> None:
+def _load_everything(code: str, folder: str) -> Rehearsal:
     """Import what any call may import, so that no child does. One that is not there is imported by the call."""
     for directory, _, files in os.walk(f"{code}/genie_core"):
         package = os.path.relpath(directory, code).replace("/", ".")
@@ -96,19 +98,22 @@ def _load_everything(code: str) -> None:
             __import__(name)
         except ImportError:
             continue
-    if "_ssl" in sys.modules:
-        ssl = sys.modules["_ssl"]
-        ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001 (OpenSSL reads its configuration once per process)
-    rehearse(_REHEARSALS)
+    rehearsal = Rehearsal(folder)
+    rehearsal.make(_REHEARSALS)
     gc.collect()
+    make_all_immortal()
     gc.freeze()
+    return rehearsal
 
 
 class Pool:
     """Processes that wait for a call, and those that run one."""
 
-    def __init__(self, home: Home, listener: socket, groups: list[str], log: JSONLog) -> None:
+    def __init__(
+        self, home: Home, listener: socket, groups: list[str], rehearsal: Rehearsal, log: JSONLog
+    ) -> None:
         self._home = home
+        self._rehearsal = rehearsal
         self._listener = listener
         self._groups = groups
         self._log = log
@@ -172,8 +177,8 @@ class Pool:
             posix.setpgid(0, 0)  # signals from a terminal are for the server
             join(self._groups)
             if quiet:
-                rehearse(1)
-            if connection := self._accept():
+                self._rehearsal.make()
+            if connection := self._accept(rehearsed=quiet):
                 # if it stayed open, launchers could connect after the server has ended, and nothing would answer
                 self._listener.close()
                 posix.write(self._take, posix.getpid().to_bytes(4, "little"))
@@ -184,13 +189,18 @@ class Pool:
         finally:
             posix._exit(status)  # noqa: SLF001
 
-    def _accept(self) -> "socket | None":
-        """Wait for a call; None once the server has ended."""
+    def _accept(self, *, rehearsed: bool) -> "socket | None":
+        """Wait for a call, and rehearse one while none comes; None once the server has ended."""
         poller = epoll()
         poller.register(self._alive, EPOLLIN)
         poller.register(self._listener.fileno(), EPOLLIN | EPOLLEXCLUSIVE)  # a call wakes one process
         while True:
-            if any(fd == self._alive for fd, _ in poller.poll()):
+            events = poller.poll(None if rehearsed else _BUSY_SECONDS)
+            if not events:
+                self._rehearsal.make()
+                rehearsed = True
+                continue
+            if any(fd == self._alive for fd, _ in events):
                 return None
             try:
                 fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (accept(2) of the C class)

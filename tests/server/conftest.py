@@ -44,9 +44,11 @@ class Server:
     def start(self, *words):
         self.log = self.root / "serve.log"
         with self.log.open("ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen(
                 [self.program, *map(str, words)], env={}, stdin=subprocess.DEVNULL, stderr=log
             )
+        wait(lambda: b'"serving"' in self.log.read_bytes()[before:], said=self.said)
         wait(lambda: sum(os.getpgid(pid) == pid for pid in self.waiting()) >= 2, said=self.said)
         return self
 

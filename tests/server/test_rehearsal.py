@@ -1,0 +1,154 @@
+"""What the server does before a call comes: it rehearses one, shares its objects, and makes a TLS context."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import manifests
+from tests.apiserver import API, APIServer, Authority, Objects
+from tests.plugin.harness import HOLD
+from tests.server.conftest import wait
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST_IMMORTAL = (3, 12)
+OF_A_FORK = 200  # pages at most, without a rehearsal
+
+
+def state(server):
+    """The names of what rehearsals have in their state directory now."""
+    folder = server.run_dir / "rehearsal/state"
+    return [path.name for name in ("containers", "tmp") for path in (folder / name).iterdir()]
+
+
+def faults(pid):
+    """How many pages the process has had to be given (proc(5), minflt)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+def end_waiting(server):
+    """Kill the processes that wait for a call, and wait for others."""
+    before = server.waiting()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait(lambda: len(server.waiting()) >= 2 and not {*before} & {*server.waiting()}, said=server.said)
+
+
+def test_nothing_of_a_rehearsal_is_left(own_node, server):
+    server.start()
+    own_node.network("a")
+    assert own_node.add("a").result
+    assert own_node.delete().is_silent_success
+    wait(lambda: not state(server), said=server.said)
+    assert own_node.said() == ["ADD a@eth0", "DEL a@eth0"]
+    assert own_node.leftovers() == []
+    assert "rehearsal" not in server.said()
+
+
+def test_what_a_killed_rehearsal_left_goes_with_the_next_server(server):
+    server.start()
+    server.kill()
+    left = server.run_dir / "rehearsal/state/containers/rehearsal-1@eth0"
+    left.write_text("{")
+    server.start()
+    assert not left.exists()
+
+
+def test_calls_are_served_where_a_rehearsal_cannot_be_made(own_node, server):
+    server.start()
+    (server.run_dir / "rehearsal/rehearsal").unlink()
+    (server.run_dir / "rehearsal/kubeconfig").write_text("{")
+    end_waiting(server)
+    own_node.network("a")
+    with server.adds(served=2):
+        assert own_node.add("a").result
+        assert own_node.delete().is_silent_success
+
+
+def test_a_process_that_was_started_beside_calls_rehearses_where_no_other_comes(own_node, server):
+    """While calls run it is only forked, as the plugins need the processors."""
+    server.start()
+    own_node.network("a")
+    own_node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    running = []
+    for number in range(len(server.waiting())):
+        env = {"CNI_CONTAINERID": f"c{number}"}
+        running.append(own_node.start("ADD", annotations={"cni": "a"}, env=env).feed())
+        wait(lambda: len(own_node.said()) == len(running), said=server.said)
+    wait(lambda: len(server.waiting()) > len(running), said=server.said)
+    wait(lambda: all(faults(pid) > OF_A_FORK for pid in server.waiting()), said=server.said)
+    own_node.release()
+    assert all(call.wait().status == 0 for call in running)
+
+
+@pytest.mark.skipif(sys.version_info < FIRST_IMMORTAL, reason="this interpreter has no immortal objects")
+def test_what_is_immortal_is_not_counted_and_new_objects_are():
+    program = """
+import sys
+from genie_core.server.immortal import make_all_immortal
+from genie_core import attach
+shared = [attach.add, attach.add.__code__, attach.add.__code__.co_consts, attach.__dict__, attach.Invoke]
+make_all_immortal()
+before = [sys.getrefcount(one) for one in shared]
+more = [list(shared) for _ in range(100)]
+assert [sys.getrefcount(one) for one in shared] == before, "references are counted"
+fresh = ["".join(map(chr, range(65, 70)))]
+before = sys.getrefcount(fresh[0])
+more = [fresh[0]] * 100
+assert sys.getrefcount(fresh[0]) == before + 100, "references of new objects are not counted"
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+# --- the context for the API server
+
+
+@pytest.fixture
+def authorities(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    return Authority(tmp_path / "one"), Authority(tmp_path / "other")
+
+
+@pytest.fixture
+def https(authorities):
+    server = APIServer(API(Objects(manifests.pod()), {"good-token": "genie"}), authority=authorities[0])
+    yield server
+    server.close()
+
+
+def ask(node, https, tmp_path):
+    """ADD and DEL of a pod that is read from the API server; the error's message, or ""."""
+    node.config["kubernetes"] = {"kubeconfig": str(tmp_path / "kubeconfig")}
+    node.config["api_timeout_seconds"] = 3
+    added = node.add(annotations=None)
+    node.delete()
+    return "" if added.status == 0 else json.loads(added.stdout)["msg"]
+
+
+def test_a_context_that_was_made_ahead_is_of_the_files_as_they_are(
+    own_node, server, https, authorities, tmp_path
+):
+    """The authority's file is replaced between two calls: what was made of the old one is not used."""
+    server.start()
+    https.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good-token"})
+    kubeconfig = json.loads((tmp_path / "kubeconfig").read_text())
+    cluster = kubeconfig["clusters"][0]["cluster"]
+    cluster.pop("certificate-authority-data", None)
+    cluster["certificate-authority"] = str(tmp_path / "ca.crt")
+    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    (tmp_path / "ca.crt").write_bytes(authorities[0].ca)
+    own_node.network("default")
+    for _ in range(4):
+        assert ask(own_node, https, tmp_path) == ""
+    end_waiting(server)
+    (tmp_path / "ca.crt").write_bytes(authorities[1].ca)
+    assert "is not to be trusted" in ask(own_node, https, tmp_path)
+    end_waiting(server)
+    (tmp_path / "ca.crt").write_bytes(authorities[0].ca)
+    assert ask(own_node, https, tmp_path) == ""
+    assert server.counted() == {"served": 12}
