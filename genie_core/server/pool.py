@@ -33,7 +33,7 @@ _BACKLOG = 1024  # connections that wait for a process; the launcher takes the n
 _LOOK_MS = 5000  # how often the installed build is looked at
 _LOCK_TRIES = 50
 _CRASHED = 70
-_REHEARSALS = 20
+_REHEARSALS = 5  # from the second on the interpreter specializes code, on CPython 3.11 from the eighth
 _BUSY_SECONDS = 0.05  # a process that has waited so long for a call has the time to rehearse
 
 
