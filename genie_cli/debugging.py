@@ -43,7 +43,8 @@ class DebugFlags(
     namespace: str = ""
     objects_file: str = flag(
         "--objects-file FILE",
-        "A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, Events, instead of the API server's.",
+        "A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, Events, instead of the API server's; "
+        "- for stdin.",
         CLUSTER,
         complete=FILES,
     )
@@ -63,7 +64,7 @@ class PodFlags(options.Namespaced, DebugFlags):
         NODE,
         complete=FILES,
     )
-    pod_file: str = options.pod_file("The Pod object, instead of the API server's.")
+    pod_file: str = options.pod_file("The Pod object, instead of the API server's, - for stdin.")
 
 
 @dataclass(frozen=True, kw_only=True)

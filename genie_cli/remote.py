@@ -26,6 +26,7 @@ from genie_core.tasks.remote.run import (
     LONGEST_SECONDS,
     NAMESPACE,
     LocalEnd,
+    NoPodOfGenie,
     RemoteCommand,
     run_remote,
 )
@@ -56,6 +57,10 @@ class NotRun(GenieError):
     """The command could not be run on the node; the hint has the command to run there."""
 
     exit_code = EXIT_NOT_FOUND
+
+
+class NotReachable(NotRun):
+    """The same, since the cluster has no pod of Genie by which the node could be reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +224,8 @@ def known_cluster(remote: NodeCommand, access: Access) -> KnownCluster:
 def not_run(remote: NodeCommand, error: GenieError) -> NotRun:
     """The error for a command that was not started, with the command that does it."""
     code = error.exit_code if error.exit_code in (EXIT_DENIED, EXIT_TIMEOUT) else EXIT_NOT_FOUND
-    return NotRun(
+    kind = NotReachable if isinstance(error, NoPodOfGenie) else NotRun
+    return kind(
         f"genie {remote.command} was not run on node {remote.node}: {error.msg}",
         details="\n".join(filter(None, (error.details, error.hint))),
         hint=f"run it there: {remote.by_hand}",

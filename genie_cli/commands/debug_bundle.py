@@ -26,15 +26,8 @@ from genie_core.errors import (
 )
 from genie_core.survey import cluster
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.debug.bundle import (
-    BundleReport,
-    Members,
-    contents,
-    of_nodes,
-    require_new,
-    unpacked,
-    write,
-)
+from genie_core.tasks.debug.archive import Members, unpacked
+from genie_core.tasks.debug.bundle import BundleReport, contents, of_nodes, require_new, write
 from genie_core.tasks.debug.node import debug_node
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.pods import object_name

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from genie_cli import options, wiring
 from genie_cli.debugging import DebugFlags, NodeReport, completed, exit_of, show_checks, show_report
 from genie_cli.progress import Progress
-from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
+from genie_cli.remote import NodeCommand, NotReachable, Remote, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES
-from genie_core.errors import EXIT_NOT_FOUND, GenieError
+from genie_core.edges.kube_errors import APIError
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.node import checks, debug_node
 
@@ -40,9 +41,7 @@ def run(flags: Flags) -> int:
     if _is_elsewhere(flags, access):
         try:
             return run_on_node(NodeCommand(node=flags.node, command="debug node", flags=flags), access)
-        except NotRun as error:
-            if error.exit_code != EXIT_NOT_FOUND:
-                raise
+        except NotReachable as error:
             note(f"{error.msg}; this machine is examined as node {flags.node}")
     with Progress() as progress:
         report = debug_node(completed(flags, access), progress)
@@ -51,8 +50,20 @@ def run(flags: Flags) -> int:
 
 
 def _is_elsewhere(flags: Flags, access: Access) -> bool:
-    """Whether the API server knows that --node is another machine."""
+    """Whether --node is another machine. Where that is not known, this machine is examined, with a note.
+
+    Raises GenieError for a node that does not exist, and for what cannot be the name of one.
+    """
+    if flags.objects_file:  # no API server is to be asked
+        return False
     try:
         return not wiring.is_here(flags, access)
-    except GenieError:  # the diagnosis gives the reason
+    except GenieError as error:
+        is_about_flags = access != Access() or isinstance(error, NotFound | WrongUsage)
+        if is_about_flags and not isinstance(error, APIError):
+            raise
+        note(
+            f"warning: whether this machine is node {flags.node} is not known, and it is examined by that name: "
+            f"{error.msg}"
+        )
         return False

@@ -10,7 +10,7 @@ from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_ch
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
 from genie_cli.remote import NodeCommand, NotRun, Remote, note_not_run, run_on_node
-from genie_cli.render import note
+from genie_cli.render import note, write
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
 from genie_core.survey import cluster
@@ -42,8 +42,12 @@ class Flags(options.Findings, PodReport, PodFlags, Remote):
         complete=candidates.targets,
     )
     probes: bool = switch("--probes/--no-probes", "Send a few packets from inside the pod.", default=True)
-    save: str = flag("--save FILE", "Save the facts to a file, without secrets.", complete=candidates.FILES)
-    from_: str = flag("--from FILE", "Diagnose saved facts.", complete=candidates.FILES)
+    save: str = flag(
+        "--save FILE", "Save the facts, without secrets; - for stdout.", complete=candidates.FILES
+    )
+    from_: str = flag(
+        "--from FILE", "Diagnose saved facts, or a bundle's; - for stdin.", complete=candidates.FILES
+    )
     runtime_config: str = options.runtime_config()
 
 
@@ -68,6 +72,8 @@ def run(flags: Flags) -> int:
         report = from_snapshot(flags.from_, asked) if flags.from_ else debug_pod(asked, progress)
     if flags.save:
         _save(flags.save, report)
+    if flags.save == "-":
+        return exit_of(report, flags.fail_on)
     if report.state == "not-here" and not flags.here and not flags.from_:
         try:
             return run_on_node(_on_node(flags, report, pod), access)
@@ -88,6 +94,9 @@ def _on_node(flags: Flags, report: DiagnosisReport, pod: tuple[str, str]) -> Nod
 
 
 def _save(path: str, report: DiagnosisReport) -> None:
+    if path == "-":
+        write(snapshot(report))
+        return
     descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # the file may be in /tmp
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o600)

@@ -1,5 +1,6 @@
 """Saved facts: read again elsewhere, also those of older versions; what is no snapshot is refused in one sentence."""
 
+import io
 import json
 import os
 
@@ -21,6 +22,7 @@ from genie_core.findings import (
 )
 from genie_core.survey.facts import Event, Facts, Sandbox
 from genie_core.survey.kernel import Netns
+from genie_core.tasks.debug import bundle
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
@@ -131,6 +133,16 @@ def test_a_pipe_is_not_waited_for(tmp_path, capsys):
     assert message == f"--from {tmp_path / 'none'}: No such file or directory"
 
 
+def test_facts_come_from_standard_input_too(tmp_path, capsys, monkeypatch):
+    """As `ssh node genie debug pod ... --save - | genie debug pod --from -`."""
+    facts = Facts(namespace="shop", pod_name="web-0", node_name="node1", node=Netns(), pod=Netns())
+    path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts)))
+    assert main(["debug", "pod", "--from", path, "--save", "-", "--fail-on", "never"]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(capsys.readouterr().out))
+    assert main(["debug", "pod", "--from", "-", "-o", "json", "--fail-on", "never"]) == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["node"] == "node1"
+
+
 def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):
     facts = Facts(namespace="shop", pod_name="web-0", node=Netns())
     path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts, state="not-here", reason="on node2")))
@@ -155,6 +167,23 @@ def test_saved_facts_are_not_taken_for_another_pods(tmp_path, capsys, named, rig
     assert answer["kind"] == ("DiagnosisReport" if right else "Error")
     assert right or code == 3
     assert right or "has the facts of pod shop/web-0, not of pod shop/db-0" in answer["message"]
+
+
+def test_a_bundle_is_diagnosed_elsewhere(tmp_path, capsys):
+    """As docs/on-call.md says: the file that is handed over is enough."""
+    facts = Facts(namespace="shop", pod_name="web-0", node_name="node1", node=Netns(), pod=Netns())
+    members, path = bundle.contents(DiagnosisReport(facts=facts)), str(tmp_path / "b.tar.gz")
+    bundle.write(members, path, 1.0)
+    assert main(["debug", "pod", "shop/web-0", "--from", path, "-o", "json", "--fail-on", "never"]) == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["node"] == "node1"
+    assert main(["debug", "pod", "shop/db-0", "--from", path]) == 3
+    several = str(tmp_path / "all.tar.gz")
+    bundle.write(bundle.of_nodes({"node1": members}), several, 1.0)
+    (tmp_path / "no.gz").write_bytes(b"\x1f\x8bno")
+    for other in (several, str(tmp_path / "no.gz")):
+        capsys.readouterr()
+        assert main(["debug", "pod", "--from", other]) == 2
+        assert "is no bundle of one node\n  hint: one of several nodes has" in capsys.readouterr().err
 
 
 def test_the_group_lists_the_checks_too(capsys):

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from genie_cli import schemas
 from genie_cli.app import main
 from genie_core.errors import DecodingFailure
-from genie_core.tasks.debug import bundle
+from genie_core.tasks.debug.archive import MEMBERS, unpacked
 from tests import warm
 from tests.patience import wait_until
 from tests.processes import processes
@@ -100,6 +100,30 @@ def test_debug_node_runs_there_and_says_what_it_examines_otherwise(cluster, geni
     assert [path for _, path in cluster.asked() if path.endswith("/exec")]
     cluster.api.forbidden.add(("list", "pods"))
     genie(*words, code=4)
+
+
+def test_debug_node_does_not_take_this_machine_for_a_node_that_it_could_not_reach(cluster, genie):
+    """A healthy report of this machine under another node's name would be worse than none."""
+    words = ("debug", "node", "--only", "conf", "-o", "json", "--fail-on", "never")
+    out, err = genie(*words, "--node", "n9", code=3)
+    assert json.loads(out)["kind"] == "Error"
+    assert "node n9 does not exist" in err
+    genie(*words, "--node", "n1,metadata.name=n2", code=2)
+    cluster.kubelet = {"phase": "Failed", "reason": "OutOfpods", "message": "too many"}
+    cluster.add(own_pod("genie"))
+    out, err = genie(*words, "--node", NODE, code=3)
+    assert json.loads(out)["kind"] == "Error"
+    assert f"was not run on node {NODE}" in err
+    assert f"hint: run it there: ssh {NODE} sudo genie debug node" in err
+
+
+def test_debug_node_says_that_it_does_not_know_which_machine_this_is(cluster, genie):
+    """A node that is cut off from the API server can be examined."""
+    cluster.server.close()
+    words = ("debug", "node", "--only", "conf", "-o", "json", "--fail-on", "never")
+    out, err = genie(*words, "--node", NODE)
+    assert json.loads(out)["metadata"]["node"] == NODE
+    assert f"warning: whether this machine is node {NODE} is not known" in err
 
 
 def test_debug_pod_finds_the_pods_node(cluster, genie):
@@ -290,7 +314,7 @@ def test_a_bundle_of_all_nodes_names_those_that_are_missing(cluster, genie, tmp_
     ((node, reason),) = [(one["node"], one["reason"]) for one in report["failed"]]
     assert (node, "NodeShutdown" in reason) == ("n2", True)
     found = members(path)
-    assert set(found) == {*(f"{NODE}/{name}" for name in bundle.MEMBERS), "manifest.json"}
+    assert set(found) == {*(f"{NODE}/{name}" for name in MEMBERS), "manifest.json"}
     assert json.loads(found["manifest.json"])["failed"] == {node: reason}
     assert cluster.pods() == [f"genie-agent-{NODE}", "genie-agent-n2"]
 
@@ -353,10 +377,10 @@ def test_what_a_node_sends_is_no_way_into_this_machine(tmp_path):
         link = tarfile.TarInfo("genie-bundle/report.json")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
         archive.addfile(link)
-    assert bundle.unpacked(packed.getvalue()) == {"facts.json": b"{}"}
+    assert unpacked(packed.getvalue()) == {"facts.json": b"{}"}
     for data in (b"", b"no archive", packed.getvalue()[:60]):
         with pytest.raises(DecodingFailure):
-            bundle.unpacked(data)
+            unpacked(data)
 
 
 # --- where that is not possible --------------------------------------------------------------------------

@@ -7,27 +7,20 @@ and a manifest with a hash of each member. Configuration files, kubeconfigs, log
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import platform
-import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from errno import EACCES, EEXIST, ENOENT
-from typing import IO, Any, ClassVar
+from errno import EACCES, EEXIST, ENOENT, EPERM, EROFS
+from typing import Any, ClassVar
 
 from genie_core import __version__
-from genie_core.errors import DecodingFailure, IOFailure
+from genie_core.errors import EXIT_DENIED, IOFailure
 from genie_core.published import timestamp
+from genie_core.tasks.debug.archive import Members, pack
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import snapshot
-
-FOLDER = "genie-bundle"
-Members = Mapping[str, bytes]
-MEMBERS = ("facts.json", "report.json", "versions.json")
-_LARGEST = 256 << 20  # of one member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +78,11 @@ def require_folder(path: str, flag: str = "--output-file") -> None:
 
 
 def _unwritable(path: str, number: int | None, flag: str = "--output-file") -> IOFailure:
-    return IOFailure(f"{path}: {os.strerror(number or 0)}", hint=f"name another file with {flag}")
+    return IOFailure(
+        f"{path}: {os.strerror(number or 0)}",
+        hint=f"name another file with {flag}",
+        exit_code=EXIT_DENIED if number in (EACCES, EPERM, EROFS) else None,
+    )
 
 
 def write(members: Members, path: str, now: float, failed: Mapping[str, str] | None = None) -> BundleReport:
@@ -97,7 +94,7 @@ def write(members: Members, path: str, now: float, failed: Mapping[str, str] | N
     except OSError as error:
         raise _unwritable(path, error.errno) from None
     with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
-        _pack({**members, "manifest.json": _manifest(report, now)}, file, now)
+        pack({**members, "manifest.json": _manifest(report, now)}, file, now)
     return report
 
 
@@ -107,31 +104,3 @@ def _manifest(report: BundleReport, now: float) -> bytes:
     document["members"] = {name: {"bytes": size, "sha256": digest} for name, size, digest in report.members}
     document |= {"failed": dict(report.failed)} if report.failed else {}
     return (json.dumps(document, indent=1) + "\n").encode()
-
-
-def _pack(members: Members, file: IO[bytes], now: float) -> None:
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(f"{FOLDER}/{name}")
-            entry.size, entry.mode, entry.mtime = len(data), 0o600, int(now)
-            archive.addfile(entry, io.BytesIO(data))
-
-
-def unpacked(archive: bytes) -> dict[str, bytes]:
-    """The members of another node's bundle: those that a bundle has, whatever else is there.
-
-    Raises DecodingFailure for what is no bundle.
-    """
-    found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
-            for entry in packed:
-                name = entry.name.removeprefix(f"{FOLDER}/")
-                file = packed.extractfile(entry) if name in MEMBERS and entry.isreg() else None
-                if file is not None and entry.size <= _LARGEST:
-                    found[name] = file.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error):
-        raise DecodingFailure("what the node sent is no bundle") from None
-    if not found:
-        raise DecodingFailure("what the node sent is no bundle")
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,10 +73,12 @@ def read_document(path: str, what: str) -> Any:
 
 
 def _text(path: str) -> str:
-    """A regular file's text: a pipe or a device might never end."""
+    """The text of a regular file, since a pipe or a device might never end; of - standard input."""
+    if path == "-":
+        return sys.stdin.read()
     seen = os.stat(path)
     if not stat.S_ISREG(seen.st_mode):
-        raise OSError("not a regular file")
+        raise OSError("not a regular file; - is standard input")
     if seen.st_size > _LARGEST_FILE:
         raise OSError(f"larger than {_LARGEST_FILE >> 20} MiB")
     return Path(path).read_text(encoding="utf-8")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection
-from genie_core.errors import DecodingFailure, NotFound
+from genie_core.errors import EXIT_USAGE, DecodingFailure, NotFound
 from genie_core.net.case import Case
 from genie_core.published import API_VERSION
 from genie_core.survey import codec
@@ -50,10 +52,11 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
 
     The shape of API objects is not checked before: a server wrote them, or an attacker.
     """
-    document = read_document(path, "--from")
+    document = _document(path)
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise DecodingFailure(
-            f"--from {path} is no saved facts", hint="genie debug pod --save FILE writes them"
+            f"--from {path} is no saved facts",
+            hint="genie debug pod --save FILE writes them, and genie debug bundle",
         )
     if document.get("apiVersion") != API_VERSION:
         raise DecodingFailure(f"--from {path}: apiVersion must be {API_VERSION}")
@@ -63,6 +66,32 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
+
+
+def _document(path: str) -> Any:
+    """The document of `--save`, or the one in a bundle."""
+    if not _is_packed(path):
+        return read_document(path, "--from")
+    from genie_core.tasks.debug.archive import unpacked
+
+    try:
+        return json.loads(unpacked(Path(path).read_bytes())["facts.json"])
+    except (DecodingFailure, KeyError):
+        raise DecodingFailure(
+            f"--from {path} is no bundle of one node",
+            hint=f"one of several nodes has the facts of each: tar -xzf {path}, --from genie-bundle/NODE/facts.json",
+            exit_code=EXIT_USAGE,
+        ) from None
+    except (ValueError, RecursionError):
+        raise DecodingFailure(f"--from {path}: its facts are not JSON", exit_code=EXIT_USAGE) from None
+
+
+def _is_packed(path: str) -> bool:
+    """Whether a regular file begins as gzip does. What cannot be read is for `read_document` to report."""
+    if not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        return False
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _saved(document: JSON, chosen: Selection) -> OfFiles:

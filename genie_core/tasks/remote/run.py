@@ -22,6 +22,12 @@ LARGEST = 256 << 20  # bytes of what one node sends, where it is kept in memory
 _NODE_INIT = 1
 
 
+class NoPodOfGenie(GenieError):
+    """The cluster has no pod of Genie by which a node could be reached."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCommand:
     """A command for a node: `words` follow the program's name, `environment` is what the terminal here is like.
@@ -78,11 +84,10 @@ def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Ex
         return
     image = remote.image or place.image
     if not image:
-        raise GenieError(
+        raise NoPodOfGenie(
             f"node {remote.node} has no agent of Genie in namespace {remote.namespace}, and no pod of Genie there "
             "names an image for a pod that could run the command",
             hint="--genie-namespace names another namespace, --debug-image an image",
-            exit_code=EXIT_NOT_FOUND,
         )
     wanted = PodSpec(namespace=remote.namespace, node=remote.node, image=image, seconds=remote.seconds)
     here.announce(f"node {remote.node} has no agent: making a pod of {image}")
