@@ -117,11 +117,11 @@ def explain(error: BaseException) -> Failure:
     """The failure that an exception stands for, in words for the person at the command line."""
     if isinstance(error, errors.GenieError):
         return Failure(
-            code=error.code,
+            code=_code_of(error),
             exit_code=error.exit_code,
             message=error.msg,
             details=error.details,
-            hint=error.hint,
+            hint=terminal.as_root(error.hint),
         )
     if isinstance(error, TyperException):
         return _misused(error)
@@ -136,9 +136,18 @@ def explain(error: BaseException) -> Failure:
     return _bug(error)
 
 
+def _code_of(error: errors.GenieError) -> int:
+    """Its CNI code; 999 is for bugs, and an error that was raised on purpose is none."""
+    if error.code != errors.INTERNAL:
+        return error.code
+    return errors.TRY_AGAIN if error.exit_code == errors.EXIT_TIMEOUT else errors.IO_FAILURE
+
+
 def _misused(error: TyperException) -> Failure:
     context = getattr(error, "ctx", None)
-    message = error.format_message().rstrip(".").replace("Value error, ", "") or "wrong usage"
+    message = (
+        " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "") or "wrong usage"
+    )
     return Failure(
         code=errors.INVALID_CONFIG,
         exit_code=error.exit_code,

@@ -18,6 +18,9 @@ ASKS = "GENIE_ASKS"  # the variable that says: the terminal of a person is at th
 PROSE_WIDTH = 80  # sentences are wrapped here also where the terminal is wider
 UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep
 
+# Where sudo looks for programs, as Debian sets secure_path.
+_SUDO_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
 # A symbol, and what stands for it where the stream's encoding does not have it, or the locale is C.
 _SYMBOLS = {"ok": ("✓", "+"), "fail": ("✗", "x"), "skip": ("-", "-"), "arrow": ("→", "->"), "dot": ("•", "*")}
 
@@ -62,6 +65,21 @@ def width(stream: TextIO) -> int:
 def can_ask() -> bool:
     """Whether a person can answer a question on stdin."""
     return sys.stdin.isatty() or os.environ.get(ASKS) == "1"
+
+
+def as_root(hint: str) -> str:
+    """A hint to run a command as root, with the program's path where sudo does not find it by its name.
+
+    So for the copy that the DaemonSet keeps on a node, and for a virtual environment.
+    """
+    before, sudo, command = hint.partition("run it as root: sudo genie ")
+    called = os.path.abspath(sys.argv[0])
+    is_found = any(os.access(f"{folder}/genie", os.X_OK) for folder in _SUDO_PATH)
+    if before or not sudo or is_found or os.path.basename(called) != "genie":
+        return hint
+    from shlex import quote
+
+    return f"run it as root: sudo {quote(called)} {command}"
 
 
 def symbol(name: str, stream: TextIO | None = None) -> str:

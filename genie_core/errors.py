@@ -205,16 +205,19 @@ class Cancelled(GenieError):
 class WrongUsage(GenieError):
     """Arguments, flags or input of a command that it cannot use."""
 
+    code = INVALID_CONFIG
     exit_code = EXIT_USAGE
 
 
 class NotFound(GenieError):
     """The object of a command line question does not exist, or not on this node."""
 
+    code = INVALID_CONFIG
     exit_code = EXIT_NOT_FOUND
 
 
 class Denied(GenieError):
     """The operating system or the API server refuses this user."""
 
+    code = IO_FAILURE
     exit_code = EXIT_DENIED

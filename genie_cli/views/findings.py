@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from genie_cli.options import FailOn
 from genie_cli.output import OutputFormat
 from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit, note
+from genie_cli.terminal import as_root
 from genie_core.checks.check import Check
 from genie_core.errors import EXIT_DENIED, EXIT_FAILURE, EXIT_INCOMPLETE
 from genie_core.findings import CheckResult, Finding, Severity, Status, at_least, summary_line
@@ -111,7 +112,7 @@ def _skipped(checks: Sequence[CheckResult]) -> Iterator[Block]:
 def say_denied(reasons: Sequence[str], command: str) -> int:
     """Print on stderr what this user has no right to read, and how to run the command; the exit code."""
     note(f"error: not everything could be read: {'; '.join(reasons)}")
-    note(f"  hint: run it as root: sudo {command}")
+    note(f"  hint: {as_root(f'run it as root: sudo {command}')}")
     return EXIT_DENIED
 
 

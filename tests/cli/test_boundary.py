@@ -11,7 +11,9 @@ import typer
 import yaml
 
 from genie_cli import terminal
+from genie_cli.app import main
 from genie_cli.boundary import guard, wanted_output
+from genie_cli.views.findings import say_denied
 from genie_core import errors
 
 
@@ -50,6 +52,47 @@ def failing(error):
 )
 def test_exit_codes(error, code):
     assert guard(failing(error), []) == code
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (errors.GenieError("m"), 5),
+        (errors.GenieError("m", exit_code=errors.EXIT_TIMEOUT), 11),
+        (errors.WrongUsage("m"), 7),
+        (errors.NotFound("m"), 7),
+        (errors.Denied("m"), 5),
+        (errors.TryAgain("m"), 11),
+        (typer.BadParameter("m"), 7),
+        (ValueError("m"), 999),
+    ],
+)
+def test_the_document_calls_only_a_bug_a_bug(capsys, error, code):
+    """`genie explain CNI999` says: a bug in Genie."""
+    guard(failing(error), ["-o", "json"])
+    assert json.loads(capsys.readouterr().out)["code"] == code
+
+
+def test_a_missing_argument_is_one_line_with_the_values_that_it_takes(capsys):
+    assert main(["completion"]) == 2
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == (
+        "error: missing argument '{bash|zsh|fish|powershell}'. Choose from: bash, zsh, fish, powershell"
+    )
+
+
+def test_the_command_for_root_is_one_that_sudo_finds(capsys, monkeypatch, tmp_path):
+    """The DaemonSet's copy on a node and a virtual environment are in no directory that sudo searches."""
+    error = errors.Denied("m", hint="run it as root: sudo genie debug node")
+    for called, named in (
+        (str(tmp_path / "genie"), f"{tmp_path}/genie"),
+        ("/x/genie_cli/__main__.py", "genie"),
+    ):
+        monkeypatch.setattr(sys, "argv", [called])
+        guard(failing(error), [])
+        assert capsys.readouterr().err == f"error: m\n  hint: run it as root: sudo {named} debug node\n"
+        say_denied(["m"], "genie discover")
+        assert f"  hint: run it as root: sudo {named} discover\n" in capsys.readouterr().err
 
 
 def test_an_error_says_what_where_and_what_to_do(capsys):
