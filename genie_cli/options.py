@@ -173,6 +173,17 @@ def namespace(text: str = "Kubernetes namespace. Default: the context's.") -> An
     return flag("-n --namespace NAMESPACE", text, CLUSTER, complete=candidates.namespaces)
 
 
+def all_namespaces(text: str = "All namespaces.") -> Any:
+    """The flag --all-namespaces."""
+    return switch("-A --all-namespaces", text, CLUSTER)
+
+
+def require_one_of(everywhere: bool, namespace: str) -> None:
+    """Raise WrongUsage where both -A and -n are given."""
+    if everywhere and namespace:
+        raise WrongUsage("-A and -n exclude each other")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """In which form the result is printed."""

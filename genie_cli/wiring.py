@@ -18,7 +18,7 @@ from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.survey.rootfs import seen_otherwise
-from genie_core.survey.user_cluster import Access, connect
+from genie_core.survey.user_cluster import Access, connect, no_server
 from genie_core.tasks.node_state import own_configuration
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def api(flags: options.Cluster, seconds: float) -> KubeAPI:
     """The API server that the flags name, for so many seconds. Raises GenieError where there is none."""
     found = connect(access(flags), seconds)
     if found is None:
-        raise WrongUsage("no API server is known", hint="name one with --kubeconfig, or set $KUBECONFIG")
+        raise no_server()
     return found
 
 

@@ -22,8 +22,9 @@ class Flags(options.Cluster, options.Report):
     """Which networks."""
 
     namespace: str = options.namespace("Only the networks and pods of this namespace; also that of NETWORK.")
+    all_namespaces: bool = options.all_namespaces("All namespaces, as without -n.")
     network: str = argument(
-        "NETWORK", "NAMESPACE/NAME of a definition, or a name of the nodes'.", complete=candidates.objects
+        "NETWORK", "NAMESPACE/NAME of a definition, or a name of the nodes'.", complete=candidates.definitions
     )
     timeout: float = options.timeout(60.0)
 
@@ -35,6 +36,7 @@ def run(flags: Flags) -> int:
     affect, and other networks with its addresses. It asks the API server alone. The exit code is 3 if there is no such
     network, 5 where something could not be read: it is named.
     """
+    options.require_one_of(flags.all_namespaces, flags.namespace)
     name = flags.network
     if name and "/" not in name and flags.namespace:
         name = f"{flags.namespace}/{name}"

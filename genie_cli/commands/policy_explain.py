@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from genie_cli import candidates, options, wiring
@@ -11,7 +12,7 @@ from genie_cli.render import emit
 from genie_cli.views.policy import verdict_view
 from genie_core.tasks.pods import object_name
 from genie_core.tasks.policy.counters import live_counters, no_counters
-from genie_core.tasks.policy.verdict import explain
+from genie_core.tasks.policy.verdict import PolicyVerdict, explain
 
 EXAMPLES = [
     ("every rule about a pod", "genie policy explain shop/web-0"),
@@ -45,5 +46,11 @@ def run(flags: Flags) -> int:
     cluster, name = known(flags)
     wanted = object_name(flags.pod, flags.namespace, wiring.access(flags))
     counters = no_counters if flags.objects_file else live_counters()
-    emit(explain(cluster, name, wanted, flags.source, flags.target, counters), flags.output, verdict_view)
+    report = explain(cluster, name, wanted, flags.source, flags.target, counters)
+    emit(report, flags.output, verdict_view, _names)
     return 0
+
+
+def _names(report: PolicyVerdict) -> Iterable[str]:
+    """The policies whose rules are listed, each once."""
+    return dict.fromkeys(f"{rule.policy.kind}/{rule.policy}" for rule in report.rules)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from genie_cli import options, wiring
-from genie_cli.flags import switch
 from genie_cli.policy_flags import Objects, known
 from genie_cli.render import emit
 from genie_cli.views.policy import list_view
-from genie_core.errors import WrongUsage
 from genie_core.tasks.pods import context_namespace
 from genie_core.tasks.policy.listing import list_policies
 
@@ -23,7 +21,7 @@ EXAMPLES = [
 class Flags(Objects, options.Namespace, options.Report):
     """Which policies."""
 
-    all_namespaces: bool = switch("-A --all-namespaces", "All namespaces.", options.CLUSTER)
+    all_namespaces: bool = options.all_namespaces()
 
 
 def run(flags: Flags) -> int:
@@ -32,8 +30,7 @@ def run(flags: Flags) -> int:
     A policy is enforced on the host (bridges, ptp), in the pod's own namespace (macvlan, ipvlan, SR-IOV, other
     plugins), or nowhere, with the reason. The exit code is 1 if a policy has an error.
     """
-    if flags.all_namespaces and flags.namespace:
-        raise WrongUsage("-A and -n exclude each other")
+    options.require_one_of(flags.all_namespaces, flags.namespace)
     cluster, name = known(flags)
     everywhere = flags.all_namespaces or flags.objects_file
     namespace = flags.namespace or ("" if everywhere else context_namespace(wiring.access(flags)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from genie_cli import options
 from genie_cli.output import OutputFormat
 from genie_cli.policy_flags import Objects, known
-from genie_cli.render import emit, write
+from genie_cli.render import emit, note, write
 from genie_core.policy.compile import compile_node
 
 EXAMPLES = [
@@ -37,6 +37,8 @@ def run(flags: Flags) -> int:
     ruleset = compile_node(cluster, name)
     if flags.output is OutputFormat.TABLE:
         write(ruleset.host_text)
+        if not ruleset.host_text:
+            note(f"node {name} needs no rules on the host; -o json has those of pods' own namespaces")
     else:
         emit(ruleset, flags.output)
     return ruleset.exit_code

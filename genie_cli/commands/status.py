@@ -25,6 +25,7 @@ class Flags(options.Cluster, options.Report):
     """The part of the cluster to look at."""
 
     namespace: str = options.namespace("Only the pods and definitions of this namespace.")
+    all_namespaces: bool = options.all_namespaces("All namespaces, as without -n.")
     node: str = flag("--node NAME", "Only this node and its pods.", CLUSTER, complete=candidates.nodes)
     wait: bool = switch("--wait", "First wait until Genie's DaemonSets are rolled out, at most --timeout.")
     timeout: float = options.timeout(60.0)
@@ -39,6 +40,7 @@ def run(flags: Flags) -> int:
     ClusterRole genie-status; requests that are not allowed are left out and named. The exit code is 1 where something
     is wrong, 5 where something could not be read, 124 if the DaemonSets are not ready after --timeout.
     """
+    options.require_one_of(flags.all_namespaces, flags.namespace)
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         if flags.wait:
             wait_until_ready(api, progress, flags.timeout)

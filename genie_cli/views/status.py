@@ -96,6 +96,8 @@ def _verdict(report: ClusterStatus) -> Text:
         return Text(f"{errors} error{'s' if errors > 1 else ''}", "bad")
     if report.missing:
         return Text("no error in what could be read", "warn")
+    if report.scope and not (report.pods or report.networks):
+        return Text(f"there is no pod and no network{report.scope}", "warn")
     if unknown := sum(node.verdict == "unknown" for node in report.nodes):
         return Text(f"no error is known; {counted(unknown, 'node reports', 'nodes report')} nothing", "warn")
     return Text("all networks work as far as the API server shows", "good")

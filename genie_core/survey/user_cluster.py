@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, is_host_name, parse_server, read_text
 from genie_core.edges.kubeconfig import absolute_files, current_context, entries, parse_document, pem_of
-from genie_core.errors import EXIT_USAGE, InvalidConfig
+from genie_core.errors import EXIT_USAGE, InvalidConfig, IOFailure, WrongUsage
 from genie_core.fields import get_bool, get_object, get_str
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 # The variable with the root of this process's container, where the process runs in the node's mount namespace.
 CONTAINER_ROOT = "GENIE_CONTAINER_ROOT"
+_USUAL = "~/.kube/config"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
 
@@ -53,6 +54,22 @@ def find_cluster(access: Access) -> UserCluster | None:
     if access.context and merger is None:
         raise InvalidConfig(f"--context {access.context}: there is no kubeconfig", exit_code=EXIT_USAGE)
     return found or _of_account(account_dir(), os.environ)
+
+
+def no_server(subject: str = "", *, instead: str = "") -> WrongUsage:
+    """The error where no API server was found: with the places that were looked at, and what names one."""
+    listed = os.environ.get("KUBECONFIG", "")
+    paths = [os.path.expanduser(path) for path in (listed or _USUAL).split(os.pathsep) if path]
+    if known := [path for path in paths if os.path.exists(path)]:
+        found = f"{', '.join(known)} names no server"
+    elif listed:
+        found = f"$KUBECONFIG names {listed}, which does not exist"
+    else:
+        found = f"$KUBECONFIG is not set, and there is no {paths[0]}"
+    instead = instead or ("correct $KUBECONFIG" if listed else "set $KUBECONFIG")
+    return WrongUsage(
+        f"{subject}no API server is known", details=found, hint=f"name one with --kubeconfig, or {instead}"
+    )
 
 
 def connect(access: Access, seconds: float) -> KubeAPI | None:
@@ -93,21 +110,31 @@ def _read(access: Access) -> Any:
     """The package's reader with the files that there are; None without any. Raises InvalidConfig and IOFailure."""
     from kubernetes.config.kube_config import KubeConfigMerger
 
-    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or _USUAL
     try:
         merger = KubeConfigMerger(listed)
     except Exception:  # noqa: BLE001 (it checks nothing: a broken file ends in any exception, which may quote it)
         _require_readable(listed)
         raise InvalidConfig(f"kubeconfig {listed}: it is not understood") from None
     if access.kubeconfig and not merger.paths:
-        read_text(access.kubeconfig, "the kubeconfig")
+        _require_file(access.kubeconfig)
         raise InvalidConfig(f"kubeconfig {listed}: a ':' separates files, and cannot be part of a name")
     return merger if merger.paths else None
+
+
+def _require_file(path: str) -> None:
+    """Raise IOFailure or InvalidConfig where the file that a flag names cannot be read: a wrong use of the flag."""
+    try:
+        read_text(path, "the kubeconfig")
+    except (IOFailure, InvalidConfig) as error:
+        raise error.replace(exit_code=EXIT_USAGE) from None
 
 
 def _require_readable(listed: str) -> None:
     """Raise InvalidConfig or IOFailure naming the file, and the place in it, that cannot be read."""
     for path in filter(os.path.exists, map(os.path.expanduser, listed.split(os.pathsep))):
+        if os.path.isdir(path):
+            raise InvalidConfig(f"kubeconfig {path}: it is a directory", hint="name the file in it")
         text, _ = read_text(path, "the kubeconfig")
         try:
             document = parse_document(text)

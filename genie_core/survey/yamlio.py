@@ -16,6 +16,7 @@ def load_documents(text: str, source: str) -> list[Any]:
     """
     import yaml
 
+    source = "standard input" if source == "-" else source
     found = []
     try:
         loader = yaml.SafeLoader(text)

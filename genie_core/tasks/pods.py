@@ -15,7 +15,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound, WrongUsage
 from genie_core.settings import Settings
 from genie_core.spec.names import is_label, is_subdomain
-from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod
+from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod, no_server
 from genie_core.survey.yamlio import load_documents
 
 API_SECONDS = 3.0
@@ -39,13 +39,14 @@ class PodObject:
 def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tuple[str, str]:
     """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that is not given.
 
-    Raises WrongUsage for nothing, for two namespaces, and for what cannot be a name.
+    Raises WrongUsage for nothing, for two namespaces, for an empty one (a variable of a script that is not set), and
+    for what cannot be a name.
     """
     kind, _, rest = text.partition("/")
     if kind in ("pod", "pods", "po") and rest and object_kind == "pod":
         text = rest
     space, separator, name = text.rpartition("/")
-    if not name or "/" in space or (separator and namespace and namespace != space):
+    if not name or "/" in space or (separator and (not space or namespace not in ("", space))):
         what = f"{text!r} names no {object_kind}" if text else f"no {object_kind} is named"
         raise WrongUsage(f"{what}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
     space = space or namespace
@@ -102,10 +103,7 @@ def fetch_pod(namespace: str, name: str, access: Access, own: Mapping[str, Any])
     """The pod of the API server (`open_api`). Raises NotFound, and GenieError where there is none or no answer."""
     api = open_api(access, own)
     if api is None:
-        raise GenieError(
-            f"pod {namespace}/{name}: no API server is known",
-            hint="name one with --kubeconfig, or give a manifest",
-        )
+        raise no_server(f"pod {namespace}/{name}: ", instead="give a manifest")
     with api:
         return read_pod(get_document(api, namespace, name))
 
@@ -131,8 +129,9 @@ def parse_pod(text: str, source: str) -> PodObject:
         (document for document in documents if document.get("kind") == "Pod" or _template(document)), None
     )
     if found is None:
+        named = "standard input" if source == "-" else source
         raise InvalidConfig(
-            f"{source}: neither a Pod nor a workload with a pod template", exit_code=EXIT_USAGE
+            f"{named}: neither a Pod nor a workload with a pod template", exit_code=EXIT_USAGE
         )
     return read_pod(found)
 

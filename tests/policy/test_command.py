@@ -73,6 +73,16 @@ def test_render_takes_stdin_and_lists(genie, monkeypatch, capsys):
     assert capsys.readouterr().out == text
 
 
+@pytest.mark.parametrize("text", ["", "kind: Config\n", "kind: Deployment\nmetadata: {name: web}\n"])
+def test_a_file_with_nothing_about_policies_is_not_a_cluster_without_policies(tmp_path, capsys, text):
+    (tmp_path / "wrong.yaml").write_text(text)
+    for words in (["list"], ["render"], ["explain", "shop/web"]):
+        assert main(["policy", *words, "--objects-file", str(tmp_path / "wrong.yaml")]) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "wrong.yaml: there is no object in it that policies depend on" in shown.err
+
+
 def test_quiet_prints_no_rules(genie):
     before = terminal.current.get()
     try:
@@ -245,6 +255,14 @@ def test_list(genie):
 def test_explain(genie, line, verdict):
     code, document = genie(f"explain {line}", objects(policy(ingress=OPEN)), kind="PolicyVerdict")
     assert (code, document["verdict"]) == (0, verdict)
+
+
+def test_explain_lists_the_names_of_the_policies(genie):
+    """The forms that --help offers are given."""
+    assert genie("explain shop/pod1 -o name", objects(policy(ingress=OPEN))) == (
+        0,
+        "MultiNetworkPolicy/shop/web\n",
+    )
 
 
 def test_explain_names_the_rule(genie):

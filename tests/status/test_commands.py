@@ -54,6 +54,23 @@ def test_the_whole_cluster_on_one_screen(genie):
     assert max(map(len, out.splitlines())) <= 120
 
 
+def test_a_namespace_without_anything_is_not_called_good(genie):
+    """Its name may be misspelt."""
+    code, out, _, _ = genie(HEALTHY, "status", "-n", "shpo")
+    assert code == 0
+    assert out.startswith("there is no pod and no network of namespace shpo\n")
+    for words in (["status", "-A"], ["networks", "-A"]):
+        assert genie(HEALTHY, *words)[:2] == genie(HEALTHY, words[0])[:2]
+        assert genie(HEALTHY, *words, "-n", "shop")[0] == 2
+
+
+@pytest.mark.parametrize("words", [["blue"], ["shop/bleu"], ["-n", "shop", "blu"]])
+def test_an_unknown_network_gets_similar_ones(genie, words):
+    code, _, err, _ = genie(HEALTHY, "networks", *words)
+    assert code == 3
+    assert "\n  hint: did you mean shop/blue?\n" in err
+
+
 def test_what_is_wrong_comes_first_and_makes_the_exit_code_1(genie):
     orphan = pod("web-1", {NPWG: "gone", STATUS: attached(("shop/gone", "10.9.0.3"))})
     code, out, _, _ = genie([*HEALTHY, orphan], "status")
@@ -120,8 +137,27 @@ def test_waiting_in_vain_ends_with_the_time(genie):
 def test_it_needs_an_api_server(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert main(["status"]) == 2
-    assert "no API server is known" in capsys.readouterr().err
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    asking = ["status"], ["networks"], ["policy", "list"], ["dry-run", "--pod", "shop/web-0"]
+    for words in (*asking, ["sync", "pod", "shop/web-0", "--dry-run"]):
+        assert main(words) == 2, words
+        err = capsys.readouterr().err
+        assert "no API server is known" in err
+        assert f"\n  $KUBECONFIG names {tmp_path}/none, which does not exist\n" in err
+    monkeypatch.delenv("KUBECONFIG")
+    main(["status"])
+    assert f"$KUBECONFIG is not set, and there is no {tmp_path}/.kube/config\n" in capsys.readouterr().err
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "empty"))
+    (tmp_path / "empty").write_text("{}")
+    main(["status"])
+    assert f"{tmp_path}/empty names no server\n  hint: " in capsys.readouterr().err
+
+
+def test_a_kubeconfig_that_is_no_file(capsys, tmp_path):
+    assert main(["status", "--kubeconfig", str(tmp_path / "none")]) == 2
+    assert "cannot be read: No such file" in capsys.readouterr().err
+    assert main(["status", "--kubeconfig", str(tmp_path)]) == 1
+    assert f"kubeconfig {tmp_path}: it is a directory\n  hint: name the file in it" in capsys.readouterr().err
 
 
 def test_the_cluster_role_is_what_is_asked(genie):

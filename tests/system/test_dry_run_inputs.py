@@ -151,6 +151,8 @@ def sample_file(folder):
         (["--pod", "-", "-f", "-"], "standard input can be read only once"),
         (["--pods", "9"], "less than or equal to 8"),
         (["--pod", "a/b/c"], "names no pod"),
+        (["--pod", "/nonexistent"], "--pod /nonexistent: No such file"),
+        (["--pod", "./nonexistent"], "--pod ./nonexistent: No such file"),
         (["--pod", "/nonexistent.yaml"], "--pod /nonexistent.yaml"),
         (["--nad", "/nonexistent.yaml"], "--nad /nonexistent.yaml"),
     ],

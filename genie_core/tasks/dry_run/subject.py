@@ -93,7 +93,9 @@ def _pod(
 def _is_manifest(text: str) -> bool:
     """A file, also one that a shell makes of `<(kubectl get pod web-0 -o yaml)`; else a pod of the cluster."""
     path = Path(text)
-    return text == "-" or (path.exists() and not path.is_dir()) or path.suffix in (".yaml", ".yml", ".json")
+    is_file = path.exists() and not path.is_dir()
+    is_path = text.startswith(("/", ".")) or path.suffix in (".yaml", ".yml", ".json")
+    return text == "-" or is_file or is_path
 
 
 def _of_cluster(

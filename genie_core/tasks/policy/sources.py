@@ -17,13 +17,13 @@ from genie_core.edges.kube_resources import (
     POD,
     Resource,
 )
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, WrongUsage
 from genie_core.gojson import view
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, Plan
 from genie_core.policy.cluster import Cluster
 from genie_core.select.asked import identity_of, network_of
-from genie_core.survey.user_cluster import Access
+from genie_core.survey.user_cluster import Access, no_server
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import is_gone, open_context, plans
 from genie_core.tasks.pods import open_api
@@ -35,21 +35,34 @@ _SECONDS, _KIND_SECONDS = 10.0, 60.0  # for a page of a list, and for all of a k
 
 
 def from_texts(texts: Sequence[tuple[str, str]]) -> Cluster:
-    """The objects of YAML or JSON texts, each with its file's name. Raises GenieError for what cannot be read."""
+    """The objects of YAML or JSON texts, each with its file's name. Raises GenieError for what cannot be used."""
+    found: list[Any] = []
     try:
-        return Cluster([document for name, text in texts for document in load_documents(text, name)])
+        for name, text in texts:
+            documents = load_documents(text, name)
+            _require_known(name, documents)
+            found += documents
+        return Cluster(found)
     except (InvalidConfig, DecodingFailure) as error:
         raise error.replace(exit_code=EXIT_USAGE) from None
+
+
+def _require_known(name: str, documents: Sequence[Any]) -> None:
+    """Raise WrongUsage for a file that has nothing of what is asked for: the answer would be "no policies"."""
+    kinds = [str(document.get("kind")) for document in documents if isinstance(document, dict)]
+    known = [kind.kind for kind in KINDS]
+    if not any(kind in known or kind.endswith("List") for kind in kinds):
+        raise WrongUsage(
+            f"--objects-file {name}: there is no object in it that policies depend on",
+            hint=f"{', '.join(known)}, AttachmentList, or a List of them",
+        )
 
 
 def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], node: str) -> Cluster:
     """The cluster's objects, and this node's journal. Raises GenieError where there is no server or no answer."""
     api = open_api(access, own)
     if api is None:
-        raise GenieError(
-            "no API server is known: policies cannot be read",
-            hint="name one with --kubeconfig, or give the objects with --objects-file",
-        )
+        raise no_server("policies cannot be read: ", instead="give the objects with --objects-file")
     with api:
         objects = [item for kind in KINDS for item in listed(api, kind)]
     return Cluster([*objects, journal(config, node)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import NODE
@@ -93,13 +94,22 @@ def network_list(api: KubeAPI, announce: Announce, *, name: str = "", namespace:
         if not found and unread:
             raise Denied(f"network {name} is not in what could be read", details="\n".join(unread))
         if not found:
-            where = "" if "/" in name else "a definition's name is NAMESPACE/NAME, or NAME with -n; "
             raise NotFound(
-                f"network {name} does not exist and no pod names it", hint=f"{where}genie networks lists all"
+                f"network {name} does not exist and no pod names it",
+                hint=_near(name, [network.name for network in networks_of(cluster)]),
             )
     return NetworkList(
         networks=tuple(found), detailed=bool(name), missing=cluster.missing, scope=_scope(namespace)
     )
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """The hint for a name that no network has: those of other namespaces, and similar ones."""
+    near = [one for one in known if one.endswith(f"/{name}")] or get_close_matches(name, known)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    where = "" if "/" in name else "a definition's name is NAMESPACE/NAME, or NAME with -n; "
+    return f"{where}genie networks lists all"
 
 
 def _scope(namespace: str) -> str:

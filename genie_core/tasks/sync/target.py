@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import NAMESPACE
-from genie_core.errors import GenieError, InvalidConfig, NotFound
+from genie_core.errors import InvalidConfig, NotFound
 from genie_core.model import Plan
 from genie_core.settings import Settings
 from genie_core.status import STATIC_UID
@@ -17,6 +17,7 @@ from genie_core.survey.cluster import ENDED, as_object
 from genie_core.survey.cri import none
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
+from genie_core.survey.user_cluster import no_server
 from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.pods import annotations_of, get_document
 from genie_core.verbs.context import Context
@@ -154,9 +155,5 @@ def _why_none(pod: LivePod, named: Sequence[Plan]) -> str:
 def open_pod(api: KubeAPI | None, namespace: str, name: str) -> LivePod:
     """The pod of the API server. Raises GenieError where no server is known."""
     if api is None:
-        raise GenieError(
-            f"pod {namespace}/{name}: no API server is known",
-            hint="name one with --kubeconfig, or give the pod with --pod-file",
-            code=APIError.code,
-        )
+        raise no_server(f"pod {namespace}/{name}: ", instead="give the pod with --pod-file")
     return fetch(api, namespace, name)
