@@ -63,6 +63,13 @@ def objects(asked: Completion) -> list[Candidate]:
     return [Candidate(f"{before}{comma}{name}") for name in sorted(names)]
 
 
+def definitions(asked: Completion) -> list[Candidate]:
+    """The cluster's NetworkAttachmentDefinitions, NAMESPACE/NAME; those of --namespace by their names alone."""
+    space = f"{asked.namespace}/" if asked.namespace and "/" not in asked.current else ""
+    names = [name for name in _names_of(NETWORK_ATTACHMENT.everywhere, asked) if name.startswith(space)]
+    return [Candidate(name.removeprefix(space)) for name in sorted(names)]
+
+
 def contexts(asked: Completion) -> list[Candidate]:
     """The kubeconfig's contexts."""
     from genie_core.survey.user_cluster import Access

@@ -133,7 +133,8 @@ def _argument(command: Leaf, index: int) -> str:
 def _values(command: Leaf, name: str, typed: Typed, current: str) -> tuple[list[Candidate], Directive]:
     source = command.sources.get(name, Directive.NOTHING_ELSE)
     places = {flag: typed.values.get(flag, "") for flag in ("kubeconfig", "context", "namespace")}
-    found = source(Completion(current, **places)) if callable(source) else source
+    asked = Completion(current, **places, before=tuple(typed.arguments))
+    found = source(asked) if callable(source) else source
     return (_matching(found, current), Directive.NOTHING_ELSE) if isinstance(found, list) else ([], found)
 
 

@@ -35,12 +35,13 @@ class Candidate(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """The word that is typed, and the flags before it that say where to look."""
+    """The word that is typed, and the flags and arguments before it."""
 
     current: str
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
+    before: tuple[str, ...] = ()
 
 
 Source = Callable[[Completion], list[Candidate] | Directive] | Directive

@@ -19,6 +19,7 @@ from genie_cli.views.findings import exit_code, print_checks, say_denied
 from genie_cli.views.node_picture import page, svg
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import Selection, selection
+from genie_core.errors import EXIT_INTERRUPTED
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
 
 EXAMPLES = [
@@ -68,6 +69,15 @@ def run(flags: Flags) -> int:
     if flags.list_checks:
         return print_checks(FILES, flags.output)
     chosen = selection(flags.only, flags.skip, FILES)
+    try:
+        return _answer(flags, chosen)
+    except KeyboardInterrupt:
+        if not flags.watch:
+            raise
+        return EXIT_INTERRUPTED  # how a watch ends: no error
+
+
+def _answer(flags: Flags, chosen: Selection) -> int:
     access = wiring.access(flags)
     if flags.api and not wiring.is_here(flags, access):
         return run_on_node(NodeCommand(node=flags.node, command="discover", flags=flags), access)

@@ -12,6 +12,7 @@ from genie_cli.progress import Progress
 from genie_cli.remote import NodeCommand, NotRun, Remote, run_on_node
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
+from genie_core.catalog import PLUGINS
 from genie_core.edges.confdir import list_files
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, GenieError, NotFound, WrongUsage
 from genie_core.survey.user_cluster import Access
@@ -45,9 +46,14 @@ _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
 def _topics(asked: Completion) -> list[Candidate]:
-    """Codes, configuration keys, `pod`, `network`; behind a slash, pods."""
-    if "/" in asked.current:
+    """Codes, configuration keys, `pod`, `network`; behind such a word what it means, and pods behind a slash."""
+    kind = asked.before[0] if asked.before else "pod" if "/" in asked.current else ""
+    if len(asked.before) < 2 and kind in _PODS:
         return candidates.pods(asked)
+    if len(asked.before) < 2 and kind in _NETWORKS:
+        return candidates.definitions(asked)
+    if kind:
+        return []
     return [
         Candidate("pod", "why a pod has its networks"),
         Candidate("network", "who uses a network"),
@@ -122,6 +128,12 @@ def _kind_of(subject: str, pod_file: str) -> str:
         return "code"
     if "." in subject or "_" in subject or subject in key_names():
         return "key"
+    if subject in PLUGINS and PLUGINS[subject].fields:
+        raise NotFound(
+            f"{subject!r} is a plugin, and its keys are explained one by one",
+            hint=f"genie explain {subject}.{PLUGINS[subject].fields[0].name}; "
+            f"genie generate-config {subject} --schema lists them",
+        )
     raise NotFound(
         f"{subject!r} is neither a code nor a configuration key",
         hint=f"for a pod: genie explain pod NAMESPACE/{subject}; all codes: genie explain",
@@ -144,10 +156,13 @@ def _explain_pod(subject: str, flags: Flags) -> int:
         uid=pod.uid,
     )
     if report.attached is None and report.annotations is None:
+        is_answer = isinstance(problem, NotFound)
+        known = (problem.details, "" if is_answer else problem.hint) if problem else ()
         raise GenieError(
             f"pod {report.pod} is not in this node's state, and its annotations are not known: {report.problem}",
+            details="\n".join(filter(None, known)),
             hint=problem.hint
-            if isinstance(problem, NotFound)
+            if problem and is_answer
             else "run it on the pod's node, or give the manifest with --pod-file",
             exit_code=EXIT_DENIED if problem and problem.exit_code == EXIT_DENIED else EXIT_NOT_FOUND,
         )

@@ -142,6 +142,8 @@ def run(flags: Flags) -> int:
     if flags.check:
         return _check(flags, common)
     if flags.schema:
+        if not flags.type:
+            raise WrongUsage("--schema needs a TYPE", hint="genie generate-config bridge --schema")
         return documents([plugin_named(flags.type).schema()], flags.output)
     if flags.type in ("logical-network", "physical-network"):
         return _objects(flags, common)
@@ -204,10 +206,7 @@ def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
 def _network(flags: Flags, common: GenerateOptions) -> Generated:
     type_ = flags.plugin if flags.type == "nad" else flags.type
     if not type_ and not flags.base:
-        raise WrongUsage(
-            "nothing to generate: name a TYPE, or --from FILE",
-            hint=f"types are {', '.join(PLUGINS)}, {', '.join(OBJECTS)}",
-        )
+        raise _no_plugin(flags.type)
     chain = flags.chain
     wanted = replace(
         common,
@@ -221,6 +220,18 @@ def _network(flags: Flags, common: GenerateOptions) -> Generated:
         base_source="stdin" if flags.base == "-" else flags.base,
     )
     return generate.generate_network(wanted, generate.look(wanted))
+
+
+def _no_plugin(type_: str) -> WrongUsage:
+    """The error where nothing names the plugin: a nad's is in --plugin."""
+    if type_:
+        return WrongUsage(
+            f"a {type_} needs a plugin: --plugin NAME, or --from FILE", hint=f"known are {', '.join(PLUGINS)}"
+        )
+    types = dict.fromkeys((*PLUGINS, *OBJECTS))  # genie is both
+    return WrongUsage(
+        "nothing to generate: name a TYPE, or --from FILE", hint=f"types are {', '.join(types)}"
+    )
 
 
 def _read(name: str) -> str:

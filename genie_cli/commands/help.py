@@ -48,9 +48,14 @@ def _output() -> list[Block]:
 TOPICS = {"exit-codes": _exit_codes, "output": _output}
 
 
-def _topics(_asked: Completion) -> list[Candidate]:
-    names = {words.split(" ")[0]: entry.summary for words, entry in reversed(COMMANDS.items())}
-    return [*(Candidate(topic) for topic in TOPICS), *(Candidate(name, text) for name, text in names.items())]
+def _topics(asked: Completion) -> list[Candidate]:
+    """The commands behind the words before, and the topics where there are none."""
+    before = "".join(f"{word} " for word in asked.before)
+    inside = {
+        words.removeprefix(before): entry for words, entry in COMMANDS.items() if words.startswith(before)
+    }
+    topics = [] if before else [Candidate(topic) for topic in TOPICS]
+    return [*topics, *(Candidate(name, entry.summary) for name, entry in inside.items() if " " not in name)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,8 @@ def selection_view(report: Selection, wide: bool) -> Iterator[Block]:
         yield Text("An ADD would choose the same now.", "good")
     elif report.annotations is not None:
         yield Text(f"An ADD would fail now: {report.problem}", "bad")
+        if report.hint:
+            yield Text(report.hint, indent=2)
 
 
 def _rule(report: Selection) -> Iterator[Block]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The type that Genie itself has in a configuration: never a delegate (conformance B15).
 SELF_TYPE = "genie"
-_GENERATE = "`genie generate-config {name} --write` writes one, if the plugin is installed"
+_GENERATE = "`genie generate-config TYPE {name}--write` writes one, where TYPE is its plugin, such as bridge"
 
 
 def stem(path: str) -> str:
@@ -181,13 +181,13 @@ def _hint(name: str, near: str) -> str:
     """The hint where no file fits the name; CNI-Genie made a configuration for three names.
 
     A pod's author has written the name, and people paste the command into a shell: one that means more than a word
-    there is not part of it.
+    there is not part of it. The name is the network's, and of its plugin nothing is known.
     """
     from genie_core.select.generated import NAMES
     from genie_core.spec.request import is_identifier
 
-    word = name if is_identifier(name) else "TYPE"
-    hint = f"did you mean {near}?" if near else _GENERATE.format(name=word)
+    named = f"--name {name} " if is_identifier(name) else ""
+    hint = f"did you mean {near}?" if near else _GENERATE.format(name=named)
     built_in = '"generate_missing": true in Genie\'s configuration makes one up, as CNI-Genie did'
     return f"{hint}; {built_in}" if name in NAMES else hint
 

@@ -57,6 +57,9 @@ def test_every_commands_flags(words):
         (["gc", "--timeout"], "", [], Directive.NOTHING_ELSE),
         (["completion"], "f", ["fish"], Directive.NOTHING_ELSE),
         (["schema"], "Node", ["NodeReport"], Directive.NOTHING_ELSE),
+        (["help", "debug"], "", ["pod", "node", "bundle"], Directive.NOTHING_ELSE),
+        (["help"], "unin", ["uninstall"], Directive.NOTHING_ELSE),
+        (["explain", "code", "GN0402"], "", [], Directive.NOTHING_ELSE),
         (["explain"], "CNI10", ["CNI100", "CNI101", "CNI102", "CNI103", "CNI104"], Directive.NOTHING_ELSE),
         (["explain"], "default_p", ["default_plugin"], Directive.NOTHING_ELSE),
         (["help"], "exit", ["exit-codes"], Directive.NOTHING_ELSE),
@@ -112,6 +115,11 @@ def test_names_of_the_cluster_that_the_flags_mean(kubeconfig, monkeypatch):
     assert values(["dry-run", *flags, "--pod"], "shop/d") == ["shop/db"]
     assert values(["dry-run", *flags, "--networks"], "lan,shop/") == ["lan,shop/storage"]
     assert values(["dry-run", *flags, "-n", "shop", "--networks"], "") == ["default/lan", "storage"]
+    assert values(["explain", "pod", *flags], "shop/w") == ["shop/web-0", "shop/web-1"]
+    assert values(["explain", "pod", *flags, "-n", "shop"], "") == ["db", "web-0", "web-1"]
+    for words in (["networks"], ["explain", "network"]):
+        assert values([*words, *flags], "") == ["default/lan", "shop/storage"]
+        assert values([*words, *flags, "-n", "shop"], "") == ["storage"]
     assert complete(["dry-run", *flags, "--pod"], "./we") == ([], Directive.FILES)
 
 

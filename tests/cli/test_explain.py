@@ -71,6 +71,7 @@ def test_keys_of_objects_and_of_other_plugins(capsys):
         (["default_plugins"], "no configuration key", "did you mean default_plugin"),
         (["bridge.ipmask"], "no configuration key", "bridge.ipMasq"),
         (["hello"], "neither a code nor", "genie explain pod NAMESPACE/hello"),
+        (["bridge"], "is a plugin, and its keys", "genie generate-config bridge --schema lists them"),
     ],
 )
 def test_an_unknown_word_gets_similar_ones(capsys, words, said, hint):
@@ -117,6 +118,9 @@ def test_a_pod_that_would_get_none_says_why(capsys, node):
     report = answer(capsys, "pod", *flags, code=1)
     assert report["now"] is None
     assert "item 2" in report["problem"]
+    assert report["hint"].startswith("there is blue; `genie generate-config TYPE --name red --write`")
+    assert main(["explain", "pod", *flags]) == 1
+    assert f"\n  {report['hint']}\n" in capsys.readouterr().out
 
 
 def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
@@ -225,6 +229,11 @@ def test_why_an_add_would_be_refused(capsys, node):
     assert problem == (
         'annotation cni, item 2 ("red@net1"): a pod in namespace shop may not use red, a network of the node'
     )
+
+
+def test_an_empty_namespace_is_not_the_default_one(capsys):
+    """As a script writes it whose variable is not set: `$NAMESPACE/web-0`."""
+    assert "'/web-0' names no pod" in answer(capsys, "pod", "/web-0", code=2)["message"]
 
 
 def test_an_unknown_pod(capsys, node, monkeypatch):

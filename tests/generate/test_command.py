@@ -3,13 +3,19 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from genie_cli.app import main
+from genie_core.edges.confdir import ConfDirs
+from genie_core.errors import NetworkNotFound
+from genie_core.model import Selection
+from genie_core.select.files import Finder
 from tests.discover import nodes
+from tests.fakes_kube import Recorder
 from tests.test_lint import ROOT
 
 
@@ -42,6 +48,16 @@ def test_a_living_network_is_not_replaced_without_a_yes(flags, living, capsys):
     assert "--yes replaces it" in shown
     assert living.read_text() == before
     assert [path.name for path in living.parent.iterdir()] == [living.name]
+
+
+def test_the_command_in_the_error_about_an_unknown_network_makes_that_network(flags, living):
+    """Its name says nothing of its plugin: TYPE is for the reader to fill in."""
+    asked = Selection("blue", "", "annotation cni")
+    with pytest.raises(NetworkNotFound) as caught:
+        Finder(ConfDirs([str(living.parent)]), Recorder()).find(asked)
+    (command,) = re.findall("`genie (generate-config .*)`", caught.value.hint)
+    assert main([*command.replace("TYPE", "ptp").split(), *flags]) == 0
+    assert Finder(ConfDirs([str(living.parent)]), Recorder()).find(asked).plugins[0].type == "ptp"
 
 
 @pytest.mark.parametrize("flag", ["--yes", "-y", "--force"])

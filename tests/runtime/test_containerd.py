@@ -125,7 +125,8 @@ def test_an_unknown_network_is_said_whole(node):
     assert refused.value.details().endswith(
         'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): Configuration file is missing from '
         f"cni directory ({node.conf} /etc/cni/genie/net.d) for user requested plugin: nowhere; "
-        "there is a, b, dual, limited; `genie generate-config nowhere --write` writes one, if the plugin is installed"
+        "there is a, b, dual, limited; `genie generate-config TYPE --name nowhere --write` writes one, where TYPE is "
+        "its plugin, such as bridge"
     )
 
 

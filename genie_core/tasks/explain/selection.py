@@ -36,7 +36,7 @@ class Chosen(Published):
 class Selection(Published):
     """The answer. `annotations` are those that Genie reads, None where they are not known.
 
-    `problem` says why they are not known, or why an ADD would fail now.
+    `problem` says why they are not known, or why an ADD would fail now; `hint` is then what to do about it.
 
     `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
     `can_take` are the networks that pods of its namespace can take on this node (select.allowed). `addresses` are those
@@ -50,6 +50,7 @@ class Selection(Published):
     attached: tuple[Chosen, ...] | None = None
     now: tuple[Chosen, ...] | None = None
     problem: str = ""
+    hint: str = ""
     can_take: Mapping[str, Any] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -88,18 +89,19 @@ def explain_selection(
     pod = f"{namespace}/{name}"
     plan = _recorded(pod, config)
     attached = None if plan is None else tuple(_of_plan(plan))
-    now = None
+    now, hint = None, ""
     if annotations is not None:
         try:
             now = tuple(_choose((namespace, name, uid), annotations, config, path))
         except GenieError as error:
-            problem = error.msg
+            problem, hint = error.msg, "; ".join(filter(None, (error.details, error.hint)))
     return Selection(
         pod=pod,
         annotations=annotations and considered(annotations),
         attached=attached,
         now=now,
         problem=problem,
+        hint=hint,
         can_take=can_take(Settings(config, forgiving=True), namespace),
         addresses={} if plan is None else {item.ifname: _addresses(item) for item in primary_first(plan)},
     )

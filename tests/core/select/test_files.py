@@ -97,7 +97,7 @@ def test_b05_d09_a_name_that_nothing_fits():
         ": Configuration file is missing from cni directory (/net.d) for user requested plugin: n"
     )
     assert "there is o" in caught.value.details
-    assert "genie generate-config n" in caught.value.hint
+    assert "`genie generate-config TYPE --name n --write`" in caught.value.hint
 
 
 @pytest.mark.parametrize(
