@@ -67,10 +67,66 @@ def verdicts(rules, packet=PACKET, hook="forward"):
         ("-A FORWARD -m mac --mac-source 02:00:00:00:00:0A -j DROP", True),
         ("-A FORWARD -m mac --mac-source 02:00:00:00:00:0b -j DROP", False),
         ("-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP", False),
+        ("-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", True),
+        ("-A FORWARD -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW -j DROP", False),
+        ("-A FORWARD -p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK -j DROP", False),
+        ("-A FORWARD -p tcp -m tcp --tcp-flags ALL NONE -j DROP", False),
+        ("-A FORWARD -m recent --set --name web --mask 255.255.255.255 --rsource -j DROP", True),
+        (
+            "-A FORWARD -m recent --rcheck --seconds 9 --reap --name web --mask 255.255.255.255 --rsource -j DROP",
+            False,
+        ),
+        ('-A FORWARD -m comment --comment "--j ACCEPT" -j DROP', True),
     ],
 )
 def test_iptables_matches(rule, drops):
     assert verdicts(iptables(rule)) == {("drop" if drops else "accept", 1.0)}
+
+
+@pytest.mark.parametrize("options", ["-f", "-m socket --nowildcard", "-m recent --update --name s --rsource"])
+def test_an_option_without_an_argument_does_not_take_the_target(options):
+    """The verdict was lost, so that the rule was not even a doubt."""
+    (outcome,) = at_hook(iptables(f"-A FORWARD {options} -j DROP"), "forward", PACKET)
+    assert (outcome.verdict, [rule.action.kind for _, rule in outcome.doubts]) == ("accept", ["drop"])
+
+
+def test_the_options_of_a_target_are_no_conditions():
+    rule = "-A POSTROUTING -j SNAT --to-source 192.0.2.1 --random-fully --persistent"
+    (outcome,) = at_hook(iptables(rule, table="nat", chain="POSTROUTING"), "postrouting", PACKET)
+    assert outcome.packet.source == "192.0.2.1"
+
+
+def test_a_drop_behind_a_jump_that_may_be_made_is_a_doubt():
+    """It was taken for certain: a chain for the night cut the pod off at noon."""
+    chains = ":NIGHT - [0:0]\n:SEEN - [0:0]"
+    rules = iptables(
+        "-A FORWARD -m time --timestart 22:00 -j NIGHT", "-A FORWARD -m time --timestop 06:00 -g SEEN",
+        "-A NIGHT -s 10.244.1.0/24 -j DROP", "-A SEEN -j REJECT", more=chains,
+    )  # fmt: skip
+    (outcome,) = at_hook(rules, "forward", PACKET)
+    assert (outcome.verdict, [chain.name for chain, _ in outcome.doubts]) == ("accept", ["NIGHT", "SEEN"])
+
+
+def test_a_service_with_session_affinity_is_translated():
+    """kube-proxy's rules for it: a client that was here before gets the same endpoint, and each one is noted."""
+    noted = "-m recent --set --name KUBE-SEP-A --mask 255.255.255.255 --rsource"
+    known = "-m recent --rcheck --seconds 10800 --reap --name KUBE-SEP-A --mask 255.255.255.255 --rsource"
+    rules = iptables(
+        f"-A PREROUTING {known} -j KUBE-SEP-A", "-A PREROUTING -j KUBE-SEP-B",
+        f"-A KUBE-SEP-A -p tcp {noted} -m tcp -j DNAT --to-destination 10.0.0.8:80",
+        f"-A KUBE-SEP-B -p tcp {noted} -m tcp -j DNAT --to-destination 10.0.0.9:80",
+        table="nat", chain="PREROUTING", more=":KUBE-SEP-A - [0:0]\n:KUBE-SEP-B - [0:0]",
+    )  # fmt: skip
+    (outcome,) = at_hook(rules, "prerouting", PACKET)
+    assert (outcome.packet.target, outcome.packet.dport) == ("10.0.0.9", 80)
+
+
+def test_a_dormant_table_has_no_effect():
+    chain = {"family": "ip", "table": "t", "name": "f", "type": "filter", "hook": "forward", "prio": 0}
+    for flags, verdict in ((("dormant",), "accept"), ("dormant", "accept"), ((), "drop")):
+        table = {"family": "ip", "name": "t", "flags": flags}
+        rules = ruleset_of(Firewall(nft=({"table": table}, {"chain": {**chain, "policy": "drop"}})))
+        assert verdicts(rules) == {(verdict, 1.0)}
 
 
 def test_a_connections_mark_is_not_the_packets():
@@ -159,6 +215,7 @@ def match(left, right, op="=="):
 
 SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
 DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
 NAMED = (
     {
         "set": {
@@ -185,6 +242,13 @@ NAMED = (
         (match({"meta": {"key": "nfproto"}}, "ipv6"), (), False),
         (match({"meta": {"key": "l4proto"}}, {"set": ["tcp", "udp"]}), (), True),
         (match({"concat": [SADDR, DPORT]}, {"set": [{"concat": ["10.244.1.10", 8080]}]}), (), True),
+        (match(FLAGS, "syn", "in"), (), True),
+        (match(FLAGS, ["fin", "rst"], "in"), (), False),
+        (match(FLAGS, "syn"), (), True),
+        (match({"&": [FLAGS, {"|": ["fin", "syn", "ack"]}]}, "syn"), (), True),
+        (match({"&": [FLAGS, {"|": ["syn", "ack"]}]}, {"|": ["syn", "ack"]}), (), False),
+        (match({"&": [FLAGS, "syn"]}, 0, "!="), (), True),
+        (match({"&": [FLAGS, {"|": ["syn", {"|": ["rst", "ack"]}]}]}, "syn", "!="), (), False),
         ({"limit": {"rate": 5, "per": "second", "inv": True}}, (), False),
         ({"xt": {"type": "match", "name": "bpf"}}, (), False),
     ],

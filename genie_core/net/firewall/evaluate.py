@@ -153,7 +153,10 @@ class _Run:
             if doubt and rule.action.kind in ("drop", "reject"):
                 step = replace(step, doubts=(*step.doubts, (chain, rule)))
                 continue
-            if doubt and rule.action.kind not in ("accept", "jump", "goto"):
+            if doubt and rule.action.kind in ("jump", "goto"):
+                yield from self._perhaps(chain, rule.action, step, depth, number)
+                return
+            if doubt and rule.action.kind != "accept":
                 continue
             if chance < 1:
                 yield from self._hit(
@@ -201,6 +204,25 @@ class _Run:
             return
         for verdict, after, where, rule in self.chain(target, step, depth + 1):
             if verdict == "return" and action.kind == "jump":
+                yield from self.chain(chain, after, depth, number + 1)
+            else:
+                yield verdict, after, where, rule
+
+    def _perhaps(
+        self, chain: Chain, action: Action, step: _Step, depth: int, number: int
+    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+        """A jump under a condition that is not known: a drop behind it is a doubt, a translation is not made."""
+        target = self.rules.jump(chain, action.target)
+        found = self.chain(target, step, depth + 1) if target else [("return", step, chain, None)]
+        for verdict, after, where, rule in found:
+            if verdict in ("drop", "reject") and rule is not None:
+                doubts = (*after.doubts, (where, rule))
+                yield from self.chain(
+                    chain, replace(step, chance=after.chance, doubts=doubts), depth, number + 1
+                )
+            elif after.translations != step.translations:
+                yield from self.chain(chain, replace(step, chance=after.chance), depth, number + 1)
+            elif verdict == "return" and action.kind == "jump":
                 yield from self.chain(chain, after, depth, number + 1)
             else:
                 yield verdict, after, where, rule

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from genie_core.net.firewall import ipsets
+from genie_core.net.firewall import ipsets, tcp_flags
 from genie_core.net.firewall.ipsets import IPSets
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
 
@@ -54,45 +55,12 @@ STATEMENTS |= {
     "--sports": "sport",
     "--source-ports": "sport",
 }
-SILENT = {"--comment", "--reject-with", "--log-prefix", "--log-level", "--random-fully", "--limit-burst"}
-SILENT |= {
-    "--nflog-prefix",
-    "--nflog-group",
-    "--random",
-    "--mode",
-    "--packet",
-    "--name",
-    "--save-mark",
-    "--restore-mark",
-}
-FLAGS = {
-    "--random-fully",
-    "--random",
-    "--save-mark",
-    "--restore-mark",
-    "--notrack",
-    "--rcheck",
-    "--update",
-    "--ctmask",
-}
-FLAGS |= {
-    "--physdev-is-bridged",
-    "--physdev-is-in",
-    "--physdev-is-out",
-    "--syn",
-    "--socket-exists",
-    "--log-uid",
-}
-FLAGS |= {
-    "--validmark",
-    "--loose",
-    "--accept-local",
-    "--invert",
-    "--transparent",
-    "--persistent",
-    "--save",
-    "--restore",
-}
+# Options that are no conditions: texts, and those that a condition of their own module stands for.
+SILENT = {"--reject-with", "--log-level", "--limit-burst", "--nflog-group", "--mode", "--packet", "--name"}
+# The module recent: `--set` holds for every packet, and the others belong to `--rcheck` and `--update`.
+SILENT |= {"--set", "--seconds", "--reap", "--hitcount", "--rttl", "--mask", "--rsource", "--rdest"}
+TEXTS = ("--comment", "--log-prefix", "--nflog-prefix")  # their argument may look like an option
+OPTION = re.compile(r"--?[a-zA-Z]|!$")
 
 
 def _ports(text: str) -> tuple[Value, ...]:
@@ -116,6 +84,11 @@ def _words(text: str) -> tuple[Value, ...]:
     return tuple(text.lower().split(","))
 
 
+def _flags(text: str) -> frozenset[str]:
+    """`FIN,SYN`, `ALL` or `NONE`."""
+    return {"ALL": tcp_flags.ALL, "NONE": frozenset[str]()}.get(text) or frozenset(text.lower().split(","))
+
+
 # Option -> the field that it looks at, and how its argument is read.
 MATCHES: dict[str, tuple[str, Callable[[str], tuple[Value, ...]]]] = {
     "--ctstate": ("state", _words),
@@ -130,7 +103,6 @@ MATCHES: dict[str, tuple[str, Callable[[str], tuple[Value, ...]]]] = {
     "--icmp-type": ("icmp_type", lambda text: (text,)),
     "--icmpv6-type": ("icmp_type", lambda text: (text,)),
     "--length": ("length", _ports),
-    "--syn": ("state", lambda _: ("new",)),
     "--mac-source": ("smac", _words),
 }
 
@@ -146,6 +118,7 @@ class _Parser:
         self.comment = ""
         self.invert = False
         self.of_connection = False
+        self.is_targeted = False  # what follows -j are no conditions
 
     def run(self) -> _Parser:
         while self.words:
@@ -153,12 +126,14 @@ class _Parser:
             if word == "!":
                 self.invert = True
                 continue
-            self._option(word, "" if word in FLAGS else self._argument())
+            self._option(word, self._argument(word))
             self.invert = False
         return self
 
-    def _argument(self) -> str:
-        return self.words.pop(0) if self.words and not self.words[0].startswith("--") else ""
+    def _argument(self, option: str = "") -> str:
+        """The next word, unless it is an option itself."""
+        is_there = self.words and (option in TEXTS or not OPTION.match(self.words[0]))
+        return self.words.pop(0) if is_there else ""
 
     def _add(self, name: str, *values: Value, mask: int | None = None, chance: float = 1.0) -> None:
         self.matches.append(Match(name, values, self.invert, mask, chance))
@@ -173,15 +148,16 @@ class _Parser:
         elif word in STATEMENTS:
             self._add(STATEMENTS[word], *_ports(value))
         elif word in ("-j", "-g"):
-            self.action = _target(value, word == "-g")
+            self.action, self.is_targeted = _target(value, word == "-g"), True
         elif word in ("-m", "--match"):
             self._module(value)
         elif word == "--comment":
             self.comment = value
-        elif (
-            not self._target_option(word, value)
-            and not self._match_option(word, value)
-            and word not in SILENT
+        elif not (
+            self._target_option(word, value)
+            or self._match_option(word, value)
+            or self.is_targeted
+            or word in (*SILENT, *TEXTS)
         ):
             self._add("unknown", word)
 
@@ -191,7 +167,6 @@ class _Parser:
             self._add("under")
         elif value in (
             "hashlimit",
-            "recent",
             "connlimit",
             "quota",
             "nfacct",
@@ -213,6 +188,8 @@ class _Parser:
             self._add("mark", (number, number), mask=mask)
         elif word == "--match-set":
             self.matches.append(ipsets.match(self.sets, value, self._argument(), self.invert))
+        elif word == "--tcp-flags":
+            self._add("state", *tcp_flags.states_of(_flags(value), _flags(self._argument())))
         elif word in ("--probability", "--every"):
             self._add("chance", chance=float(value) if word == "--probability" else 1 / int(value))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from genie_core.net.firewall import tcp_flags
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
 
 JSON = dict[str, Any]
@@ -37,6 +38,7 @@ PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 ARP = ("source", "target", "arp_operation", "arp_htype", "arp_hlen", "arp_plen")
 NUMERIC = ("source", "target", "sport", "dport", "mark", "length", "arp_htype", "arp_hlen", "arp_plen")
+TCP_FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
 OPERATORS = {"==": False, "in": False, "!=": True}
 
 
@@ -140,6 +142,10 @@ def _match(expression: JSON, sets: Sets) -> list[Match]:
         return [_chance(left["numgen"], operator, expression["right"])]
     if isinstance(left, dict) and "concat" in left:
         return _concatenation(left["concat"], expression, sets)
+    field, *masks = left["&"] if isinstance(left, dict) and "&" in left else [left]
+    if field == TCP_FLAGS:
+        elements = _elements(expression["right"], sets)
+        return [Match("protocol", ("tcp",)), tcp_flags.match(operator, masks, elements)]
     name, implied, mask = _field(left)
     if name == "unknown":
         return [*implied, Match("unknown")]
@@ -341,11 +347,15 @@ PLAIN_TEXT: dict[str, Callable[[Any], str]] = {
     "set": lambda d: "{ " + ", ".join(map(_plain, d)) + " }",
     "numgen": lambda d: f"numgen {d.get('mode')} mod {d.get('mod')}",
     "concat": lambda d: " . ".join(map(_plain, d)),
+    "&": lambda d: " & ".join(map(_plain, d)),
+    "|": lambda d: f"({' | '.join(map(_plain, d))})",
 }
 
 
 def parse(document: tuple[JSON, ...], skip: set[tuple[str, str]]) -> list[Chain]:
-    """The chains of a ruleset, without the tables (family, name) that iptables-save has shown already."""
+    """The chains of a ruleset that are in effect, without the tables (family, name) that iptables-save has shown."""
+    tables = [item["table"] for item in document if "table" in item]
+    skip = skip | {(t["family"], t["name"]) for t in tables if "dormant" in t.get("flags", ())}
     sets: dict[tuple[str, str], Sets] = {}
     chains: dict[tuple[str, str, str], JSON] = {}
     rules: dict[tuple[str, str, str], list[JSON]] = {}
