@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from math import inf
 
 from genie_core.checks.check import Check
-from genie_core.checks.sources import lacking
+from genie_core.checks.sources import lacking, partly
 from genie_core.errors import WrongUsage
 from genie_core.findings import CheckResult, Finding, Status
 from genie_core.net.case import Case
@@ -106,7 +106,8 @@ def run(
         started, found = time.perf_counter(), len(findings)
         try:
             findings.extend(f for f in check.look(facts) if chosen.wants(check, f.code))
-            status = Status.FAIL if len(findings) > found else Status.PASS
+            reason = "" if len(findings) > found else partly(facts, check.needs)
+            status = Status.FAIL if len(findings) > found else Status.SKIP if reason else Status.PASS
         except Exception as error:  # noqa: BLE001 (a mistake in one check must not cost what the others find)
             status, reason = Status.ERROR, f"{type(error).__name__}: {error}"
         ms = (time.perf_counter() - started) * 1000

@@ -31,6 +31,7 @@ _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
         lambda case: "namespace numbers" not in case.facts.missing,
         "they could not be read",
     ),
+    "tenants": (lambda _: True, ""),
     "tracked": (lambda case: "tracked" not in case.facts.missing, "conntrack gave nothing"),
     "probes": (lambda case: bool(case.facts.probes), "no probe was sent"),
     "resolv.conf": (lambda case: case.facts.resolv_conf is not None, _NO_RESOLV_CONF),
@@ -52,6 +53,21 @@ def lacking(facts: Case | Facts, needs: Iterable[str]) -> str:
     if isinstance(facts, Facts):
         return "; ".join(reason for need in needs if (reason := facts.unread(need)))
     return next((reason for need in needs if (reason := _lacks(facts, need))), "")
+
+
+def partly(facts: Case | Facts, needs: Iterable[str]) -> str:
+    """Why a check with these needs has not seen everything, "" where it has. Else it must not pass."""
+    if isinstance(facts, Facts):
+        return ""
+    known, missing = facts.facts, facts.facts.missing
+    unread = {
+        "node firewall": not known.node.firewall.is_whole and known.node.firewall.reason,
+        "pod firewall": known.pod is not None
+        and not known.pod.firewall.is_whole
+        and known.pod.firewall.reason,
+        "tenants": missing.get("tenants") or missing.get("namespace numbers"),
+    }
+    return next((f"not everything was read: {unread[need]}" for need in needs if unread.get(need)), "")
 
 
 def _lacks(case: Case, need: str) -> str:
