@@ -23,8 +23,8 @@ from genie_core.survey.rootfs import Root, age_of
 
 IPAM_DIR = LEASES
 CACHE_DIR = libcni_cache.DIRECTORY
-# The members of a CNI result that are kept: no plugin puts a secret there.
-_RESULT = ("interfaces", "ips", "routes", "dns")
+# The members of a CNI result that are kept, beside `dns`: no plugin puts a secret there.
+_LISTS = ("interfaces", "ips", "routes")
 
 
 def read_leases(directory: str, root: Root) -> tuple[Lease, ...]:
@@ -94,8 +94,23 @@ def _cached(file: str, root: Root) -> Cached:
 
 
 def lean_result(result: Mapping[str, Any]) -> JSON:
-    """A CNI result without members that are not known."""
-    return {name: result[name] for name in _RESULT if name in result}
+    """A CNI result without members that are not known, and without addresses that are none: a file may be damaged."""
+    lists = {name: result[name] for name in _LISTS if isinstance(result.get(name), list)}
+    kept: JSON = {
+        name: [entry if isinstance(entry, dict) else {} for entry in entries]
+        for name, entries in lists.items()
+    }
+    if "ips" in kept:
+        kept["ips"] = [_usable(ip) for ip in kept["ips"] if _is_address(ip.get("address"))]
+    return kept | ({"dns": result["dns"]} if isinstance(result.get("dns"), dict) else {})
+
+
+def _usable(ip: JSON) -> JSON:
+    return {name: value for name, value in ip.items() if name != "gateway" or _is_address(value)}
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and bool(_address(value.partition("/")[0]))
 
 
 def _sandbox_of(result: dict[str, Any]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, DEFAULT_NETWORK, Dialect, dialect_of
 from genie_core.errors import GenieError
+from genie_core.jsontext import decode
 from genie_core.select import selections_of
 from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.npwg import parse_selections
@@ -66,7 +66,7 @@ def attached_to(pod: PodRow) -> list[Entry]:
             return []
         return [Entry(asked.networks[0], "eth0", pod.ips, default=True)] if pod.ips else []
     try:
-        value = json.loads(text)
+        value = decode(text)
     except ValueError:
         return []
     found = []
