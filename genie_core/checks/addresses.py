@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from os.path import basename
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
+from genie_core.checks.parts import fix, in_pod, seen, the_pod
 from genie_core.findings import (
     Code,
     Command,
     Confidence,
     Effect,
-    Evidence,
     Finding,
     Remedy,
     Severity,
     Subject,
 )
 from genie_core.net.case import Case
-from genie_core.net.model import STATUS, Attachment, Intended
-from genie_core.net.stack import version, within
+from genie_core.net.intended import Intended
+from genie_core.net.model import STATUS, Attachment
+from genie_core.net.stack import conf_key, version, within
 from genie_core.survey.kernel import Address
 
 
@@ -157,6 +157,18 @@ def restore_default(case: Case, attachment: Attachment, family: int, ip: str = "
     )
 
 
+def restore_ipv6(case: Case, attachment: Attachment) -> list[Command]:
+    """The IPv6 addresses and default route again: the kernel deletes them with the interface's last flag UP."""
+    name, held = attachment.link.name, {a.ip for a in case.addresses(attachment, 6)}
+    promised = {ip for i in case.intended if i.ifname == name for ip in i.ips if version(ip) == 6} - held
+    add = [
+        in_pod("ip", "-6", "addr", "replace", _prefix(case, attachment, ip), "dev", name)
+        for ip in sorted(promised)
+    ]
+    is_first = attachment is case.primary and add
+    return [*add, *(restore_default(case, attachment, 6, min(promised)) if is_first else ())]
+
+
 @check("address-any", GN0202, title="the primary interface has an address", needs=("pod",))
 def no_address(case: Case) -> Iterator[Finding]:
     primary = case.primary
@@ -208,112 +220,13 @@ def no_address_plugin(case: Case) -> Iterator[Finding]:
         )
 
 
-GN0203 = Code("GN0203", "duplicate address",
-    cause="two namespaces, or a machine outside, hold one address: leases were lost, or ranges overlap",
-    confirm="arping -D -I eth0 ADDRESS; ip -all netns exec ip addr", fix="delete one pod, reconcile IPAM",
-    explained_by=("GN0106",), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
-
-
-@check(
-    "address-duplicate", GN0203, title="no other namespace holds the pod's addresses", needs=("pod", "node")
-)
-def duplicate(case: Case) -> Iterator[Finding]:
-    for attachment in case.attachments:
-        for own in case.addresses(attachment):
-            yield from _holders(case, attachment, own.ip)
-        yield from _gateway_twice(case, attachment)
-
-
-def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
-    """Another pod on the bridge has an address of the bridge: neighbours learn one MAC or the other."""
-    bridge = attachment.bridge
-    mine = {x.ip for x in case.node.addresses(bridge)} if bridge else set()
-    for port, tenant in case.neighbours_on(bridge) if bridge else ():
-        for address in (x for x in tenant.addresses if x.ip in mine):
-            title, name = case.title_of(tenant), basename(tenant.path)
-            link = next((x.name for x in tenant.links if x.index == address.index), "")
-            yield GN0203.fatal(
-                f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
-                f"by {title}",
-                Subject(kind="pod", name=title, netns=tenant.path, iface=link),
-                seen(
-                    "netlink",
-                    f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
-                    f"ip -n {name} addr",
-                ),
-                remedy=fix(
-                    "take it from the pod, and keep the gateway out of the range that IPAM gives out",
-                    on_node("ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link),
-                    in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
-                ),
-                affects=(title,),
-            )
-
-
-def _holders(case: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
-    others: list[tuple[str, Evidence, tuple[Command, ...]]] = []
-    for tenant in case.facts.tenants:
-        if tenant.path == case.facts.netns_path:
-            continue
-        for address in tenant.addresses:
-            link = next((x for x in tenant.links if x.index == address.index), None)
-            if address.ip != ip or link is None or address.scope == "host":
-                continue
-            fact = seen(
-                "netlink",
-                f"{ip} on {link.name} ({link.mac}) in {tenant.path}",
-                f"ip -n {basename(tenant.path)} addr",
-            )
-            undo = on_node(
-                "ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name
-            )
-            others.append((case.title_of(tenant), fact, (undo,)))
-    if ip in case.node.local:
-        address = case.node.local[ip]
-        where = case.node.name(address.index)
-        fact = seen("netlink", f"{ip} on the node's {where}", f"ip addr show {where}")
-        others.append(
-            (
-                f"the node ({where})",
-                fact,
-                (on_node("ip", "addr", "del", f"{ip}/{address.prefix}", "dev", where),),
-            )
-        )
-    # The namespace of the same pod under another path is not another owner.
-    others = [o for o in others if o[0] != case.name]
-    if others:
-        yield _duplicate(case, attachment, ip, others)
-
-
-def _duplicate(
-    case: Case, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
-) -> Finding:
-    names = [name for name, _, _ in others]
-    return GN0203.fatal(
-        f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
-        the_pod(case, attachment.link.name),
-        seen(
-            "netlink",
-            f"{ip} on {attachment.link.name} ({attachment.link.mac})",
-            f"ip addr show {attachment.link.name}",
-        ),
-        *(fact for _, fact, _ in others),
-        remedy=fix(
-            "take it from the one that has no lease for it (or delete that pod), then reconcile IPAM",
-            *(command for _, _, commands in others for command in commands),
-            risk="the other pod loses this address",
-        ),
-        affects=tuple(sorted(names)),
-    )
-
-
 GN0204 = Code("GN0204", "IPv6 is disabled in the pod",
     cause="disable_ipv6=1 on an interface that should have IPv6",
     confirm="sysctl net.ipv6.conf.eth0.disable_ipv6",
     fix="enable it; add the address again or recreate the pod")  # fmt: skip
 GN0205 = Code("GN0205", "duplicate IPv6 address",
     cause="duplicate address detection failed (RFC 4862)",
-    confirm="ip -6 addr | grep dadfailed", fix="find the other holder")  # fmt: skip
+    confirm="ip -6 addr | grep dadfailed", fix="find the other holder", explained_by=("GN0203",))  # fmt: skip
 
 
 @check("ipv6-usable", GN0204, GN0205, title="IPv6 is enabled where it is configured", needs=("pod",))
@@ -354,17 +267,18 @@ def _detect_again(case: Case, attachment: Attachment, own: Address) -> Remedy:
 
 
 def _disabled(case: Case, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
-    commands = [in_pod("sysctl", "-w", f"net.ipv6.conf.{n}.disable_ipv6=0") for n in off]
+    commands = [in_pod("sysctl", "-w", f"{conf_key(n, 'disable_ipv6', 6)}=0") for n in off]
     attachment = next(a for a in case.attachments if a.link.name == name)
     commands += [
         in_pod("ip", "-6", "addr", "add", _prefix(case, attachment, ip), "dev", name) for ip in wanted
     ]
     why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
+    key = conf_key(name, "disable_ipv6", 6)
     return GN0204.found(
         Severity.ERROR if asked or wanted else Severity.WARNING,
         f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
         the_pod(case, name),
-        seen("sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"),
+        seen("sysctl", f"{key}=1", f"sysctl {key}"),
         remedy=fix(
             "enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)", *commands
         ),

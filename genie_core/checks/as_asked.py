@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from genie_core.checks.addresses import restore_default
+from genie_core.checks.addresses import restore_ipv6
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
@@ -133,12 +133,10 @@ def too_small(case: Case) -> Iterator[Finding]:
         if link.mtu >= LEAST_IPV6 or not wanted:
             continue
         mtu = max(LEAST_IPV6, peer.mtu if peer else 0)
-        commands = [in_pod("ip", "link", "set", link.name, "mtu", mtu)]
-        for ip in sorted(wanted):
-            commands.append(
-                in_pod("ip", "-6", "addr", "replace", _with_prefix(case, attachment, ip), "dev", link.name)
-            )
-            commands += restore_default(case, attachment, 6, ip)
+        commands = [
+            in_pod("ip", "link", "set", link.name, "mtu", mtu),
+            *restore_ipv6(case, attachment),
+        ]
         yield GN0111.fatal(
             f"{link.name} has MTU {link.mtu}, below the {LEAST_IPV6} that IPv6 needs: the kernel has removed "
             f"IPv6 from it, with {', '.join(sorted(wanted))}",
@@ -146,12 +144,6 @@ def too_small(case: Case) -> Iterator[Finding]:
             seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
             remedy=fix("give it the MTU of its host end, and its IPv6 addresses and routes again", *commands),
         )
-
-
-def _with_prefix(case: Case, attachment: Attachment, ip: str) -> str:
-    """The address with the prefix length of the node's address on the link, else 128."""
-    near = case.node.addresses(attachment.entry, 6) if attachment.entry else []
-    return f"{ip}/{next((a.prefix for a in near if a.prefix < 128), 128)}"
 
 
 GN0211 = Code("GN0211", "an address of the pod expires",

@@ -11,7 +11,7 @@ from genie_core.findings import Code, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
-from genie_core.net.stack import Stack, version
+from genie_core.net.stack import Stack, conf_key, version
 from genie_core.survey.kernel import Link, Route
 
 GN0302 = Code("GN0302", "the default gateway does not exist",
@@ -164,18 +164,15 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     entry = attachment.entry
     assert entry is not None
     name = "proxy_arp" if family == 4 else "proxy_ndp"
+    key = conf_key(entry.name, name, family)
     return GN0408.fatal(
         f"{entry.name} has {name}=0 and no address {gateway}: no ARP reply for the pod's gateway",
         the_interface(entry.name),
-        seen(
-            "sysctl",
-            f"net.ipv{family}.conf.{entry.name}.{name}=0",
-            f"sysctl net.ipv{family}.conf.{entry.name}.{name}",
-        ),
+        seen("sysctl", f"{key}=0", f"sysctl {key}"),
         seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
         remedy=fix(
             f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
-            on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),
+            on_node("sysctl", "-w", f"{key}=1"),
         ),
     )
 
@@ -190,7 +187,7 @@ def _no_way(case: Case, attachment: Attachment, gateway: str, family: int) -> Fi
         "route to that address, usually because its default route is missing",
         the_interface(entry.name),
         seen("netlink", f"{gateway}: {way.type if way.refused else entry.name}", f"ip route get {gateway}"),
-        seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
+        seen("sysctl", f"{conf_key(entry.name, 'proxy_arp', family)}=1"),
         remedy=fix(
             "restore the node's default route (DHCP, NetworkManager, networkd); until then, the address on "
             f"{entry.name} answers",
@@ -225,7 +222,7 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
     own = case.addresses(attachment, family)[0]
     has = [f"{x.ip}/{x.prefix}" for x in case.node.addresses(bridge, family)]
     disabled = family == 6 and case.node.setting(bridge.name, "disable_ipv6", 6)
-    off = f"net.ipv6.conf.{bridge.name}.disable_ipv6"
+    off = conf_key(bridge.name, "disable_ipv6", 6)
     commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
     commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
     commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
@@ -248,5 +245,6 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
             *commands,
             risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
         ),
+        explained_by=("GN0404",) if family == 6 and not bridge.up else (),
         affects=case.affected(bridge),
     )

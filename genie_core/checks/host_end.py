@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import ends, fix, in_pod, on_node, seen, the_interface
+from genie_core.checks.routes import real_defaults
 from genie_core.checks.secondary_interfaces import GN0802
 from genie_core.fields import counted
 from genie_core.findings import Code, Command, Effect, Finding, Severity
@@ -48,17 +49,13 @@ def peer_up(case: Case) -> Iterator[Finding]:
 
 
 def _host_route(case: Case, attachment: Attachment) -> tuple[Command, ...]:
-    """The /32 routes again: the kernel deletes them when a routed pod's host end goes down."""
+    """The pod's routes again: the kernel deletes them when a routed pod's host end goes down."""
     if attachment.kind != "routed" or attachment.peer is None:
         return ()
-    lost = [
-        x for x in case.addresses(attachment) if case.node.fib.lookup(x.ip).hop.index != attachment.peer.index
-    ]
-    return tuple(
-        on_node("ip", "route", "replace", f"{x.ip}/32", "dev", attachment.peer.name)
-        for x in lost
-        if version(x.ip) == 4
-    )
+    name, lookup = attachment.peer.name, case.node.fib.lookup
+    lost = [x.ip for x in case.addresses(attachment) if lookup(x.ip).hop.index != attachment.peer.index]
+    hosts = [f"{ip}/{32 if version(ip) == 4 else 128}" for ip in lost]
+    return tuple(on_node("ip", "route", "replace", host, "dev", name) for host in hosts)
 
 
 def expected_bridge(case: Case, attachment: Attachment) -> tuple[Link, str] | None:
@@ -172,9 +169,22 @@ def bridge_up(case: Case) -> Iterator[Finding]:
             f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
             the_interface(bridge.name),
             seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),
-            remedy=fix(f"set {bridge.name} up", on_node("ip", "link", "set", bridge.name, "up")),
+            remedy=fix(
+                f"set {bridge.name} up",
+                on_node("ip", "link", "set", bridge.name, "up"),
+                *_ipv6_gateways(case, bridge),
+            ),
             affects=others,
         )
+
+
+def _ipv6_gateways(case: Case, bridge: Link) -> Iterator[Command]:
+    """The pods' IPv6 gateways again: the kernel deletes the addresses of a bridge that is set down."""
+    for attachment, gateway in real_defaults(case, 6):
+        if attachment is None or attachment.bridge != bridge or not gateway or gateway.startswith("fe80:"):
+            continue
+        for own in case.addresses(attachment, 6)[:1] if gateway not in case.node.local else ():
+            yield on_node("ip", "-6", "addr", "replace", f"{gateway}/{own.prefix}", "dev", bridge.name)
 
 
 GN0405 = Code("GN0405", "the bridge port does not forward",
@@ -278,7 +288,6 @@ def hairpin(case: Case) -> Iterator[Finding]:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None or case.node.port(peer).hairpin:
             continue
-        # A promiscuous bridge returns such frames by itself (kubelet's promiscuous-bridge mode, ebtables aside).
         mine = {x.ip for x in case.addresses(attachment)}
         fronts = [f for f in case.frontends for ip, _ in f.endpoints if ip in mine]
         siblings = [p for p in case.node.ports(bridge) if p.index != peer.index]

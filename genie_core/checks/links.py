@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genie_core.checks.addresses import restore_ipv6
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.model import RUNTIME, STATUS, Attachment
-from genie_core.net.stack import NO_REPLY, Stack, version
+from genie_core.net.model import FALLBACKS, RUNTIME, STATUS, Attachment
+from genie_core.net.stack import NO_REPLY, Stack, conf_key, version
 from genie_core.survey.kernel import Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"
@@ -46,6 +47,7 @@ def link_up(case: Case) -> Iterator[Finding]:
         if link.up:
             continue
         commands = [in_pod("ip", "link", "set", link.name, "up")]
+        commands += restore_ipv6(case, attachment)
         if attachment is case.primary:
             commands += restore_routes(case, attachment)
         yield GN0102.found(
@@ -68,7 +70,7 @@ GN0101 = Code("GN0101", "a pod interface is missing",
 @check("pod-interface-present", GN0101, title="every interface that ADD reported is there", needs=("pod",))
 def present(case: Case) -> Iterator[Finding]:
     # a runtime caches the result of its loopback plugin as well
-    here = {"lo"} | {a.link.name for a in case.attachments}
+    here = {"lo"} | {link.name for link in (case.facts.pod.links if case.facts.pod else ())} - {*FALLBACKS}
     recorded: dict[str, str] = {}
     for intended in case.intended:
         recorded.setdefault(intended.ifname, intended.source)
@@ -179,13 +181,12 @@ def node_answers(case: Case) -> Iterator[Finding]:
 def ignoring(stack: Stack, link: str) -> str:
     """`net.ipv4.conf.eth0.arp_ignore=8`: the setting, of the link or of `all`, by which it answers no ARP."""
     name = link if stack.setting(link, "arp_ignore") == NO_REPLY else "all"
-    return f"net.ipv4.conf.{name.replace('.', '/')}.arp_ignore={NO_REPLY}"
+    return f"{conf_key(name, 'arp_ignore')}={NO_REPLY}"
 
 
 def answering(link: str) -> tuple[str, ...]:
     """The command after which a link's ARP requests are answered again."""
-    key = f"net.ipv4.conf.{link.replace('.', '/')}.arp_ignore"
-    return ("sysctl", "-w", f"{key}=0", "net.ipv4.conf.all.arp_ignore=0")
+    return ("sysctl", "-w", f"{conf_key(link, 'arp_ignore')}=0", "net.ipv4.conf.all.arp_ignore=0")
 
 
 GN0106 = Code("GN0106", "duplicate MAC",
@@ -193,7 +194,7 @@ GN0106 = Code("GN0106", "duplicate MAC",
     confirm="bridge fdb show", fix="give one of them another MAC", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-@check("mac-unique", GN0106, title="no other pod has the same MAC", needs=("pod", "node"))
+@check("mac-unique", GN0106, title="no other pod has the same MAC", needs=("pod", "node", "tenants"))
 def mac_unique(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments:
         bridge = attachment.bridge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
@@ -11,6 +10,7 @@ from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
 from genie_core.net.firewall.rules import Match, Rule, span
+from genie_core.net.prefixes import supernet
 from genie_core.net.stack import version, within
 from genie_core.net.traces import Walk
 from genie_core.survey.cluster import subnets
@@ -131,7 +131,8 @@ def _missing(case: Case, bare: list[Walk], why: str, *, declined: bool) -> Findi
     links = sorted({w.egress.name for w in bare if w.egress})
     cidrs = [c for c in case.pod_cidrs if version(c) == family]
     own = next((c for c in cidrs if within(bare[0].source, c)), bare[0].source)
-    around = _supernet(cidrs) or own
+    # Node prefixes come from one cluster prefix, usually a /16: other nodes may get any part of it.
+    around = supernet(cidrs) or own
     tool = "iptables" if family == 4 else "ip6tables"
     return GN0511.found(
         # With "ipMasq": false there may be routes to the pods elsewhere, or an agent that masquerades.
@@ -153,24 +154,6 @@ def _missing(case: Case, bare: list[Walk], why: str, *, declined: bool) -> Findi
             ),
         ),
     )
-
-
-def _supernet(cidrs: list[str]) -> str:
-    """The smallest prefix with all pod prefixes in it, if it is not wider than a /8."""
-    networks = [ipaddress.ip_network(c, strict=False) for c in cidrs]
-    if not networks:
-        return ""
-    over = networks[0]
-    while not all(
-        int(over.network_address) <= int(n.network_address)
-        and int(n.broadcast_address) <= int(over.broadcast_address)
-        for n in networks
-    ):
-        if over.prefixlen <= 8:
-            return ""
-        over = over.supernet()
-    # Node prefixes come from one cluster prefix, usually a /16: other nodes may get any part of it.
-    return str(over)
 
 
 def _foreign_source(walk: Walk) -> Finding:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
-from genie_core.findings import Code, Command, Confidence, Effect, Finding
+from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
 from genie_core.net.stack import version, within
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link, Route
-
-# Outer headers that each tunnel adds over IPv4, in bytes (20 more over IPv6).
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +26,18 @@ class Remote:
     @property
     def title(self) -> str:
         return f"{self.node.name}'s pods {self.cidr}"
+
+    @property
+    def end(self) -> str:
+        """The other node's address at which its end of the tunnel is, "" where it is not known."""
+        outer = 6 if self.tunnel.data.get("vxlan_local6") else 4
+        return next((ip for ip in (*self.node.ends, *self.node.addresses) if version(ip) == outer), "")
+
+    @property
+    def announced(self) -> str:
+        """The MAC that flannel announces for that end, "" for none."""
+        tunnel = self.node.tunnel6 if version(self.cidr) == 6 else self.node.tunnel
+        return str(tunnel.get("VtepMAC", "")).lower()
 
 
 def remotes(case: Case) -> list[Remote]:
@@ -82,10 +92,9 @@ def _replace(case: Case, remote: Remote) -> list[str]:
 
 def _vtep(case: Case, remote: Remote) -> tuple[str, str]:
     """(MAC, underlay address) of the remote tunnel end, "" for what is not known."""
-    address = next((x for x in remote.node.addresses if ":" not in x), "")
-    mac = str(remote.node.tunnel.get("VtepMAC", "")).lower()
+    address = remote.end
     neighbour = case.node.neighbour(remote.tunnel.index, next_hop(case, remote))
-    mac = mac or (neighbour.mac if neighbour else "")
+    mac = remote.announced or (neighbour.mac if neighbour else "")
     if not mac:
         entries = [
             f for f in case.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address
@@ -108,9 +117,13 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
         for remote in mine:
             commands += restore(case, remote)
-        yield GN0706.error(
+        needed = bool(mine) or not case.other_nodes
+        yield GN0706.found(
+            Severity.ERROR
+            if needed
+            else Severity.WARNING,  # a tunnel of something else than the pods' network
             f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
-            + (", ".join(r.title for r in mine) or "pods of other nodes")
+            + (", ".join(r.title for r in mine) or ("pods of other nodes" if needed else "what is behind it"))
             + " cannot be reached",
             the_interface(tunnel.name),
             seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),
@@ -256,7 +269,7 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
         hop = next_hop(case, remote)
         neighbour = case.node.neighbour(tunnel.index, hop)
         known, address = _vtep(case, remote)
-        announced = str(remote.node.tunnel.get("VtepMAC", "")).lower()
+        announced = remote.announced
         entries = [f for f in case.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if neighbour is None or not neighbour.mac or neighbour.state == "failed":
             entry = [] if any(f.mac == known for f in entries) else [known, address]
@@ -269,7 +282,7 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
             yield _neighbour(remote, hop, f"has MAC {neighbour.mac}, but the tunnel end is {right}", right)
         elif not at:
             yield _fdb_missing(remote, neighbour.mac, address)
-        elif address and address not in {f.dst for f in at}:
+        elif address and not {f.dst for f in at} & {*remote.node.ends, *remote.node.addresses}:
             yield _fdb_wrong(remote, neighbour.mac, at[0].dst, address)
 
 

@@ -14,11 +14,11 @@ from genie_core.checks.firewall_drops import (
     filter_findings,
     is_needed,
 )
-from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.checks.parts import by_route, fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import Way
-from genie_core.net.stack import subnet, version, within
+from genie_core.net.stack import conf_key, subnet, version, within
 from genie_core.net.traces import Block
 
 
@@ -81,7 +81,7 @@ def forwarding(case: Case) -> Iterator[Finding]:
             )
             continue
         for link, hit in links.items():
-            name = f"net.ipv{family}.conf.{link.replace('.', '/')}.forwarding"
+            name = conf_key(link, "forwarding", family)
             yield GN0502.found(
                 Severity.FATAL
                 if case.primary and case.primary.entry and link == case.primary.entry.name
@@ -221,7 +221,6 @@ def refused_routes(case: Case) -> Iterator[Finding]:
         way = found[0].way
         assert way is not None
         explicit = way.route is not None
-        leads_to_tunnel = found[0].packet.target in {entry.dst for entry in case.facts.node.forwarding}
         yield GN0513.found(
             _weight(found, explicit=explicit),
             "the node has "
@@ -229,7 +228,7 @@ def refused_routes(case: Case) -> Iterator[Finding]:
             f"{flows_text(found)} is not reached",
             subject("route", title),
             seen("netlink", title, f"ip route get {found[0].packet.target}"),
-            explained_by=("GN0707",) if leads_to_tunnel else (),  # which deletes the same route
+            explained_by=(by_route(way.route.dst),) if way.route else (),
             remedy=fix(
                 "delete the route, and restore the one that it replaced"
                 if explicit
@@ -290,7 +289,7 @@ def pod_routes(case: Case) -> Iterator[Finding]:
         assert way.rule is not None
         by_rule = way.rule.table != 254
         command = (
-            in_pod("ip", "rule", "del", "priority", way.rule.priority)
+            in_pod("ip", f"-{way.rule.family}", "rule", "del", *way.rule.named)
             if by_rule
             else in_pod("ip", "route", "del", way.route.dst, "dev", hit[0].link)
         )
@@ -306,19 +305,15 @@ def pod_routes(case: Case) -> Iterator[Finding]:
         for b in blocks(case, "route", place="pod")
         if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")
     ]
-    for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
-        hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
+    for rule in dict.fromkeys(b.way.rule for b in refusing if b.way and b.way.rule):
+        hit = [b for b in refusing if b.way and b.way.rule == rule]
         yield GN0305.found(
             weight(case, hit),
-            f"the pod's ip rule {priority} refuses its packets "
+            f"the pod's ip rule {rule.priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
             the_pod(case),
-            seen(
-                "netlink",
-                f"{priority}: {hit[0].way.rule if hit[0].way else ''}",
-                "ip rule; ip route show table all",
-            ),
-            remedy=fix("delete the rule", in_pod("ip", "rule", "del", "priority", priority)),
+            seen("netlink", f"{rule.priority}: {rule}", "ip rule; ip route show table all"),
+            remedy=fix("delete the rule", in_pod("ip", f"-{rule.family}", "rule", "del", *rule.named)),
         )
 
 
@@ -352,13 +347,13 @@ def reverse_path(case: Case) -> Iterator[Finding]:
             seen(
                 "sysctl",
                 f"net.ipv4.conf.{link}.rp_filter={mode} (with all)",
-                f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter",
+                f"sysctl {conf_key(link, 'rp_filter')}",
             ),
             seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
             seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
             remedy=fix(
                 f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
-                *mend or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),
+                *mend or (on_node("sysctl", "-w", f"{conf_key(link, 'rp_filter')}=2"),),
             ),
             confidence=Confidence.HIGH if counter else Confidence.MEDIUM,
         )

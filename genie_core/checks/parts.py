@@ -60,6 +60,11 @@ def no_carrier(link: Link) -> str:
     return f"{link.name} has no carrier"
 
 
+def by_route(dst: str) -> str:
+    """The effect of a wrong route on what the node sends by it."""
+    return f"the route {dst} is wrong"
+
+
 def some(names: Iterable[str], most: int = 3) -> str:
     """The first of the names, each once, and how many more there are."""
     unique = list(dict.fromkeys(names))

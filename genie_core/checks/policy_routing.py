@@ -21,15 +21,13 @@ GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
 
 @check("policy-rules", GN0504, title="no policy rule of the node hijacks the pod", needs=("pod", "node"))
 def policy_rules(case: Case) -> Iterator[Finding]:
-    groups: dict[tuple[int, int], list[Block]] = {}
+    groups: dict[Rule, list[Block]] = {}
     for block in blocks(case, "rule"):
         if block.way and block.way.rule:
-            groups.setdefault((block.way.rule.priority, block.way.rule.table), []).append(block)
-    for (priority, table), found in groups.items():
-        way = found[0].way
+            groups.setdefault(block.way.rule, []).append(block)
+    for rule, found in groups.items():
+        way, priority, table = found[0].way, rule.priority, rule.table
         assert way is not None
-        assert way.rule is not None
-        rule = way.rule
         where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
         refusing = way.route if way.refused and way.route and not way.route.dst.endswith("/0") else None
         lacking = (
@@ -58,7 +56,7 @@ def _without(rule: Rule, refusing: Route | None) -> Remedy:
         return fix("delete the refusing route of that table", on_node(*ip, *route))
     return fix(
         "delete the rule (left over from an egress gateway or a VPN), or add the cluster's prefixes to its table",
-        on_node(*ip, "rule", "del", "priority", rule.priority),
+        on_node(*ip, "rule", "del", *rule.named),
         risk="traffic that should use this table uses the main table again",
     )
 

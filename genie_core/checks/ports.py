@@ -13,10 +13,10 @@ from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
-from genie_core.net.stack import is_served
+from genie_core.net.stack import is_served, version
 from genie_core.survey.cluster import Frontend
 
-CLIENT = "192.0.2.99"  # stands for a host outside; no packet is sent there
+CLIENT = {4: "192.0.2.99", 6: "2001:db8::99"}  # stands for a host outside; no packet is sent there
 
 
 def _sockets(case: Case, ip: str) -> tuple[str, ...] | None:
@@ -132,22 +132,17 @@ def host_ports(case: Case) -> Iterator[Finding]:
         return
     if primary is None or primary.kind not in ("bridge", "routed", "parent") or case.datapath:
         return
+    family = next(iter(case.families), 4)
+    reached = [(link, a.ip) for link in case.uplinks for a in case.node.addresses(link, family)][:1]
     for protocol, outer, inner, host_ip in case.pod_object.host_ports:
-        for link in case.uplinks[:1]:
-            for own in case.node.addresses(link, 4)[:1]:
-                target = host_ip if host_ip in case.node.local else own.ip
-                packet = Packet(
-                    source=CLIENT,
-                    target=target,
-                    protocol=protocol,
-                    dport=outer,
-                    iif=link.name,
-                    target_local=True,
-                )
-                outcomes = at_hook(case.node.rules, "prerouting", packet)
-                if any(_leads(o, case, inner) or _unclear(o) for o in outcomes) or not case.address(4):
-                    continue
-                yield _host_port(case, protocol, outer, f"{case.address(4)}:{inner}", outcomes)
+        for link, ip in reached if case.address(family) else ():
+            packet = Packet(
+                family=family, source=CLIENT[family], protocol=protocol, dport=outer, iif=link.name, target_local=True,
+                target=host_ip if host_ip in case.node.local and version(host_ip) == family else ip,
+            )  # fmt: skip
+            outcomes = at_hook(case.node.rules, "prerouting", packet)
+            if not any(_leads(o, case, inner) or _unclear(o) for o in outcomes):
+                yield _host_port(case, protocol, outer, (case.address(family), inner), outcomes)
 
 
 def _beside(case: Case, primary: Attachment) -> bool:
@@ -177,7 +172,7 @@ def _behind_parent(case: Case, primary: Attachment) -> Iterator[Finding]:
 
 
 def _leads(outcome: Outcome, case: Case, port: int) -> bool:
-    return (outcome.packet.target, outcome.packet.dport) == (case.address(4), port)
+    return (outcome.packet.target, outcome.packet.dport) == (case.address(outcome.packet.family), port)
 
 
 def _unclear(outcome: Outcome) -> bool:
@@ -185,24 +180,27 @@ def _unclear(outcome: Outcome) -> bool:
     return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
-def _host_port(case: Case, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
+def _host_port(
+    case: Case, protocol: str, port: int, right: tuple[str, int], outcomes: list[Outcome]
+) -> Finding:
     astray = next((o for o in outcomes if o.translations), None)
     where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
     commands = [delete_rule("node", *astray.translations[-1])] if astray else []
-    host, _, inner = right.rpartition(":")
+    host, inner = right
+    tool, to = ("ip6tables", f"[{host}]:{inner}") if ":" in host else ("iptables", f"{host}:{inner}")
     commands.append(
         on_node(
-            "iptables", "-t", "nat", "-A", "PREROUTING", "-p", protocol, "--dport", port, "-m", "addrtype",
-            "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", f"{host}:{inner}",
+            tool, "-t", "nat", "-A", "PREROUTING", "-p", protocol, "--dport", port, "-m", "addrtype",
+            "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", to,
         )
     )  # fmt: skip
     return GN0607.error(
-        f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
+        f"hostPort {protocol}/{port} of the pod {where}, instead of to {to}",
         the_pod(case),
         seen(
             "firewall",
             astray.translations[-1][1].text if astray else f"no DNAT for {protocol}/{port}",
-            "iptables -t nat -S",
+            f"{tool} -t nat -S",
         ),
         seen("objects", f"hostPort {port}, containerPort {inner}"),
         remedy=fix(

@@ -173,8 +173,7 @@ def _knocks(case: Case) -> list[Ask]:
     """At the other ends of the tunnels, where a port that refuses has no listener; before other packets are refused."""
     asks = []
     for remote in remotes(case)[:MAX_HOPS]:
-        port = port_of(remote.tunnel)
-        end = next((x for x in remote.node.addresses if ":" not in x), "")
+        port, end = port_of(remote.tunnel), remote.end
         if port and end and remote.tunnel.up:
             asks.append(Ask(kind="knock", target=end, port=port, role=f"port {remote.cidr}", count=3))
     return asks

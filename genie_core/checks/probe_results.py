@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.addresses import GN0203
 from genie_core.checks.check import check
+from genie_core.checks.duplicates import GN0203
 from genie_core.checks.overlay import Remote, next_hop, port_of, remotes
 from genie_core.checks.parts import fix, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity

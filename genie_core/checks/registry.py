@@ -11,6 +11,7 @@ from genie_core.checks import (
     configuration,
     conntrack,
     credentials,
+    duplicates,
     flannel_announcement,
     gateway,
     genie,
@@ -63,8 +64,8 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 
 # What `genie debug` runs.
 NETWORK = _of(
-    links, addresses, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing, conntrack,
-    pod_firewall, services, limits, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
+    links, addresses, duplicates, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing,
+    conntrack, pod_firewall, services, limits, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
     native_routing, overlaps, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, leaked_rules,
     network_policies, unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from genie_core.net.case import Case
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
-from genie_core.net.stack import version, within
+from genie_core.net.stack import conf_key, version, within
 from genie_core.survey.cluster import notes_of
 from genie_core.survey.kernel import Route
 
@@ -114,11 +114,11 @@ def advertised_default(case: Case) -> Iterator[Finding]:
         seen(
             "sysctl",
             f"accept_ra={pod.setting(name, 'accept_ra', 6)}",
-            f"sysctl net.ipv6.conf.{name}.accept_ra",
+            f"sysctl {conf_key(name, 'accept_ra', 6)}",
         ),
         remedy=fix(
             "ignore router advertisements in the pod, and stop the host that sends them",
-            in_pod("sysctl", "-w", f"net.ipv6.conf.{name}.accept_ra=0"),
+            in_pod("sysctl", "-w", f"{conf_key(name, 'accept_ra', 6)}=0"),
             in_pod("ip", "-6", "route", "del", "default", "via", gateway, "dev", name, "proto", "ra"),
         ),
     )
@@ -161,7 +161,7 @@ def _stranded(case: Case, other: Attachment, prefixes: list[str]) -> tuple[str, 
 
 
 def _dropped(case: Case, entry: str) -> tuple[str, tuple[Evidence, ...]]:
-    key = f"net.ipv4.conf.{entry.replace('.', '/')}.rp_filter"
+    key = conf_key(entry, "rp_filter")
     return (
         f"the node drops the replies from {case.address(4)} that come in by {entry} (rp_filter=1)",
         (seen("sysctl", f"{key}=1 (with all)", f"sysctl {key}"),),

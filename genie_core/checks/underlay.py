@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from genie_core.checks.check import check
 from genie_core.checks.links import answering, ignoring
 from genie_core.checks.overlay import Remote, carries, port_of, remotes
-from genie_core.checks.parts import fix, no_carrier, on_node, seen, subject, the_interface
+from genie_core.checks.parts import by_route, fix, no_carrier, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
@@ -78,6 +78,7 @@ def _outer_routes(case: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
             f"not {device.name}: no packet arrives there",
             subject("route", dst, device.name),
             seen("netlink", f"{end} {leads}", f"ip route get {end}"),
+            breaks=(by_route(dst),),
             remedy=fix(
                 f"delete the route, so that {end} is on {device.name} again",
                 *((on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else ()),
@@ -111,7 +112,7 @@ def carriers(case: Case) -> Iterator[Finding]:
     for link in case.uplinks:
         if not link.up or link.carrier:
             continue
-        default = any(hop.index == link.index for hop in case.default_hops)
+        default = case.is_way_out(link)
         tunnels = [t.name for t in case.tunnels if carries(case, t) and _device(case, t) == link]
         nodes = [
             n.name
@@ -153,17 +154,17 @@ GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
 )
 def outer_filter(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
-        address = next((x for x in remote.node.addresses if ":" not in x), "")
-        port = port_of(remote.tunnel)
+        address, port = remote.end, port_of(remote.tunnel)
         if not address or not port:
             continue
         way = case.node.fib.lookup(address)
         link = case.node.name(way.hop.index)
-        own = (
-            str(remote.tunnel.data.get("vxlan_local") or (way.route.source if way.route else "")) or "0.0.0.0"
-        )
-        out = Packet(source=own, target=address, protocol="udp", dport=port, oif=link, source_local=True)
-        back = Packet(source=address, target=own, protocol="udp", dport=port, iif=link, target_local=True)
+        family, data = version(address), remote.tunnel.data
+        own = str(data.get("vxlan_local6" if family == 6 else "vxlan_local") or "")
+        own = own or (way.route.source if way.route else "") or ("::" if family == 6 else "0.0.0.0")
+        udp = Packet(family=family, protocol="udp", dport=port)
+        out = udp.with_(source=own, target=address, oif=link, source_local=True)
+        back = udp.with_(source=address, target=own, iif=link, target_local=True)
         for hooks, packet in (
             (("output", "postrouting", "egress"), out),
             (("ingress", "prerouting", "input"), back),
@@ -235,9 +236,7 @@ def _uplink(
     """An error where another node is on its subnets or a default route leaves by it, else a warning."""
     near = [subnet(own) for own in case.node.addresses(link) if version(own.ip) in families]
     nodes = [ip for node in case.other_nodes for ip in node.addresses]
-    defaults = [route for family in families for route in case.node.defaults(family)]
-    default = any(hop.index == link.index for route in defaults for hop in route.hops)
-    needed = default or any(within(ip, net) for ip in nodes for net in near)
+    needed = case.is_way_out(link, families) or any(within(ip, net) for ip in nodes for net in near)
     return GN0714.found(
         Severity.ERROR if needed else Severity.WARNING,
         f"{link.name} {what}: {', '.join(near)} is not reached",

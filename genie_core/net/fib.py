@@ -80,10 +80,13 @@ class Fib:
         and of the target; rules about ports and protocols apply to no packet of which they are not known.
         """
         address = ipaddress.ip_address(target)
-        family, thrown = address.version, Way(type="none")
+        family, thrown, skipped = address.version, Way(type="none"), 0
         for rule in self.rules[family]:
-            if not _selects(rule, target, source, iif, mark) or not _carries(rule, protocol, ports):
+            fits = _selects(rule, target, source, iif, mark) and _carries(rule, protocol, ports)
+            if rule.priority < skipped or not fits:
                 continue
+            if rule.action == "goto":
+                skipped = rule.goto
             if rule.action in REFUSALS:
                 return Way(type=rule.action, rule=rule)
             way = self._in_table(family, rule, int(address), oif) if rule.action == "lookup" else None

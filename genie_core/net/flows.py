@@ -11,6 +11,7 @@ from typing import Any
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
+from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link, Tenant
 
 Kinds = list[tuple[str, int]]  # (protocol, port)
@@ -90,18 +91,27 @@ def tunnel_of(model: Model, cidr: str) -> Link | None:
     A tunnel of IPv4 prefixes need not carry the IPv6 ones, which many clusters route without one.
     """
     family = version(cidr)
+    owner = next((n for n in model.other_nodes if cidr in n.cidrs), None)
     able = [tunnel for tunnel in model.tunnels if _carries_family(model, tunnel, family)]
     for tunnel in able:
         known = [n.ip for n in model.facts.node.neighbours if n.index == tunnel.index]
         if any(within(ip, cidr) for ip in known):
             return tunnel
-        owner = next((n for n in model.other_nodes if cidr in n.cidrs), None)
         ends = [f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
-        if owner and set(ends) & set(owner.addresses):
+        if owner and set(ends) & {*owner.addresses, *owner.ends}:
             return tunnel
     routed = [r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in able}]
     siblings = [r for r in routed if r.dst in model.pod_cidrs and version(r.dst) == family]
-    return model.node.link(siblings[0].hops[0].index) if siblings and len(able) == 1 else None
+    indexes = {hop.index for route in siblings for hop in route.hops}
+    alone = len(indexes) == 1 and not (owner and _leads_there(model, cidr, owner))
+    return model.node.link(indexes.pop()) if alone else None
+
+
+def _leads_there(model: Model, cidr: str, owner: Node) -> bool:
+    """Whether a route past the tunnels leads to the prefix's node, as between nodes of one subnet (DirectRouting)."""
+    way = model.node.fib.lookup(str(ipaddress.ip_network(cidr, strict=False).network_address + 2))
+    is_tunnel = way.hop.index in {tunnel.index for tunnel in model.tunnels}
+    return way.hop.gateway in owner.addresses and not (way.refused or is_tunnel)
 
 
 def _carries_family(model: Model, tunnel: Link, family: int) -> bool:
@@ -126,6 +136,16 @@ def remote_targets(model: Model, family: int) -> Iterator[tuple[str, str, str]]:
             else:
                 address = str(ipaddress.ip_network(cidr, strict=False).network_address + 2)
                 yield address, f"a pod of {node.name}", cidr
+        if not any(version(cidr) == family for cidr in node.cidrs):
+            yield from islice(_pods_of(model, node, family), 1)
+
+
+def _pods_of(model: Model, node: Node, family: int) -> Iterator[tuple[str, str, str]]:
+    """(address, name, the address as a prefix) of the pods of a node."""
+    for pod in model.pods:
+        for ip in pod.ips if pod.node == node.name else ():
+            if version(ip) == family:
+                yield ip, pod.name, f"{ip}/{32 if family == 4 else 128}"
 
 
 def local_peers(model: Model, attachment: Attachment, family: int) -> Iterator[tuple[str, Link, Tenant]]:

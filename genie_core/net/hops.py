@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from genie_core.net import wording
 from genie_core.net.ipvs import virtual_servers
-from genie_core.net.leaving import mode_of, past_node
+from genie_core.net.leaving import far_end, mode_of, past_node
 from genie_core.net.model import TUNNELS, Attachment, Model
 from genie_core.net.policy import EGRESS, INGRESS
 from genie_core.net.policy_verdicts import connections
@@ -313,7 +313,7 @@ class _Hops:
 
     def _tunnel(self, hop: Hop, link: Link, next_hop: str) -> list[Hop]:
         """To which node the tunnel sends it, and by which interface that goes."""
-        remote = str(link.data.get("remote") or link.data.get("group") or "")
+        remote = far_end(link)
         if link.kind == "vxlan":
             neighbour = self.node.neighbour(link.index, next_hop)
             mac = neighbour.mac if neighbour else ""

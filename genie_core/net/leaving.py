@@ -21,6 +21,12 @@ def mode_of(link: Link) -> str:
     return str(_IPVLAN_MODES.get(value, value))
 
 
+def far_end(link: Link) -> str:
+    """The one other end of a tunnel between two hosts (`remote`), "" where it has several or none is read."""
+    named = (str(value) for key, value in link.data.items() if key.endswith(("_remote", "_group")))
+    return next((ip for ip in named if ip not in ("0.0.0.0", "::", "")), "")
+
+
 def past_node(attachment: Attachment) -> bool:
     """Whether the frames of an interface go past the node's routes and rules, to the parent's link.
 

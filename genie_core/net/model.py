@@ -7,13 +7,15 @@ its own reports the link.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
 
+from genie_core.net.intended import Intended, from_result
 from genie_core.net.policy import Policies
-from genie_core.net.stack import Stack, version, within
+from genie_core.net.prefixes import around, used_prefixes
+from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey import cluster
 from genie_core.survey.facts import Cached, ConfFile, Facts
 from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Tenant
@@ -23,6 +25,8 @@ ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
 # Interfaces of datapaths that carry routed pods past the node's own routes and rules: eBPF programs, Open vSwitch.
 DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
+# Devices that the modules of tunnels make in every namespace (net.core.fb_tunnels_only_for_init_net).
+FALLBACKS = ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0", "ip6tnl0", "ip6gre0", "ip6_vti0")
 PROXIED = "169.254.1.1"
 # Sources that give addresses of the pod's first interface without its name.
 STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
@@ -34,29 +38,20 @@ class Attachment:
 
     `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan), foreign (its other end is not on
     this node, or belongs to a datapath that is not modelled) or device. `peer` is the host end or the parent.
+    `router` is the node's veth that has the pods' gateway instead of the bridge, of which its other end is a port: the
+    bridge plugin makes one for each VLAN.
     """
 
     link: Link
     kind: str
     peer: Link | None = None
     bridge: Link | None = None
+    router: Link | None = None
 
     @property
     def entry(self) -> Link | None:
-        """The node's interface that its routed packets arrive on: the bridge, else the peer."""
-        return self.bridge or self.peer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intended:
-    """What an interface should have, from one source (`source` names it)."""
-
-    ifname: str
-    ips: tuple[str, ...]
-    gateways: tuple[str, ...]
-    routes: tuple[tuple[str, str], ...]
-    source: str
-    network: str = ""
+        """The node's interface that its routed packets arrive on: the router, the bridge, else the peer."""
+        return self.router or self.bridge or self.peer
 
 
 class Model:
@@ -83,9 +78,8 @@ class Model:
         return next((link.name for link in self.facts.node.links if link.name in DATAPATHS), "")
 
     def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
-        return tuple(
-            self._attachment(link) for link in pod.links if link.name != "lo" and link.kind not in VIRTUAL
-        )
+        made = (link for link in pod.links if link.name not in ("lo", *FALLBACKS))
+        return tuple(self._attachment(link) for link in made if link.kind not in VIRTUAL)
 
     def _attachment(self, link: Link) -> Attachment:
         node = Stack(self.facts.node)
@@ -101,10 +95,21 @@ class Model:
             return Attachment(link=link, kind="foreign" if link.kind == "veth" else "device")
         master = node.link(peer.master)
         if master is not None and master.kind == "bridge":
-            return Attachment(link=link, kind="bridge", peer=peer, bridge=master)
+            router = self._router(link, master)
+            return Attachment(link=link, kind="bridge", peer=peer, bridge=master, router=router)
         if master is not None or self.datapath:
             return Attachment(link=link, kind="foreign", peer=peer)
         return Attachment(link=link, kind="routed", peer=peer)
+
+    def _router(self, link: Link, bridge: Link) -> Link | None:
+        """The veth of the node with an address in the subnet of the pod's interface; None where the bridge has one."""
+        node, pod = Stack(self.facts.node), Stack(self.facts.pod or Netns())
+        prefixes = [subnet(own) for own in pod.addresses(link)]
+        ends = [node.link(p.peer) for p in node.ports(bridge) if p.kind == "veth" and p.peer_nsid is None]
+        for one in (bridge, *(end for end in ends if end is not None and not end.master)):
+            if any(within(a.ip, prefix) for a in node.addresses(one) for prefix in prefixes):
+                return None if one is bridge else one
+        return None
 
     def _repaired_pod(self, pod: Netns) -> Stack:
         """The pod's stack; a missing default route is replaced by the intended one."""
@@ -165,18 +170,18 @@ class Model:
     @cached_property
     def intended(self) -> tuple[Intended, ...]:
         """The intended state for each interface and source: cached results, status annotation, pod.status."""
-        found = [i for cached in self.results for i in _from_result(cached)]
+        found = [i for cached in self.results for i in from_result(cached)]
         for entry in cluster.network_status(self.facts.pod_object):
-            name = entry.get("interface") or ("eth0" if entry.get("default") else "")
+            name = entry["interface"] or ("eth0" if entry["default"] else "")
             if name:
                 found.append(
                     Intended(
                         ifname=name,
-                        ips=tuple(entry.get("ips") or ()),
-                        gateways=tuple(entry.get("gateway") or ()),
+                        ips=tuple(entry["ips"]),
+                        gateways=tuple(entry["gateway"]),
                         routes=(),
                         source="network-status",
-                        network=str(entry.get("name", "")),
+                        network=entry["name"],
                     )
                 )
         if not self.pod_object.host_network:
@@ -259,8 +264,9 @@ class Model:
 
     @cached_property
     def nodes(self) -> tuple[cluster.Node, ...]:
-        """All nodes that the API server knows."""
-        return tuple(cluster.node(item) for item in cluster.of_kind(self.facts.objects, "Node"))
+        """All nodes that the API server knows, with the prefixes that their pods' addresses come from."""
+        every = [cluster.node(item) for item in cluster.of_kind(self.facts.objects, "Node")]
+        return used_prefixes(every, self.pods)
 
     @cached_property
     def this_node(self) -> cluster.Node | None:
@@ -293,11 +299,12 @@ class Model:
 
     @cached_property
     def pod_cidrs(self) -> tuple[str, ...]:
-        """The prefixes that pods live in: the nodes', else of the configurations, else of the pod's own link."""
+        """The prefixes that pods live in: the nodes', else of the files, else of all pods, else of the pod's link."""
         known = [cidr for node in self.nodes for cidr in node.cidrs]
         known += (
             [] if known else [s for conf in self.facts.files.confs for s in cluster.subnets(conf.plugins)]
         )
+        known += [] if known else around(self.pods, self.nodes)
         if not known and self.primary:
             known = [
                 str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False))
@@ -334,6 +341,11 @@ class Model:
     def default_hops(self) -> list[Hop]:
         """The next hops of the node's default routes."""
         return [hop for f in (4, 6) for route in self.node.defaults(f) for hop in route.hops]
+
+    def is_way_out(self, link: Link, families: Sequence[int] = (4, 6)) -> bool:
+        """Whether the best default route of a family leads out of a link."""
+        best = [hop for family in families for route in self.node.defaults(family)[:1] for hop in route.hops]
+        return any(hop.index == link.index for hop in best)
 
     @cached_property
     def pod_links(self) -> tuple[Link, ...]:
@@ -373,28 +385,3 @@ class Model:
     def affected(self, bridge: Link) -> tuple[str, ...]:
         """Names of the other pods on a bridge."""
         return tuple(sorted({self.title_of(t) for _, t in self.neighbours_on(bridge)}))
-
-
-def _from_result(cached: Cached) -> list[Intended]:
-    result = cached.result
-    interfaces = result.get("interfaces") or []
-    byname: dict[str, tuple[list[str], list[str]]] = {}
-    for ip in result.get("ips") or ():
-        number = ip.get("interface")
-        named = isinstance(number, int) and 0 <= number < len(interfaces)
-        name = interfaces[number].get("name", "") if named else cached.ifname
-        ips, gateways = byname.setdefault(name or cached.ifname, ([], []))
-        ips.append(str(ip.get("address", "")).split("/")[0])
-        gateways += [ip["gateway"]] if ip.get("gateway") else []
-    routes = tuple((r.get("dst", ""), r.get("gw", "")) for r in result.get("routes") or ())
-    return [
-        Intended(
-            ifname=name,
-            ips=tuple(ip for ip in ips if ip),
-            gateways=tuple(gateways),
-            routes=routes,
-            source=cached.file,
-            network=cached.network,
-        )
-        for name, (ips, gateways) in byname.items()
-    ]

@@ -98,7 +98,8 @@ class _Walker(Passing):
             return
         entry = attachment.entry
         port = attachment.peer.name if attachment.bridge else ""
-        self.walk.steps += [attachment.peer.name] + ([entry.name] if attachment.bridge else [])
+        links = (attachment.peer, attachment.bridge, attachment.router)
+        self.walk.steps += [link.name for link in links if link is not None]
         packet = self.netdev(packet.with_(iif=entry.name, physical_in=port), attachment)
         if attachment.bridge:
             packet = self.hook(self.node, "node", "prerouting", packet, family="bridge")
@@ -154,7 +155,7 @@ class _Walker(Passing):
             self.block("reverse-path", "node", packet, way=back, link=entry.name)
 
     def forwarding(self, packet: Packet, entry: Link) -> None:
-        if not self.node.setting(entry.name, "forwarding", self.flow.family):
+        if not self.node.forwards(entry.name, self.flow.family):
             self.block("forwarding", "node", packet, link=entry.name)
 
     def route_out(self, packet: Packet, entry: Link) -> Link | None:
@@ -164,7 +165,7 @@ class _Walker(Passing):
         plain = self.node.fib.lookup(packet.target)
         chosen = self.node.link(way.hop.index)
         if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
-            if self.flow.role != "outside" and (way.refused or way.hop.index != plain.hop.index):
+            if self.flow.role != "outside" and self.hijacks(way, plain):
                 names = self.node.name(way.hop.index), self.node.name(plain.hop.index)
                 self.block("rule", "node", packet, way=way, link=names[0], wanted=names[1])
                 return self.node.link(plain.hop.index) or expected
@@ -180,6 +181,17 @@ class _Walker(Passing):
             )
             return expected
         return chosen
+
+    def hijacks(self, way: Way, plain: Way) -> bool:
+        """Whether a rule's table leads packets of the cluster away from where table main has them.
+
+        The choice between two uplinks is the network's (a cloud's node with several NICs), but for prefixes of pods.
+        """
+        if way.refused or way.hop.index == plain.hop.index:
+            return way.refused
+        ends = [self.node.link(hop.index) for hop in (way.hop, plain.hop)]
+        of_pods = plain.route is not None and plain.route.dst in self.model.pod_cidrs
+        return of_pods or not all(link in self.model.uplinks for link in ends)
 
     def node_way(self, packet: Packet, arrived: Link | None) -> Way:
         """The node's route for a packet, which came in by `arrived` or is its own."""

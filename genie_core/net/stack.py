@@ -30,6 +30,11 @@ def subnet(address: Address) -> str:
     return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))
 
 
+def conf_key(link: str, name: str, family: int = 4) -> str:
+    """A setting of an interface as sysctl(8) takes it: with a slash for a dot in the interface's name."""
+    return f"net.ipv{family}.conf.{link.replace('.', '/')}.{name}"
+
+
 def is_served(listeners: Sequence[str], protocol: str, ip: str, port: int) -> bool:
     """Whether one of the listeners (`tcp 0.0.0.0:8080`) takes packets to an address and port."""
     anywhere = ("::",) if ":" in ip else ("0.0.0.0", "::")
@@ -97,6 +102,12 @@ class Stack:
     def setting(self, link: str, name: str, family: int = 4) -> int:
         """An interface's sysctl: `ipv4/conf/<link>/<name>`."""
         return self.sysctl(f"ipv{family}/conf/{link}/{name}")
+
+    def forwards(self, link: str, family: int) -> bool:
+        """Whether the stack forwards what arrives on a link; of IPv6, one setting is for all links (ip6_forward)."""
+        if family == 4:
+            return bool(self.setting(link, "forwarding"))
+        return bool(self.setting("all", "forwarding", 6) or self.setting(link, "force_forwarding", 6))
 
     def rp_filter(self, link: str) -> int:
         """The effective reverse path filter: the larger of `all` and the interface's (ip-sysctl.rst)."""

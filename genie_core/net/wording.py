@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Chain, Packet, Rule
-from genie_core.net.stack import Stack, is_served
+from genie_core.net.stack import Stack, conf_key, is_served
 from genie_core.net.traces import Block, Decision
 from genie_core.policy.ruleset import TABLE
 from genie_core.survey.kernel import Link
@@ -149,8 +149,8 @@ def blocked(block: Block) -> Said:
         else f"the route to {target} is {way.type}",
     }
     commands = {
-        "forwarding": f"sysctl net.ipv{packet.family}.conf.{block.link}.forwarding",
-        "reverse-path": f"sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.{block.link}.rp_filter",
+        "forwarding": f"sysctl {conf_key(block.link if packet.family == 4 else 'all', 'forwarding', packet.family)}",
+        "reverse-path": f"sysctl net.ipv4.conf.all.rp_filter {conf_key(block.link, 'rp_filter')}",
         "parent": f"ip -d link show {block.link}",
     }
     kind = block.kind if block.kind in ("forwarding", "reverse-path") else "route"

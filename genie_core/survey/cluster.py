@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from genie_core.jsontext import decode
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.kernel import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"
+TUNNELS = (f"{FLANNEL}/backend-data", f"{FLANNEL}/backend-v6-data")
+# Where other nodes' flannel sends to; an overwriting annotation counts before the one that flannel writes.
+ENDS = tuple(f"{FLANNEL}/public-{name}" for name in ("ip-overwrite", "ip", "ipv6-overwrite", "ipv6"))
 ENDED = ("Succeeded", "Failed")  # the phases of a pod that has no network any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it.
+    """One node: its addresses, the prefixes of its pods, and flannel's tunnel ends as it announces them.
 
+    `addresses` has the internal ones first. `tunnel` carries the IPv4 prefix, `tunnel6` the IPv6 one, and `ends` are
+    the addresses to which they are sent.
     `public_ip` is the address that flannel announces, "" where an annotation overwrites it on purpose.
     """
 
@@ -24,6 +30,8 @@ class Node:
     addresses: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     tunnel: JSON = field(default_factory=dict)
+    tunnel6: JSON = field(default_factory=dict)
+    ends: tuple[str, ...] = ()
     public_ip: str = ""
 
 
@@ -117,11 +125,14 @@ def node(item: JSON) -> Node:
         name=meta.get("name", ""),
         addresses=tuple(
             a["address"]
+            for kind in ("InternalIP", "ExternalIP")
             for a in status.get("addresses") or ()
-            if a.get("type") in ("InternalIP", "ExternalIP")
+            if a.get("type") == kind
         ),
         cidrs=tuple(cidrs),
-        tunnel=json_object(notes.get(f"{FLANNEL}/backend-data", "")),
+        tunnel=json_object(notes.get(TUNNELS[0], "")),
+        tunnel6=json_object(notes.get(TUNNELS[1], "")),
+        ends=tuple(str(notes[key]) for key in ENDS if notes.get(key)),
         public_ip=""
         if notes.get(f"{FLANNEL}/public-ip-overwrite")
         else str(notes.get(f"{FLANNEL}/public-ip", "")),
@@ -131,7 +142,7 @@ def node(item: JSON) -> Node:
 def json_object(text: str) -> JSON:
     """The object that a text holds as JSON, {} where it holds none."""
     try:
-        return as_object(json.loads(text))
+        return as_object(decode(text))
     except ValueError:
         return {}
 
@@ -142,13 +153,39 @@ def as_object(value: object) -> JSON:
 
 
 def network_status(item: JSON) -> list[JSON]:
-    """The entries of the pod's network-status annotation; [] where it is absent or unreadable."""
+    """The entries of the pod's network-status annotation; [] where it is absent or unreadable.
+
+    The pod's author may have written it: what is no address is left out.
+    """
     notes = notes_of(item)
     try:
-        value = json.loads(notes.get(NETWORK_STATUS) or "[]")
+        value = decode(notes.get(NETWORK_STATUS) or "[]")
     except ValueError:
         return []
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    entries = (entry for entry in value if isinstance(entry, dict)) if isinstance(value, list) else ()
+    return [
+        {
+            "name": str(entry.get("name") or ""), "interface": str(entry.get("interface") or ""),
+            "default": entry.get("default") is True, "ips": _addresses(entry.get("ips")),
+            "gateway": _addresses(entry.get("gateway")),
+        }
+        for entry in entries
+    ]  # fmt: skip
+
+
+def _addresses(value: object) -> list[str]:
+    return (
+        [text for text in value if isinstance(text, str) and _is_address(text)]
+        if isinstance(value, list)
+        else []
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:

@@ -108,8 +108,8 @@ def _ports(span: tuple[int, int]) -> str:
 class Rule:
     """One policy routing rule (`ip rule`); `action` lookup, goto, blackhole, unreachable or prohibit.
 
-    `protocol` is tcp, udp, ... or a number as text, `sport` and `dport` (first, last) port. `narrow` rules have a
-    condition that is not evaluated: the sender's user.
+    `protocol` is tcp, udp, ... or a number as text, `sport` and `dport` (first, last) port. `goto` is the priority of
+    the rule that follows. `narrow` rules have a condition that is not evaluated: the sender's user, a class of service.
     """
 
     family: int
@@ -125,6 +125,7 @@ class Rule:
     invert: bool = False
     suppress: int = -1
     narrow: bool = False
+    goto: int = 0
     protocol: str = ""
     sport: tuple[int, int] = (0, 0)
     dport: tuple[int, int] = (0, 0)
@@ -142,12 +143,15 @@ class Rule:
             ("ipproto", self.protocol),
             ("sport", _ports(self.sport)),
             ("dport", _ports(self.dport)),
-            (
-                "lookup" if self.action == "lookup" else self.action,
-                self.table if self.action == "lookup" else " ",
-            ),
+            (self.action, {"lookup": self.table, "goto": self.goto}.get(self.action, " ")),
+            ("suppress_prefixlength", str(self.suppress) if self.suppress >= 0 else ""),
         )
         return " ".join(f"{word} {value}".strip() for word, value in parts if value)
+
+    @property
+    def named(self) -> list[str]:
+        """The words that name it to `ip rule del`: several rules may have one priority."""
+        return ["priority", str(self.priority), *str(self).split()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +209,14 @@ class Firewall:
     iptables: dict[str, str] = field(default_factory=dict)
     ipsets: str = ""
     reason: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rules were read: nft lists those of every tool, but only the names of iptables' extensions."""
+        if self.nft is None or "legacy" in self.reason or "ipset" in self.reason:
+            return not self.reason
+        rules = (item["rule"].get("expr") or () for item in self.nft if "rule" in item)
+        return not self.reason or not any("xt" in expression for rule in rules for expression in rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,7 +265,9 @@ def rules(netlink: IPRoute) -> tuple[Rule, ...]:
                     mask=a.get("FRA_FWMASK", 0),
                     invert=bool(message["flags"] & FIB_RULE_INVERT),
                     suppress=-1 if suppress in (None, 0xFFFFFFFF) else suppress,
-                    narrow=_restricts_users(a.get("FRA_UID_RANGE")),
+                    narrow=bool(message["tos"] or a.get("FRA_TUN_ID"))
+                    or _restricts_users(a.get("FRA_UID_RANGE")),
+                    goto=a.get("FRA_GOTO", 0),
                     protocol=_protocol(a.get("FRA_IP_PROTO")),
                     sport=_port_range(a.get("FRA_SPORT_RANGE")),
                     dport=_port_range(a.get("FRA_DPORT_RANGE")),

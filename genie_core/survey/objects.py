@@ -14,9 +14,8 @@ NOTES = (
     NETWORK_STATUS,
     MULTI_IP_PREFERENCES,
     "k8s.v1.cni.cncf.io/networks-status",
-    "flannel.alpha.coreos.com/backend-data",
-    "flannel.alpha.coreos.com/public-ip",
-    "flannel.alpha.coreos.com/public-ip-overwrite",
+    *cluster.TUNNELS,
+    *cluster.ENDS,
 )
 TOP = ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
 STATUS = ("phase", "reason", "podIP", "podIPs", "addresses")

@@ -32,7 +32,7 @@ PER_INTERFACE = {
         "accept_local",
         "src_valid_mark",
     ),
-    "ipv6": ("disable_ipv6", "forwarding", "proxy_ndp", "accept_ra"),
+    "ipv6": ("disable_ipv6", "forwarding", "force_forwarding", "proxy_ndp", "accept_ra"),
 }
 COUNTERS = ("IPReversePathFilter", "InNoRoutes", "OutNoRoutes", "ForwDatagrams", "FragFails", "InAddrErrors")
 # Packets that IPsec policies refuse (Documentation/networking/xfrm_proc.rst).

@@ -48,6 +48,8 @@ PROBES: dict[str, Check] = {
     "v6": _from("p1", traffic.udp, "fd00:1::11", 53),
     "v6-in": _from("p2", traffic.tcp, "fd00:1::10", 8080),
     "v6-remote": _from("p1", traffic.udp, "fd00:50::1", 53),
+    "v6-pod": _from("p1", traffic.tcp, "fd00:2::2", 8080),
+    "v6-host-port": _from("ext", traffic.tcp, "fd00:50::10", 8099),
     "shim": _from("p1", traffic.ping, "203.0.113.10", source="203.0.113.50"),
     "dns": _from("p1", traffic.resolves),
     "far": _from("p1", traffic.tcp, "198.51.100.1", 8080),
@@ -106,6 +108,11 @@ def _host_port(lab: Lab) -> None:
     _object(lab, "Pod", "p1")["spec"]["containers"][0]["ports"][0]["hostPort"] = 8099
 
 
+def _host_port_v6(lab: Lab) -> None:
+    nodes.known_by_ip("fd00:1::10")(lab)
+    _host_port(lab)
+
+
 def _no_egress(lab: Lab) -> None:
     lab.objects.append(
         {
@@ -157,6 +164,9 @@ EDITS = {
     "host-port": _host_port,
     "status-ip": _status_ip,
     "third-node": nodes.three_nodes,
+    "two-families": nodes.two_families,
+    "host-port-v6": _host_port_v6,
+    "announced-twice": nodes.announced_twice,
     "no-egress": _no_egress,
     "": lambda lab: None,
 }

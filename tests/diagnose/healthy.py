@@ -155,6 +155,23 @@ CONTROLS += (
     Control(id="narrow uplink, TCP is clamped", inject=CLAMPED),
     Control(id="a filter of a port that no pod serves", inject="N iptables -I FORWARD -d 10.244.1.11 -p tcp --dport 443 -j DROP"),
     Control(id="tunnel as announced", change=EDITS["announced"]),
+    Control(id="a pod of the second NIC", inject=nodes.SECOND_NIC, change=nodes.second_nic),
+    Control(id="a tunnel for each family", inject=IPV6_WIDE + "\n" + nodes.FLANNEL_V6, change=nodes.announced_twice),
+    Control(id="a tunnel to outer addresses", inject=nodes.OUTER, change=nodes.outer_addresses),
+    Control(id="a tunnel for far nodes only", inject=nodes.THREE_NODES, change=nodes.three_nodes),
+    Control(id="pods outside the nodes' prefixes", change=nodes.own_pools),
+    Control(id="a gateway beside its bridge", inject=nodes.VLAN_GATEWAY, change=nodes.known_by_ip("10.88.0.10")),
+    Control(id="session affinity", inject=nodes.AFFINITY),
+    Control(id="a dormant table", inject=nodes.ASLEEP),
+    Control(id="one address on two networks", inject=nodes.TWICE_APART),
+    Control(id="a rule for a class of service", inject=nodes.SERVICE_CLASS),
+    Control(id="rules that are skipped", inject=nodes.SKIPPED),
+    Control(id="a default route in reserve without carrier", inject=nodes.RESERVE),
+    Control(id="IPv6 forwarding off on single links", inject=IPV6_WIDE + "; " + nodes.LINKS_FORWARDING),
+    # Those of them that fit into one lab.
+    Control(id="many unusual settings", change=nodes.announced_twice,
+            inject=f"{IPV6_WIDE}\n{nodes.FLANNEL_V6}\n{nodes.AFFINITY}\n{nodes.ASLEEP}\n{nodes.TWICE_APART}\n"
+                   f"{nodes.SERVICE_CLASS}\n{nodes.SKIPPED}\n{nodes.RESERVE}\n{nodes.LINKS_FORWARDING}"),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.diagnose.lab import Lab, node
+from tests.diagnose.lab import Lab, node, objects
 
 
 def pod_of(lab: Lab, name: str = "p1") -> Any:
@@ -142,6 +142,50 @@ def amazon(lab: Lab) -> None:
         item["spec"] = {}
 
 
+def second_nic(lab: Lab) -> None:
+    """The same where the pod's address is of the second NIC, with a service whose endpoint is on the other node."""
+    amazon(lab)
+    others = [
+        o for o in objects() if o["kind"] in ("Service", "EndpointSlice") or o["metadata"]["name"] == "r1"
+    ]
+    for item in others[1:]:
+        ports = item.get("spec", item)["ports"]
+        ports[:] = [port for port in ports if port["name"] == "http"]
+    others[-1]["endpoints"] = [{"addresses": ["10.244.2.2"], "conditions": {"ready": True}}]
+    lab.objects += others
+
+
+def announced_twice(lab: Lab) -> None:
+    """flannel with two stacks: a tunnel of its own for each family, and an announcement of each."""
+    two_families(lab)
+    _announce(lab)
+
+
+def _announce(lab: Lab) -> None:
+    for name, number in (("node", 1), ("node2", 2)):
+        item = next(o for o in lab.objects if o["kind"] == "Node" and o["metadata"]["name"] == name)
+        macs = {"": f"02:00:00:00:0{number}:0{number}", "-v6": f"02:00:00:00:6{number}:0{number}"}
+        item["metadata"]["annotations"] = {
+            f"flannel.alpha.coreos.com/backend{suffix}-data": json.dumps({"VNI": 1, "VtepMAC": mac})
+            for suffix, mac in macs.items()
+        }
+
+
+def outer_addresses(lab: Lab) -> None:
+    """flannel sends to an address of the other node that only its annotation names, as k3s' --flannel-external-ip."""
+    _announce(lab)
+    notes = next(o for o in lab.objects if o["metadata"]["name"] == "node2")["metadata"]["annotations"]
+    notes["flannel.alpha.coreos.com/public-ip"] = "198.51.100.1"
+
+
+def own_pools(lab: Lab) -> None:
+    """Calico's address management: the prefixes of the Node objects are allocated, and no pod is in them."""
+    for item in lab.objects:
+        if item["kind"] == "Node":
+            cidr = {"node": "10.244.40.0/24", "node2": "10.244.41.0/24"}[item["metadata"]["name"]]
+            item["spec"] |= {"podCIDR": cidr, "podCIDRs": [cidr]}
+
+
 # An address of the node's own subnet, a pinned gateway, a table per device.
 AWS = (
     LEAVE
@@ -266,3 +310,48 @@ N iptables -A KUBE-NWPLCY-DEFAULT -j MARK --set-xmark 0x10000/0x10000
 N iptables -A KUBE-POD-FW-A -m mark ! --mark 0x10000/0x10000 -m limit --limit 10/min -j NFLOG --nflog-group 100
 N iptables -A KUBE-POD-FW-A -m mark ! --mark 0x10000/0x10000 -j REJECT --reject-with icmp-port-unreachable
 N iptables -A KUBE-POD-FW-A -j MARK --set-xmark 0x0/0x10000; N iptables -A KUBE-POD-FW-A -j MARK --set-xmark 0x20000/0x20000"""
+# A pod whose address is of the second NIC: its table has the default route of that one, by another router.
+SECOND_NIC = (
+    AWS
+    + """
+n route flush table 2; n route add 203.0.113.1 dev eth1 table 2; n route add default via 203.0.113.1 dev eth1 table 2
+i link add i9 type veth peer name e9 netns $F-ext; i addr add 198.18.0.1/30 dev i9; i link set i9 up
+x addr add 198.18.0.2/30 dev e9; x link set e9 up; I sysctl -qw net.ipv4.ip_forward=1; i route add 10.244.2.0/24 via 198.18.0.2
+i route add 192.168.50.100 via 203.0.113.10; x route add 192.168.50.100 via 198.18.0.1
+N iptables -t nat -I AWS-SNAT-CHAIN-0 -d 10.244.0.0/16 -j RETURN; N iptables -t nat -F PREROUTING
+N iptables -t nat -A PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.2.2:8080"""
+)
+FLANNEL_V6 = """n link add flannel-v6.1 type vxlan id 1 dstport 8472 nolearning local fd00:50::10 dev eth0
+x link add flannel-v6.1 type vxlan id 1 dstport 8472 nolearning local fd00:50::1 dev e0
+n link set flannel-v6.1 address 02:00:00:00:61:01 up mtu 1430; x link set flannel-v6.1 address 02:00:00:00:62:02 up mtu 1430
+n addr add fd00:1::/128 dev flannel-v6.1 nodad; x addr add fd00:2::/128 dev flannel-v6.1 nodad
+n neigh add fd00:2:: lladdr 02:00:00:00:62:02 dev flannel-v6.1 nud permanent; N bridge fdb append 02:00:00:00:62:02 dev flannel-v6.1 dst fd00:50::1
+x neigh add fd00:1:: lladdr 02:00:00:00:61:01 dev flannel-v6.1 nud permanent; X bridge fdb append 02:00:00:00:61:01 dev flannel-v6.1 dst fd00:50::10
+n route add fd00:2::/64 via fd00:2:: dev flannel-v6.1 onlink; x route del fd00:1::/64; x route add fd00:1::/64 via fd00:1:: dev flannel-v6.1 onlink
+x addr add fd00:2::1/64 dev vr1 nodad; r addr add fd00:2::2/64 dev eth0 nodad; r route add default via fd00:2::1
+X sysctl -qw net.ipv6.conf.all.forwarding=1; N ip6tables -t nat -A POSTROUTING -s fd00:1::/64 ! -d fd00::/16 -j MASQUERADE"""
+# A bridge without an address, as for a VLAN of the bridge plugin: a veth of the node that is its port has the gateway's.
+VLAN_GATEWAY = (
+    LEAVE
+    + """n link add br8 type bridge; n link set br8 up; n link add br8.100 type veth peer name gw8
+n link set gw8 master br8 up; n link set br8.100 up; n addr add 10.88.0.1/24 dev br8.100
+n link add v8 type veth peer name eth0 netns $F-p1; n link set v8 master br8 up; n link set v8 type bridge_slave hairpin on
+p link set eth0 up; p addr add 10.88.0.10/24 dev eth0; p route add default via 10.88.0.1
+N iptables -t nat -A POSTROUTING -s 10.88.0.0/24 ! -d 10.88.0.0/24 -j MASQUERADE"""
+)
+OUTER = """x addr add 198.51.100.1/32 dev lo; N bridge fdb del 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1
+N bridge fdb append 02:00:00:00:02:02 dev flannel.1 dst 198.51.100.1"""
+AFFINITY = """N iptables -t nat -F PREROUTING; N iptables -t nat -N KUBE-SVC-A; N iptables -t nat -N KUBE-SEP-A
+N iptables -t nat -A PREROUTING -d 10.96.0.10/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-A
+N iptables -t nat -A PREROUTING -d 10.96.0.10/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.1.11:53
+N iptables -t nat -A KUBE-SVC-A -m recent --name KUBE-SEP-A --rcheck --seconds 10800 --reap -j KUBE-SEP-A; N iptables -t nat -A KUBE-SVC-A -j KUBE-SEP-A
+N iptables -t nat -A KUBE-SEP-A -p tcp -m recent --name KUBE-SEP-A --set -j DNAT --to-destination 10.244.1.11:8080"""
+ASLEEP = """N nft 'add table ip asleep { flags dormant; }'; N nft 'add chain ip asleep f { type filter hook forward priority 0; policy drop; }'"""
+# Two networks that are apart give two pods one address.
+TWICE_APART = """for k in 1 2; do n link add br7$k type bridge; n link set br7$k up; n link add v7$k type veth peer name net1 netns $F-p$k
+n link set v7$k master br7$k up; ip -n $F-p$k link set net1 up; ip -n $F-p$k addr add 10.66.0.5/24 dev net1; done"""
+SERVICE_CLASS = "n rule add pref 140 tos 0x10 lookup 141; n route add default via 203.0.113.1 table 141; "
+SKIPPED = """n rule add pref 150 to 10.0.0.0/8 goto 160; n rule add pref 151 to 192.168.0.0/16 goto 160
+n rule add pref 155 from 10.244.1.10 lookup 156; n route add default via 203.0.113.1 table 156; n rule add pref 160 from 10.255.0.1 lookup main"""
+RESERVE = "n route add default via 203.0.113.254 dev eth1 metric 500; i link set i0 down"
+LINKS_FORWARDING = "N sysctl -qw net.ipv6.conf.cni0.forwarding=0 net.ipv6.conf.eth0.forwarding=0"

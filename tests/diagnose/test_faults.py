@@ -13,14 +13,32 @@ from tests.diagnose.unlisted import UNLISTED
 CLASSED = [fault for kind in KINDS for fault in kind.faults]
 BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
-# policy (asked with --to), a subnet, a next hop, a route between nodes, loopback.
-QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116", "U146")
+# policy (asked with --to), a subnet, a next hop, a route between nodes, loopback, a rule, IPv6, a duplicate.
+QUICK = (
+    "F14",
+    "F34",
+    "F36",
+    "F62",
+    "F72",
+    "F76",
+    "F86",
+    "U48",
+    "U96",
+    "U119",
+    "U121",
+    "U116",
+    "U146",
+    "U170",
+    "U172",
+    "U173",
+)
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
 OF_CLASSES = (
     *("K101", "K301", "K403", "K501", "K604", "K701", "K801", "K901"),
     *("K1005", "K111", "K131", "K1404"),
 )
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
+STRANGE = ("many unusual settings", "a pod of the second NIC", "a gateway beside its bridge")
 PROBED = ("H3 service mesh", "the other node refuses echoes", "macvlan, gateway elsewhere")
 
 pytestmark = pytest.mark.root
@@ -49,7 +67,7 @@ def test_two_faults_at_once_are_both_found(pair):
 
 
 @pytest.mark.parametrize(
-    "control", [c for c in healthy.CONTROLS if c.id in (*CONTROLS, *PROBED)], ids=lambda c: c.id
+    "control", [c for c in healthy.CONTROLS if c.id in (*CONTROLS, *PROBED, *STRANGE)], ids=lambda c: c.id
 )
 def test_a_healthy_pod_is_called_healthy(control):
     """With probes: they must leave nothing behind, and an address that answers no echo is not a finding."""

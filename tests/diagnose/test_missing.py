@@ -115,6 +115,15 @@ def test_without_nft_and_iptables_the_firewall_checks_say_what_is_not_installed(
     assert "iptables-save is not installed" in report["missing"]["node firewall"]
 
 
+def test_without_nft_no_rule_is_called_harmless(debug, tmp_path):
+    """iptables-save shows its own tables alone: the check passed beside an nft rule that it could not see."""
+    nothing = tmp_path / "nothing"
+    nothing.touch()
+    report = debug(covered={"/usr/sbin/nft": nothing})
+    assert finds_the_cause(report)
+    assert "not everything was read: nft is not installed" in skipped(report)["rewritten"]
+
+
 def test_without_connection_tracking_its_check_is_skipped(debug, tmp_path):
     (tmp_path / "nothing").mkdir()
     report = debug(covered={"/proc/sys/net/netfilter": tmp_path / "nothing"})

@@ -1,0 +1,276 @@
+"""Healthy pods and nodes as other plugins, kernels and clouds make them, on facts made by hand."""
+
+import json
+
+import pytest
+
+from genie_core.checks import duplicates, links, native_routing, overlay
+from genie_core.checks.registry import NETWORK
+from genie_core.checks.runner import run
+from genie_core.net.case import Case
+from genie_core.net.fib import Fib, default_rules
+from genie_core.net.flows import remote_targets, tunnel_of
+from genie_core.net.model import FALLBACKS
+from genie_core.net.prefixes import around, supernet
+from genie_core.net.stack import Stack, conf_key
+from genie_core.status import NETWORK_STATUS
+from genie_core.survey.cluster import Node, Pod, network_status
+from genie_core.survey.facts import Cached, Facts, Files, Lease
+from genie_core.survey.kernel import Address, Firewall, Forwarding, Hop, Link, Netns, Route, Rule, Tenant
+from genie_core.survey.records import lean_result
+from genie_core.survey.whole_cluster import pod_row
+from genie_core.tasks.status.asked import attached_to
+
+ETH0 = Link(index=5, name="eth0", kind="veth", up=True, mac="02:00:00:00:00:05", peer=2, peer_nsid=0)
+HELD = Address(index=5, ip="10.0.0.5", prefix=24)
+
+
+def test_the_devices_that_tunnel_modules_make_are_no_interfaces_of_the_pod():
+    """Where a node uses IPIP, each of its pods has a tunl0, which is down and does no ARP."""
+    made = tuple(
+        Link(index=20 + n, name=name, kind="ipip", mac="00:00:00:00", arp=False)
+        for n, name in enumerate(FALLBACKS)
+    )
+    case = Case(Facts(pod=Netns(links=(ETH0, *made), addresses=(HELD,))))
+    assert [one.link.name for one in case.attachments] == ["eth0"]
+    assert [*links.link_up(case), *links.arp_enabled(case)] == []
+
+
+@pytest.mark.parametrize("kind", ["dummy", "bond", "bridge"])
+def test_an_interface_of_any_kind_is_there(kind):
+    """The plugins dummy and bond make such interfaces."""
+    result = {"ips": [{"address": "192.0.2.5/24"}]}
+    cached = Cached(file="/c", network="second", ifname="net1", netns="/p", result=result)
+    pod = Netns(links=(ETH0, Link(index=6, name="net1", kind=kind, up=True)), addresses=(HELD,))
+    facts = Facts(pod=pod, netns_path="/p", files=Files(cached=(cached,)))
+    assert list(links.present(Case(facts))) == []
+
+
+def api(kind, name, **more):
+    return {"kind": kind, "metadata": {"namespace": "default", "name": name}, **more}
+
+
+def pod(name, node, ip):
+    return api("Pod", name, spec={"nodeName": node}, status={"podIP": ip, "phase": "Running"})
+
+
+def cluster(*pods):
+    """Three nodes with a prefix each, a tunnel that leads to all, and routes for the blocks that pods are really in."""
+    nodes = [
+        api("Node", f"n{k}", spec={"podCIDR": f"10.244.{k}.0/24"},
+            status={"addresses": [{"type": "InternalIP", "address": f"192.0.2.{k}"}]})
+        for k in (1, 2, 3)
+    ]  # fmt: skip
+    uplink = Link(index=3, name="eth0", up=True, carrier=True, mac="02:00:00:00:00:03")
+    tunnel = Link(index=9, name="vxlan.calico", kind="vxlan", up=True, data={"vxlan_id": 4096})
+    ways = [("0.0.0.0/0", 3, "192.0.2.254"), ("192.0.2.0/24", 3, ""), ("10.244.77.64/26", 9, "10.244.77.64")]
+    return Facts(
+        node_name="n1", objects=(*nodes, *pods),
+        node=Netns(
+            links=(uplink, tunnel), addresses=(Address(index=3, ip="192.0.2.1", prefix=24),),
+            routes=tuple(Route(dst=dst, hops=(Hop(index=index, gateway=via),)) for dst, index, via in ways),
+            forwarding=tuple(Forwarding(index=9, mac=f"66:00:00:00:00:0{k}", dst=f"192.0.2.{k}") for k in (2, 3)),
+        ),
+    )  # fmt: skip
+
+
+def test_prefixes_of_nodes_that_no_pod_is_in_need_no_routes():
+    """Calico's own address management leaves them unused: each was called unreachable."""
+    case = Case(cluster(pod("a", "n2", "10.244.77.70"), pod("b", "n1", "10.244.9.3")))
+    assert [*overlay.remote_routes(case), *native_routing.native_routes(case)] == []
+    assert list(remote_targets(case, 4)) == [("10.244.77.70", "default/a", "10.244.77.70/32")]
+    assert case.pod_cidrs == ("10.244.0.0/17",)
+
+
+def test_prefixes_of_nodes_that_pods_are_in_need_routes():
+    case = Case(
+        cluster(pod("a", "n2", "10.244.2.70"), pod("b", "n2", "10.9.9.9"), pod("c", "n3", "10.244.3.1"))
+    )
+    assert [finding.code for finding in overlay.remote_routes(case)] == ["GN0701", "GN0701"]
+
+
+def test_the_prefix_of_all_pods_has_no_node_in_it():
+    pods = [Pod(name="a", ips=("10.1.0.5", "fd00::5")), Pod(name="b", ips=("10.1.3.9", "fd00::9"))]
+    assert around(pods, []) == ["10.1.0.0/22", "fd00::/124"]
+    assert around(pods, [Node(name="n", addresses=("10.1.1.1",))]) == ["fd00::/124"]
+    assert (supernet([]), supernet(["1.0.0.1", "200.0.0.1"])) == ("", "")
+
+
+def test_a_node_that_a_route_leads_to_needs_no_tunnel():
+    """flannel's DirectRouting and Calico's CrossSubnet: nodes of one subnet are reached without the tunnel."""
+    facts = cluster()
+    ways = [
+        ("10.244.2.0/24", 3, "192.0.2.2"),
+        ("10.244.3.0/24", 9, "10.244.3.0"),
+        ("10.244.4.0/24", 9, "10.244.4.0"),
+    ]
+    routes = tuple(Route(dst=dst, hops=(Hop(index=index, gateway=via),)) for dst, index, via in ways)
+    case = Case(
+        Facts(node_name="n1", objects=facts.objects, node=Netns(links=facts.node.links, routes=routes))
+    )
+    found = {cidr: tunnel_of(case, cidr) for cidr in ("10.244.2.0/24", "10.244.3.0/24")}
+    assert {cidr: link and link.name for cidr, link in found.items()} == {
+        "10.244.2.0/24": None, "10.244.3.0/24": "vxlan.calico",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("nodes, severity", [(True, "warning"), (False, "error")])
+def test_a_tunnel_that_leads_to_no_node_is_not_the_pods(nodes, severity):
+    """An administrator's own tunnel; where the nodes are not known, it may be the pods'."""
+    away = Link(index=12, name="gre1", kind="gre", mtu=1400)
+    held = (Address(index=12, ip="172.16.0.1", prefix=30),)
+    facts = Facts(objects=cluster().objects if nodes else (), node=Netns(links=(away,), addresses=held))
+    assert [finding.severity.value for finding in overlay.tunnel_up(Case(facts))] == [severity]
+
+
+def test_rules_that_are_skipped_or_for_other_packets_choose_no_table():
+    goto = Rule(family=4, priority=100, action="goto", goto=300, dst="10.0.0.0/8")
+    tos = Rule(family=4, priority=120, table=100, narrow=True)
+    other = Rule(family=4, priority=200, table=100)
+    ways = (
+        Route(dst="0.0.0.0/0", table=100, hops=(Hop(index=1),)),
+        Route(dst="0.0.0.0/0", hops=(Hop(index=2),)),
+    )
+    fib = Fib(Netns(routes=ways, rules=(default_rules(4)[0], goto, tos, other, *default_rules(4)[1:])))
+    assert (fib.lookup("10.9.9.9").hop.index, fib.lookup("198.51.100.1").hop.index) == (2, 1)
+    assert goto.named == ["priority", "100", "from", "all", "to", "10.0.0.0/8", "goto", "300"]
+
+
+@pytest.mark.parametrize(
+    "all_links, link, forced, forwards", [(1, 0, 0, True), (0, 1, 0, False), (0, 0, 1, True)]
+)
+def test_ipv6_is_forwarded_by_the_setting_of_all_links(all_links, link, forced, forwards):
+    settings = {"all/forwarding": all_links, "eth0/forwarding": link, "eth0/force_forwarding": forced}
+    stack = Stack(Netns(sysctls={f"ipv6/conf/{name}": str(value) for name, value in settings.items()}))
+    assert stack.forwards("eth0", 6) is forwards
+
+
+def test_a_dot_in_an_interfaces_name_is_a_slash_for_sysctl():
+    assert conf_key("eth0.100", "rp_filter") == "net.ipv4.conf.eth0/100.rp_filter"
+
+
+def twice(one, other, held=(), kinds=("veth", "veth")):
+    """GN0203 of a pod whose net1 is on the bridge `one`, and another's with its address on the bridge `other`."""
+    bridges = [Link(index=k, name=f"br{k}", kind="bridge", up=True) for k in (10, 11)]
+    ports = [
+        Link(index=2, name="va", kind="veth", up=True, master=one, peer=5, peer_nsid=0),
+        Link(index=3, name="vb", kind="veth", up=True, master=other, peer=7, peer_nsid=1),
+    ]  # fmt: skip
+    mine = Link(index=5, name="net1", kind=kinds[0], up=True, peer=2, peer_nsid=0)
+    theirs = Tenant(path="/q", nsid=1, links=(Link(index=7 if kinds[1] == "veth" else 70, name="net1"),),
+                    addresses=(Address(index=7 if kinds[1] == "veth" else 70, ip="10.0.0.5", prefix=24),))  # fmt: skip
+    node = Netns(links=(*bridges, *ports), nsids={"0": "/p", "1": "/q"}, addresses=held)
+    inside = Netns(links=(mine,), addresses=(HELD,))
+    return list(duplicates.duplicate(Case(Facts(node=node, pod=inside, netns_path="/p", tenants=(theirs,)))))
+
+
+BOTH = tuple(Address(index=k, ip=f"10.0.0.{k}", prefix=24) for k in (10, 11))
+
+
+@pytest.mark.parametrize(
+    "one, other, more, count",
+    [
+        (10, 10, {}, 1),
+        (10, 11, {}, 0),  # networks that are apart
+        (10, 11, {"held": BOTH[:1]}, 0),
+        (10, 11, {"held": BOTH}, 1),  # the node routes both
+        (0, 0, {}, 1),  # it has one route to the address
+        (0, 10, {}, 1),
+        (0, 0, {"kinds": ("wireguard", "veth")}, 0),  # many VPN clients have the same one
+        (10, 0, {"kinds": ("veth", "macvlan")}, 0),
+    ],
+)
+def test_one_address_on_networks_that_are_apart_is_no_duplicate(one, other, more, count):
+    """The remedy took it from the other pod."""
+    assert len(twice(one, other, **more)) == count
+
+
+def test_an_address_that_is_leased_to_another_pod_is_not_taken_from_that_one():
+    cached = Cached(file="/c", network="n", ifname="eth0", container="mine", netns="/p",
+                    result={"ips": [{"address": "10.0.0.5/24"}]})  # fmt: skip
+    theirs = Tenant(path="/q", nsid=1, links=(Link(index=7, name="eth0"),),
+                    addresses=(Address(index=7, ip="10.0.0.5", prefix=24),))  # fmt: skip
+    ports = tuple(
+        Link(index=k, name=f"v{k}", kind="veth", up=True, peer=peer, peer_nsid=number)
+        for k, peer, number in ((2, 5, 0), (3, 7, 1))
+    )
+    for owner, commands in (("mine", 1), ("theirs", 0)):
+        lease = Lease(network="n", ip="10.0.0.5", container=owner, ifname="eth0", file="/l")
+        facts = Facts(
+            node=Netns(links=ports, nsids={"0": "/p", "1": "/q"}), pod=Netns(links=(ETH0,), addresses=(HELD,)),
+            netns_path="/p", tenants=(theirs,), files=Files(cached=(cached,), leases=(lease,)),
+        )  # fmt: skip
+        (finding,) = duplicates.duplicate(Case(facts))
+        assert finding.remedy is not None
+        assert len(finding.remedy.commands) == commands
+
+
+ODD = [7, None, "x", {"address": 5, "gateway": 5}, {"address": "10.0.0.5/24", "interface": 9, "gateway": "x"}]
+
+
+def test_a_damaged_result_costs_no_more_than_itself():
+    """The whole diagnosis of a pod without a default route ended with an internal error."""
+    result = lean_result(
+        {"ips": ODD, "routes": ODD, "interfaces": {"name": "eth0"}, "dns": 5, "cniVersion": "1.0.0"}
+    )
+    assert result == {"ips": [{"address": "10.0.0.5/24", "interface": 9}], "routes": [{}, {}, {}, *ODD[3:]]}
+    cached = Cached(file="/c", network="n", ifname="eth0", netns="/p", result=result)
+    case = Case(
+        Facts(pod=Netns(links=(ETH0,), addresses=(HELD,)), netns_path="/p", files=Files(cached=(cached,)))
+    )
+    assert [(i.ifname, i.ips, i.gateways) for i in case.intended] == [("eth0", ("10.0.0.5",), ())]
+    assert lean_result({"ips": 5, "routes": "x"}) == {}
+
+
+def test_an_annotation_of_the_pods_author_costs_no_more_than_itself():
+    status = json.dumps(
+        [{"interface": "eth0", "ips": [7, "10.0.0.9", "x"], "gateway": [5]}, {"ips": "10.0.0.5"}, 3]
+    )
+    metadata = {"annotations": {NETWORK_STATUS: status}}
+    case = Case(
+        Facts(pod=Netns(links=(ETH0,), addresses=(HELD,)), pod_object={"kind": "Pod", "metadata": metadata})
+    )
+    assert [(i.ifname, i.ips, i.gateways) for i in case.intended] == [("eth0", ("10.0.0.9",), ())]
+
+
+def test_an_annotation_that_is_nested_too_deeply_costs_no_more_than_itself():
+    """One pod's annotation ended `genie status` of the whole cluster with an internal error."""
+    metadata = {"namespace": "shop", "name": "web", "annotations": {NETWORK_STATUS: "[" * 100_000}}
+    item = {"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "n1"}, "status": {"podIP": "10.0.0.5"}}
+    assert (network_status(item), attached_to(pod_row(item))) == ([], [])
+
+
+EVERYTHING = {"nft": (), "iptables": {"ip": "*filter"}}
+EXTENDED = ({"rule": {"expr": [{"xt": {"type": "match", "name": "bpf"}}]}},)
+
+
+@pytest.mark.parametrize(
+    "parts, whole",
+    [
+        (EVERYTHING, True),
+        (EVERYTHING | {"nft": None, "reason": "nft is not installed"}, False),
+        ({"nft": ({"rule": {"expr": [{"drop": None}]}},), "reason": "iptables-save is not installed"}, True),
+        ({"nft": EXTENDED, "reason": "iptables-save is not installed"}, False),
+        (EVERYTHING | {"reason": "iptables-legacy-save: exit status 1"}, False),
+        (EVERYTHING | {"reason": "ipset is not installed"}, False),
+    ],
+)
+def test_nft_lists_every_rule_but_not_what_iptables_extensions_ask_for(parts, whole):
+    assert Firewall(**parts).is_whole is whole
+
+
+def test_a_check_that_could_not_see_everything_does_not_pass():
+    """The namespaces of a full node may not all be read in time."""
+    case = Case(
+        Facts(
+            node=Netns(links=(ETH0,)), pod=Netns(links=(ETH0,)), missing={"tenants": "no answer within 4 s"}
+        )
+    )
+    _, outcomes = run(
+        case, [check for check in NETWORK if check.id in ("address-duplicate", "mac-unique", "pod-arp")]
+    )
+    assert {one.id: (one.status.value, one.reason) for one in outcomes} == {
+        "address-duplicate": ("skip", "not everything was read: no answer within 4 s"),
+        "mac-unique": ("skip", "not everything was read: no answer within 4 s"),
+        "pod-arp": ("pass", ""),
+    }
