@@ -114,8 +114,12 @@ def get_number(
     value = data.get(key)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not at_least <= value <= at_most:
-        _refuse(where, key, f"a number from {at_least:g} to {at_most:g}", value)
+    wanted = f"a number from {at_least:g} to {at_most:g}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        _refuse(where, key, wanted, value)
+    if not at_least <= value <= at_most:
+        other = "smaller" if value < at_least else "larger"
+        raise InvalidConfig(f"{place(where, key)} must be {wanted}, not a {other} one")
     return value
 
 

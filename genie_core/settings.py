@@ -37,6 +37,7 @@ API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
 REPAIRS = ("off", "report", "fix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+OLD_LOG_LEVELS = {"warn": "warning", "fatal": "error", "panic": "error"}  # CNI-Genie's words
 
 
 class SmartSelection:
@@ -245,9 +246,7 @@ def _require_absolute(path: str, where: str) -> None:
 def _level(config: "Mapping[str, Any]", key: str, default: str) -> str:
     """CNI-Genie's levels were never checked, so a word that is no level means the default."""
     word = get_str(config, key).lower()
-    return {"warn": "warning", "fatal": "error", "panic": "error"}.get(
-        word, word if word in LOG_LEVELS else default
-    )
+    return OLD_LOG_LEVELS.get(word, word if word in LOG_LEVELS else default)
 
 
 def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:

@@ -17,7 +17,7 @@ from genie_core.checks import runner
 from genie_core.checks.registry import FILES
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.findings import Finding, Severity, ordered
-from genie_core.settings import DELEGATE_CONF_DIR
+from genie_core.settings import DELEGATE_CONF_DIR, LOG_LEVELS, OLD_LOG_LEVELS
 from genie_core.spec.versions import SUPPORTED
 from genie_core.survey.binaries import Binary, list_binaries
 from genie_core.survey.conf_files import parse_conf, read_directory
@@ -57,12 +57,18 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
 
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
-    """Warnings of keys that the plugin ignores. Raises InvalidConfig for a key that resembles a known one."""
+    """Warnings of keys that the plugin ignores.
+
+    Raises InvalidConfig for a key that resembles a known one, and for a level of the log that is none.
+    """
     if "type" in extra:
         raise InvalidConfig(
             f"--set type: the plugin of {CONFLIST} is {TYPE}",
             hint="leave it out: default_plugin names a network",
         )
+    level = str(extra.get("log_level", "info")).lower()
+    if level not in (*LOG_LEVELS, *OLD_LOG_LEVELS):  # in a file it means the default, as with CNI-Genie
+        raise InvalidConfig(f"--set log_level: {level!r} is no level", hint=f"it is one of {', '.join(LOG_LEVELS)}")
     known = [field.name for field in PLUGIN.fields]
     unknown = [key for key in extra if key not in (*known, "capabilities")]
     for key in unknown:

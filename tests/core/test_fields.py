@@ -52,8 +52,9 @@ def test_numbers_within_bounds(value):
 
 @pytest.mark.parametrize("value", [0.4, 100.1, -1, True, "5", [], 10**400, float("nan"), float("inf")])
 def test_numbers_out_of_bounds(value):
-    with pytest.raises(InvalidConfig, match=r"key must be a number from 0\.5 to 100"):
+    with pytest.raises(InvalidConfig, match=r"key must be a number from 0\.5 to 100") as caught:
         fields.get_number({"key": value}, "key", 7, at_least=0.5, at_most=100)
+    assert "not a number" not in caught.value.msg
 
 
 def test_a_string_list_names_the_element():

@@ -397,6 +397,14 @@ def test_a_setting_that_would_keep_pods_from_starting_is_refused_before_writing(
     assert (tree(places["conf_dir"]), places["bin_dir"].exists()) == (before, False)
 
 
+def test_a_level_of_the_log_that_is_set_is_one(places):
+    """In a file a word that is none means the default; who sets it now wants something else."""
+    with pytest.raises(InvalidConfig) as refused:
+        put(places, extra={"log_level": "verbose"})
+    assert "--set log_level: 'verbose' is no level; it is one of debug, info" in str(refused.value)
+    put(places, extra={"log_level": "WARN"})
+
+
 def test_a_network_that_genie_makes_up_needs_no_file(places):
     put(places, extra={"default_plugin": "bridge", "generate_missing": True})
 
