@@ -56,19 +56,24 @@ def find_cluster(access: Access) -> UserCluster | None:
     return found or _of_account(account_dir(), os.environ)
 
 
-def no_server(subject: str = "", *, instead: str = "") -> WrongUsage:
-    """The error where no API server was found: with the places that were looked at, and what names one."""
+def looked_at() -> str:
+    """Where an API server was looked for, in vain: the one sentence for people who wonder why none is known."""
     listed = os.environ.get("KUBECONFIG", "")
     paths = [os.path.expanduser(path) for path in (listed or _USUAL).split(os.pathsep) if path]
     if known := [path for path in paths if os.path.exists(path)]:
-        found = f"{', '.join(known)} names no server"
-    elif listed:
-        found = f"$KUBECONFIG names {listed}, which does not exist"
-    else:
-        found = f"$KUBECONFIG is not set, and there is no {paths[0]}"
-    instead = instead or ("correct $KUBECONFIG" if listed else "set $KUBECONFIG")
+        return f"{', '.join(known)} names no server"
+    if listed:
+        return f"$KUBECONFIG names {listed}, which does not exist"
+    return f"$KUBECONFIG is not set, and there is no {paths[0]}"
+
+
+def no_server(subject: str = "", *, instead: str = "") -> WrongUsage:
+    """The error where no API server was found, with what names one."""
+    instead = instead or ("correct $KUBECONFIG" if os.environ.get("KUBECONFIG") else "set $KUBECONFIG")
     return WrongUsage(
-        f"{subject}no API server is known", details=found, hint=f"name one with --kubeconfig, or {instead}"
+        f"{subject}no API server is known",
+        details=looked_at(),
+        hint=f"name one with --kubeconfig, or {instead}",
     )
 
 

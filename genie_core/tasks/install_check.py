@@ -68,7 +68,9 @@ def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
         )
     level = str(extra.get("log_level", "info")).lower()
     if level not in (*LOG_LEVELS, *OLD_LOG_LEVELS):  # in a file it means the default, as with CNI-Genie
-        raise InvalidConfig(f"--set log_level: {level!r} is no level", hint=f"it is one of {', '.join(LOG_LEVELS)}")
+        raise InvalidConfig(
+            f"--set log_level: {level!r} is no level", hint=f"it is one of {', '.join(LOG_LEVELS)}"
+        )
     known = [field.name for field in PLUGIN.fields]
     unknown = [key for key in extra if key not in (*known, "capabilities")]
     for key in unknown:

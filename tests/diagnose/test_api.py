@@ -306,6 +306,14 @@ def test_secrets_stay_out_of_what_is_saved(capsys, kubeconfig, server, tmp_path)
     assert "(hidden)" in report["findings"][0]["evidence"][0]["value"]
 
 
+def test_a_kubeconfig_that_the_environment_names_wrongly_is_named(capsys, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "/none/config")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["debug", "pod", "shop/web-0", "--here"]) == 3
+    said = capsys.readouterr().err
+    assert "the API server: no API server: $KUBECONFIG names /none/config, which does not exist\n" in said
+
+
 def test_a_wrong_context_is_wrong_usage(capsys, kubeconfig):
     error = genie(capsys, "shop/web-0", "--kubeconfig", kubeconfig, "--context", "prod", code=2)
     assert "--context prod" in error["message"]

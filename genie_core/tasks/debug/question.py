@@ -19,11 +19,10 @@ from genie_core.survey.collection import Collection, Pending
 from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
 from genie_core.survey.places import Places
-from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_cluster import Access, find_cluster, looked_at
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
 
-NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
 SECONDS = 30.0
 _LARGEST_FILE = 256 << 20
 
@@ -109,7 +108,7 @@ def objects_reader(question: DebugOptions, todo: Collection) -> Callable[[api.No
         return lambda _: answers
     server = _server(question, todo)
     if server is None:
-        todo.missing.setdefault("objects", NO_SERVER)
+        todo.missing.setdefault("objects", f"no API server: {looked_at()}")
         return lambda _: api.Answers()
     other = pod_of(question.to, question.namespace) if question.to else ("", "")
     return lambda node_of: api.read(server, question.namespace, question.name, node_of, other)
