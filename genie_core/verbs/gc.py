@@ -36,17 +36,19 @@ _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
 
 def valid_attachments(config: "Mapping[str, Any]") -> set[tuple[str, str]]:
-    """The (container ID, interface) pairs that are still attached; a `null` list is empty. Raises InvalidConfig."""
-    key = next((key for key in _KEYS if key in config), "")
-    if not key:
+    """The (container ID, interface) pairs that are still attached, those of both keys together; a `null` list is empty.
+
+    Raises InvalidConfig.
+    """
+    keys = [key for key in _KEYS if key in config]
+    if not keys:
         raise InvalidConfig(
             f"GC without {_KEYS[0]}: nothing is collected, since everything would be",
             hint="the runtime must list the attachments that are valid",
         )
-    pairs = set()
-    for index, item in enumerate(get_list(config, key)):
-        pairs.add(_pair(item, place(key, index)))
-    return pairs
+    return {
+        _pair(item, place(key, index)) for key in keys for index, item in enumerate(get_list(config, key))
+    }
 
 
 def _pair(item: "Any", where: str) -> tuple[str, str]:

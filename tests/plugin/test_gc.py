@@ -1,11 +1,13 @@
 """GC (conformance A79-A82, B73, B74, lessons: Multus' GC can reclaim nothing)."""
 
+import json
 import os
 import time
 
 import pytest
 
 VALID, ALSO = "cni.dev/valid-attachments", "cni.dev/attachments"
+ONE = {"containerID": "one", "ifname": "eth0"}
 
 
 @pytest.fixture
@@ -38,13 +40,21 @@ def test_a79_null_is_the_empty_set(pods, key):
     assert pods.leftovers() == []
 
 
+@pytest.mark.parametrize("other", [None, [], [{"containerID": "two", "ifname": "eth0"}]])
+def test_a79_what_either_list_names_is_valid(pods, other):
+    """A runtime that fills one of the two, and writes the other as null, loses no pod."""
+    for keys in ((VALID, ALSO), (ALSO, VALID)):
+        lists = dict(zip(keys, (other, [ONE]), strict=True))
+        stdin = json.dumps({**json.loads(pods.stdin()), **lists}).encode()
+        assert pods.call("GC", stdin=stdin).is_silent_success
+        assert "one@eth0" in [path.name for path in pods.states()]
+    assert ("two@eth0" in [path.name for path in pods.states()]) == bool(other)
+
+
 def test_a79_without_a_list_nothing_is_collected(pods):
     assert VALID in pods.call("GC").error(7)["msg"]
     assert pods.said() == []
     assert len(pods.states()) == 3
-
-
-ONE = {"containerID": "one", "ifname": "eth0"}
 
 
 @pytest.mark.parametrize("bad", [{}, "x", [1], ["one"], [None], [{"containerID": 1}], [{"ifname": []}]])
