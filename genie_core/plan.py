@@ -138,6 +138,7 @@ def make_plan(
         from genie_core.routes import refuse_conflicts
 
         refuse_conflicts((choice.selection.origin, choice.default_route) for choice in choices)
+    require_versions(choices)
     supplied = runtime_capabilities(request)
     # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
     attachments = [
@@ -163,6 +164,12 @@ def make_plan(
         previous=previous,
         previous_network="" if previous is None else str(request.config.get("name") or ""),
     )
+
+
+def require_versions(choices: "Sequence[Choice]") -> None:
+    """Raise IncompatibleVersion where a network's version lets no ADD of it succeed, others being attached by then."""
+    for choice in choices:
+        require_readable(choice.network, choice.selection.origin, exactly=len(choices) > 1)
 
 
 def attachment_of(

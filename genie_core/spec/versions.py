@@ -50,9 +50,12 @@ def require_supported(version: str) -> None:
         )
 
 
-def require_readable(network: "NetConf", origin: str) -> None:
-    """Raise IncompatibleVersion for a network of a version that is newer than Genie's; `origin` asks for it."""
-    if parse(network.version) > parse(CURRENT):
+def require_readable(network: "NetConf", origin: str, *, exactly: bool = False) -> None:
+    """Raise IncompatibleVersion for a network of a version that is newer than Genie's; `origin` asks for it.
+
+    `exactly`: also for one that Genie does not support. Its plugins refuse it, or its result cannot be read.
+    """
+    if parse(network.version) > parse(CURRENT) or (exactly and network.version not in SUPPORTED):
         raise IncompatibleVersion(
             f"{origin}: Genie does not know cniVersion {_quoted(network.version)} of network {network.name} "
             f"({network.source})",

@@ -255,6 +255,16 @@ def test_a_version_that_genie_does_not_know_is_refused_before_anything_is_attach
     assert pod.states() == []
 
 
+@pytest.mark.parametrize("version", ["1.0", "0.5.0", "0.10.0"])
+def test_a_version_between_those_that_genie_supports_is_refused_before_another_is_attached(
+    pod, cluster, version
+):
+    """No plugin takes it, and no result of it can be read."""
+    cluster.nad("between", {"cniVersion": version, "type": "x"})
+    assert f'cniVersion "{version}" of network' in add(pod, "net,between").error(1)["msg"]
+    assert pod.said() == []
+
+
 def test_b77_no_delegate_is_asked_for_its_version(pod):
     pod.fail("ADD", "x", code=1, msg="incompatible CNI versions")
     assert "incompatible CNI versions" in add(pod, "net").error(1)["msg"]

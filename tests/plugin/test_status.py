@@ -1,5 +1,7 @@
 """STATUS: could an ADD work now? (conformance A76-A78, B75, C40)"""
 
+import json
+
 import pytest
 
 
@@ -56,6 +58,22 @@ def test_a78_no_configuration(node):
 def test_a78_no_binary(ready):
     (ready.bin / "tuning").unlink()
     assert '"tuning"' in ready.call("STATUS").error(50)["msg"]
+    assert ready.said() == []
+
+
+@pytest.mark.parametrize(
+    "setting, problem",
+    [
+        ({"default_plugin": "a@net1"}, "no network of this pod gets the interface eth0"),
+        ({"default_plugin": "a,a@x,a@x"}, "Repeated request for same interface name: x"),
+        ({"default_plugin": "new"}, 'Genie does not know cniVersion "9.9.9"'),
+        ({"default_networks": ["new"]}, 'Genie does not know cniVersion "9.9.9"'),
+    ],
+)
+def test_a78_a_configuration_with_which_every_add_fails(ready, setting, problem):
+    ready.network("new", "a", version="9.9.9")
+    assert problem in ready.call("STATUS", **setting).error(50)["msg"]
+    assert problem in json.loads(ready.add(**setting).stdout)["msg"]
     assert ready.said() == []
 
 
