@@ -151,9 +151,10 @@ def allowed(facts: Facts) -> Iterator[Finding]:
 def _missing_network(unknown: Unknown, conf: str) -> Finding:
     """ADD of every pod that needs the network fails."""
     what = "no default network" if unknown.key == "default_plugin" else "no such network"
-    near = unknown.hint if unknown.hint.startswith("did you mean") else ""
+    near = unknown.hint if unknown.found or unknown.hint.startswith("did you mean") else ""
+    why = "cannot be attached" if unknown.found else "names no network of this node"
     return GN1607.fatal(
-        f'Genie has {what}: {unknown.key} "{unknown.name}" names no network of this node',
+        f'Genie has {what}: {unknown.key} "{unknown.name}" {why}',
         _genie(unknown.key, conf),
         seen("configuration files", unknown.reason),
         remedy=fix(near or f"install that network, or name a network of this node in {unknown.key}"),

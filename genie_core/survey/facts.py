@@ -213,12 +213,16 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A network that Genie's configuration names under `key` and that cannot be used: why, and what to do."""
+    """A network that Genie's configuration names under `key` and that cannot be used: why, and what to do.
+
+    `found`: it is on the node.
+    """
 
     key: str
     name: str
     reason: str
     hint: str = ""
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

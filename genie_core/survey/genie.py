@@ -24,7 +24,8 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import JSONError, decode
-from genie_core.model import Attachment, NetConf, Plan, Selection
+from genie_core.model import Attachment, Choice, NetConf, Plan, Selection
+from genie_core.plan import name_interfaces
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
@@ -41,6 +42,7 @@ from genie_core.survey.selection import candidates
 
 _SILENT = JSONLog("error", fd=-1)
 _PLUGIN = "default_plugin"
+_PRIMARY = "eth0"  # what runtimes call a pod's interface
 _NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
 DEFINITIONS = tuple(kind.definition for kind in _NETWORKS)  # custom resources that Genie reads
 _ANYWHERE, _NO_NAME = (
@@ -143,6 +145,8 @@ def _default(facts: Facts, settings: Settings, own: ConfFile) -> dict[str, Any]:
     finder = _finder(facts, settings, own)
     unknown: list[Unknown] = []
     found = [_find(finder, selection, settings, unknown) for selection in _selections(settings, unknown)]
+    if not unknown:
+        unknown += _without_interface(settings)
     named_first = found[0] if found else ""
     file = named_first if settings.default_plugin.strip() else _first(finder)
     return {
@@ -197,6 +201,19 @@ def _selections(settings: Settings, unknown: list[Unknown]) -> list[Selection]:
         unknown.append(Unknown(key=_PLUGIN, name=settings.default_plugin, reason=error.msg, hint=error.hint))
         first = []
     return [*first, *(Selection(name, "", "default_networks") for name in others)]
+
+
+def _without_interface(settings: Settings) -> list[Unknown]:
+    """default_plugin, where the interfaces that it names cannot be those of a pod."""
+    named = parse_names(settings.default_plugin, _PLUGIN) if settings.default_plugin.strip() else []
+    choices = [Choice(selection, NetConf(selection.name, "", [], "")) for selection in named]
+    try:
+        if choices:
+            name_interfaces(choices, _PRIMARY, settings.interface_prefix)
+    except InvalidConfig as error:
+        name, reason = settings.default_plugin, error.msg
+        return [Unknown(key=_PLUGIN, name=name, reason=reason, hint=error.hint, found=True)]
+    return []
 
 
 def _find(finder: Finder, selection: Selection, settings: Settings, unknown: list[Unknown]) -> str:

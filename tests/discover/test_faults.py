@@ -647,6 +647,14 @@ def test_genie_without_a_default_network(node):
     assert the(node.discover(), "GN1607").severity is Severity.FATAL
 
 
+def test_a_default_network_on_another_interface_than_the_runtime_s(node):
+    nodes.install_genie(node, default_plugin="net@net1")
+    finding = the(node.discover(), "GN1607")
+    assert finding.severity is Severity.FATAL
+    assert 'default_plugin "net@net1" cannot be attached' in finding.title
+    assert "no network of this pod gets the interface eth0" in finding.evidence[0].value
+
+
 def test_genie_s_binary_without_its_configuration(node):
     nodes.add_plugins(node.bin, "genie")
     node.configure("10-net.conflist", nodes.bridge())
