@@ -83,7 +83,11 @@ class Finder:
         return self._parsed[path]
 
     def find(self, selection: Selection) -> NetConf:
-        """The network that the selection names. Raises NetworkNotFound, or InvalidConfig with reason and remedy."""
+        """The network that the selection names. Raises NetworkNotFound, or InvalidConfig with reason and remedy.
+
+        Where a file has the name and cannot be used, no other file takes its place for a worse reason: the pod would
+        get a network that it did not ask for (D08).
+        """
         if selection.name == SELF_TYPE:
             raise InvalidConfig(
                 f"{selection.origin}: Genie cannot delegate to itself", hint="name one of the other plugins"
@@ -93,6 +97,8 @@ class Finder:
             network = self._first_valid(selection, list(matches), problems)
             if network:
                 return network
+            if problems:
+                break
         raise self._refusal(selection, problems)
 
     def _tiers(self, name: str) -> "Iterator[Iterator[str]]":
@@ -170,8 +176,8 @@ class Finder:
             elif not is_self(network):
                 return network
         raise NetworkNotFound(
-            f"No cni plugin has been installed on node: no valid configuration besides Genie's in "
-            f"{' '.join(self._confs.directories)}",
+            "No cni plugin has been installed on node. Unable to select default cluster network: no net configurations "
+            f"found in {' '.join(self._confs.directories)} that are valid and not Genie's own",
             hint="install a CNI plugin, or set default_plugin",
             code=TRY_AGAIN,  # at boot the file may be on its way (conformance C40)
         )

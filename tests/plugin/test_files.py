@@ -95,8 +95,8 @@ def test_b05_d09_errors_name_the_network_and_the_directories(node):
 
 def test_b05_d12_nothing_at_all(node):
     document = node.add().error(11)
-    assert document["msg"].startswith("No cni plugin has been installed on node")
-    assert str(node.conf) in document["msg"]
+    assert document["msg"].startswith("No cni plugin has been installed on node. Unable to select default")
+    assert f"no net configurations found in {node.conf}" in document["msg"]
     assert "install a CNI plugin" in document["details"]
 
 

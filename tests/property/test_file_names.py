@@ -59,7 +59,7 @@ DIRECTORY = st.dictionaries(st.builds("/net.d/{}{}".format, WORDS, EXTENSIONS), 
 
 
 def expected(files, name):
-    """D07 in simple form: the path of a name."""
+    """D07 and D08 in simple form: the path of a name; None where what fits best cannot be used."""
     readable = {path for path, content in files.items() if content and content[1] != "genie"}
     lists_first = sorted(readable, key=lambda path: (not path.endswith(".conflist"), path))
     for group in (
@@ -72,6 +72,8 @@ def expected(files, name):
         for path in group:
             if path in readable:
                 return path
+        if group:
+            return None
     return None
 
 

@@ -90,6 +90,13 @@ def test_d08_a_file_that_fits_and_cannot_be_read():
     assert caught.value.hint == "make it good"
 
 
+@pytest.mark.parametrize("other", [("n", "p"), ("o", "n")])
+def test_d08_no_other_network_takes_the_place_of_a_file_that_cannot_be_read(other):
+    """Its name inside, or its plugin's type, is a worse reason than the name of the file."""
+    with pytest.raises(InvalidConfig, match="No valid configuration file present for plugin n: bad"):
+        find("n", **{"10-n.conf": InvalidConfig("bad"), "20-o.conf": other})
+
+
 def test_b05_d09_a_name_that_nothing_fits():
     with pytest.raises(NetworkNotFound) as caught:
         find("n", **{"10-o.conf": ("o", "p"), "00-genie.conf": ("genie", "genie")})
