@@ -103,11 +103,10 @@ def free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
 
 
 def runtime_capabilities(request: "Request") -> dict[str, str]:
-    """What the runtime supplied in runtimeConfig, as raw JSON by capability, without the pod's annotations."""
+    """What the runtime supplied in runtimeConfig, as raw JSON by capability."""
     if not get_object(request.config, "runtimeConfig"):
         return {}
-    raw = members(request.text)["runtimeConfig"]
-    return {key: value for key, value in members(raw).items() if key != POD_ANNOTATIONS}
+    return members(members(request.text)["runtimeConfig"])
 
 
 def makes_primary(previous: "Result | None", ifname: str) -> bool:

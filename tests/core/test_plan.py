@@ -77,7 +77,7 @@ def test_b47_what_the_runtime_asks_for_is_the_primarys(asked, owner):
     supplied = f'{{"mac": "02:00", "ips": [1.10], "other": 1, "{POD_ANNOTATIONS}": {{}}}}'
     plan = make_plan(request(runtime_config=supplied), None, "boot", choices(*asked, plugin=declaring))
     given = [dict(item.capabilities) for item in plan.attachments]
-    assert given[owner] == {"mac": '"02:00"'}
+    assert given[owner] == {"mac": '"02:00"', POD_ANNOTATIONS: "{}"}
     assert given[1 - owner] == {}
     assert primary_first(plan)[0] is plan.attachments[owner]
     assert plan.attachments[owner].ifname == "eth0"

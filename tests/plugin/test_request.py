@@ -135,6 +135,19 @@ def test_b43_b45_x10_each_plugin_gets_what_it_declares_and_the_runtime_supplies(
     assert configs == [SUPPLIED, {"portMappings": PORTS}, None, None]
 
 
+def test_b43_b45_b47_the_pods_annotations_go_to_a_primary_network_that_takes_them(node):
+    """Calico reads the pod's own addresses and pools there."""
+    for name in ("a", "b"):
+        node.network(name, {"type": name, "capabilities": {POD_ANNOTATIONS: True}})
+    annotations = {"cni": "a,b", "cni.projectcalico.org/ipv4pools": '["pool"]'}
+    assert node.add(annotations=annotations).result
+    first, second = node.calls()
+    assert first.config["runtimeConfig"] == {POD_ANNOTATIONS: annotations}
+    assert "runtimeConfig" not in second.config
+    assert node.delete().is_silent_success
+    assert node.calls("DEL")[-1].config["runtimeConfig"] == first.config["runtimeConfig"]
+
+
 def test_b46_as_containerd_writes_them(node):
     """go-cni's types have no JSON tags: capitalised keys, passed on as they are."""
     node.network("a", {"type": "a", "capabilities": {"portMappings": True, "dns": True}})
