@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Keys that only a runtime may set; a stored configuration that has them would pass for its call (SPEC 1, B44).
 RESERVED = ("capabilities", "runtimeConfig", "prevResult")
 RESERVED_PREFIX = "cni.dev/"
+_RUNTIMES = (
+    "runtimeconfig",
+    "prevresult",
+)  # those of them that no delegate of a plugin may have either, folded
 
 
 def fold(key: str) -> str:
@@ -136,12 +140,10 @@ def refuse_speaking_for_runtime(text: str, source: str) -> None:
     Plugins with delegates of their own pass that object on as it is, and its reader would take it for the runtime's. In
     the plugin's own object such keys are dropped (`Members.drop_reserved`). `capabilities` is the delegates' to have.
     """
-    reserved = [fold(key) for key in RESERVED if key != "capabilities"]
     found: list[str] = []  # for each object, the outermost last
 
     def note(members: "list[tuple[str, Any]]") -> None:
-        keys = (key for key, _ in members if fold(key) in reserved or fold(key).startswith(RESERVED_PREFIX))
-        found.append(next(keys, ""))
+        found.append(next((key for key, _ in members if _is_runtimes(fold(key))), ""))
 
     decoder(note)(text)
     if key := next(filter(None, found[:-1]), ""):
@@ -149,6 +151,18 @@ def refuse_speaking_for_runtime(text: str, source: str) -> None:
             f"{source}: {_shown(key)} inside a plugin's configuration is the runtime's to set",
             hint="remove it; what a pod may set is switched on in capabilities",
         )
+
+
+def speaking_for_runtime(text: str) -> list[str]:
+    """The keys of a plugin's own object that only a runtime may set, as they are written; no plugin gets them."""
+    words = text.lower()  # spares reading it: an escaped letter costs a warning and no more
+    if not any(key in words for key in (*_RUNTIMES, RESERVED_PREFIX)):
+        return []
+    return [key for key, _ in pairs(text) if _is_runtimes(fold(key))]
+
+
+def _is_runtimes(folded: str) -> bool:
+    return folded in _RUNTIMES or folded.startswith(RESERVED_PREFIX)
 
 
 def _shown(key: str) -> str:

@@ -103,7 +103,7 @@ def convert(text: str, to_version: str, default_version: str, where: str) -> Pri
 
 def previous_of(request: "Request") -> Result | None:
     """The result that the runtime passed in the configuration; None where it passed none. Raises as `prev_result`."""
-    if not request.config.get("prevResult"):
+    if request.config.get("prevResult") is None:
         return None
     return prev_result(jsontext.members(request.text)["prevResult"], request.version)
 

@@ -6,7 +6,7 @@ reverse, before it is reported.
 
 from genie_core.attach import add, delete, drive, own_bridge, undo
 from genie_core.edges.netlink import open_in
-from genie_core.edges.podnet import never_there
+from genie_core.edges.podnet import existing_links, never_there
 from genie_core.edges.store import CorruptState, boot_id, namespace_id, netns_of
 from genie_core.errors import (
     AlreadyAttached,
@@ -18,11 +18,12 @@ from genie_core.errors import (
     TryAgain,
 )
 from genie_core.fields import get_object
-from genie_core.gojson import strings_of
+from genie_core.gojson import speaking_for_runtime, strings_of
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
 from genie_core.plugin_types import plugin_type
 from genie_core.spec.result import previous_of
+from genie_core.spec.versions import at_least
 from genie_core.steps import Absent, NotReleased
 from genie_core.verbs.context import refuse_own_netns
 from genie_core.verbs.delete import refuse_failures, release_damaged
@@ -46,7 +47,7 @@ def run(request: "Request", context: "Context") -> str:
     refuse_own_netns(request)
     require_ready(context)
     previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
-    has_primary = makes_primary(previous, request.ifname)
+    has_primary = makes_primary(previous, request.ifname) or _is_on_primary(previous, request)
     decision = decide(request, context, has_primary=has_primary)
     refuse_addresses_of_node(decision.choices)
     plan = _plan(request, decision, previous if has_primary else None, context)
@@ -63,6 +64,19 @@ def run(request: "Request", context: "Context") -> str:
             raise
     _annotate_pod(decision, plan, results, context)
     return text
+
+
+def _is_on_primary(previous: "Result | None", request: "Request") -> bool:
+    """Whether the plugins before Genie in its chain have made the runtime's interface without saying so.
+
+    Calico names its interface on the node alone. An address of no interface is on the runtime's one (A49).
+    """
+    if previous is None or all("interface" in ip for ip in previous.ips):
+        return False
+    try:
+        return request.ifname in (existing_links(request.netns) or ())
+    except InvalidNetns:
+        return False
 
 
 def refuse_addresses_of_node(choices: "Sequence[Choice]") -> None:
@@ -89,6 +103,7 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", c
 
         plan = plan.replace(batches=batches(plan.attachments))
     _warn_of_dead_ports(request, plan, context)
+    _warn_of_dropped_keys(plan, context)
     if context.settings.policy_engine:
         from genie_core.verbs.policy import require_engine
 
@@ -123,6 +138,16 @@ def _warn_of_dead_ports(request: "Request", plan: "Plan", context: "Context") ->
         problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
     if problem:
         context.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)
+
+
+def _warn_of_dropped_keys(plan: "Plan", context: "Context") -> None:
+    """Warn of keys in a stored configuration that only a runtime may set: its plugins do not get them (B44)."""
+    for network in (attachment.network for attachment in plan.attachments):
+        for plugin in network.plugins:
+            if keys := speaking_for_runtime(plugin.text):
+                context.log.warning(
+                    "keys of the runtime dropped", network=network.name, plugin=plugin.type, keys=keys
+                )
 
 
 def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> None:
@@ -233,7 +258,9 @@ def _answer(
     results = {item.ifname: one.result for item, one in zip(plan.attachments, printed, strict=True)}
     ordered = [item.ifname for item in primary_first(plan)]
     first = [] if plan.previous is not None else ordered[:1]
-    shown = ordered if context.settings.result == "merged" else first
+    # before 0.3.0 an address has no interface, and counts as the primary one's (A49)
+    merged = context.settings.result == "merged" and at_least(request.version, "0.3.0")
+    shown = ordered if merged else first
     result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
         result = merge_previous(_as_it_is_now(previous, plan, results), result)

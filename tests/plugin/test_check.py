@@ -18,6 +18,10 @@ def test_a70_check_needs_prev_result(attached):
     assert attached.said() == []
 
 
+def test_a70_an_empty_prev_result_is_one(attached):
+    assert attached.check(prevResult={}).is_silent_success
+
+
 def test_a71_prev_result_without_version_is_in_the_configurations(attached):
     assert attached.check(prevResult={"ips": [{"address": "10.0.0.2/24"}]}).is_silent_success
 

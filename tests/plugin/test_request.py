@@ -72,13 +72,24 @@ def test_b40_b44_what_only_a_runtime_may_set_is_taken_out(node):
             "args": {"cni": {"kept": True}},
         },
     )
-    assert node.add().result
+    reply = node.add()
+    assert reply.result
     assert node.calls()[0].config == {
         "type": "a",
         "name": "a",
         "cniVersion": "1.0.0",
         "args": {"cni": {"kept": True}},
     }
+    (dropped,) = reply.events("keys of the runtime dropped")
+    assert (dropped["network"], dropped["plugin"]) == ("a", "a")
+    assert dropped["keys"] == ["runtimeConfig", "prevResult", "cni.dev/valid-attachments", "cni.dev/other"]
+
+
+def test_b44_no_word_of_keys_that_a_plugin_may_have(node):
+    node.network("a", {"type": "a", "capabilities": {"mac": True}, "x": {"runtimeConfig": 1}})
+    reply = node.add()
+    assert reply.result
+    assert reply.events("keys of the runtime dropped") == []
 
 
 def test_b41_the_first_plugin_has_no_previous_result(node):

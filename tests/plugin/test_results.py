@@ -76,6 +76,19 @@ def test_a50_merged_is_the_default_and_primary_can_be_asked_for(node):
     assert by_interface(node.add("a,b", result="primary").result) == {"eth0": ["10.0.0.2/24"]}
 
 
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_a49_a38_old_results_hold_the_primary_networks_addresses_alone(node, version):
+    """They name no interface: runtimes take each address for the primary one's."""
+    node.networks("a", "b")
+    six = {"ips": [{"address": "fd00::2/64"}], "routes": [{"dst": "fd01::/64", "gw": "fd00::1"}]}
+    node.answer("ADD", "b", stdout=six)
+    assert node.add("a,b", cniVersion=version).result == {
+        "cniVersion": version,
+        "ip4": {"ip": "10.0.0.2/24"},
+        "dns": {},
+    }
+
+
 @pytest.mark.parametrize("version", [None, "1.1.0"])
 def test_a51_what_the_plugins_before_genie_did_is_passed_on(node, version):
     node.networks("a")
@@ -156,10 +169,29 @@ def test_a51_the_chains_interface_cannot_be_asked_for_and_the_hint_leads_out(nod
     assert node.said() == []
 
 
-@pytest.mark.parametrize("previous", [{"cniVersion": "0.2.0"}, {"ips": 7}, [1], "x", {"cniVersion": "9.9.9"}])
+@pytest.mark.root
+@pytest.mark.parametrize("links", [[{"name": "cali1"}], []])
+def test_a51_a_result_that_leaves_the_pods_interface_out(node, netns, links):
+    """Calico names its interface on the node alone; older results have no interfaces at all."""
+    node.networks("a", "b")
+    pod = netns()
+    pod.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+    node.netns = str(pod.path)
+    previous = {"cniVersion": "1.1.0", "interfaces": links, "ips": [{"address": "10.9.0.2/32"}]}
+    result = node.add("b", prevResult=previous).result
+    assert node.said() == ["ADD b@eth1"]
+    assert by_interface(result) == {"eth0": ["10.9.0.2/32"], "eth1": ["10.0.0.2/24"]}
+    assert node.delete().is_silent_success
+    assert node.said("DEL") == ["DEL b@eth1"]
+
+
+@pytest.mark.parametrize(
+    "previous", [{"cniVersion": "0.2.0"}, {"ips": 7}, [1], [], "x", "", 0, False, {"cniVersion": "9.9.9"}]
+)
 def test_a51_a_bad_prev_result_fails_the_add_and_leaves_nothing(node, previous):
     node.networks("a")
     assert "prevResult" in node.add(prevResult=previous).error(6)["msg"]
+    assert "prevResult" in node.check(prevResult=previous).error(6)["msg"]
     assert node.said("ADD") == node.said("DEL") == [] or node.said() == ["ADD a@eth0", "DEL a@eth0"]
     assert node.leftovers() == []
 
