@@ -275,7 +275,7 @@ class _Entry:
             if not _is_integer(mapping.get(port), 1, MAX_PORT):
                 raise self._refuse(f"{key}.{port}", f"a number from 1 to {MAX_PORT} was expected")
         self._refuse_unknown(mapping, _MAPPING_KEYS, key)
-        protocol = mapping.get("protocol", "tcp")
+        protocol = "tcp" if mapping.get("protocol") is None else mapping["protocol"]
         if not isinstance(protocol, str) or protocol.lower() not in _PROTOCOLS:
             raise self._refuse(f"{key}.protocol", "TCP, UDP or SCTP was expected")
         built = {
@@ -283,8 +283,8 @@ class _Entry:
             "containerPort": mapping["containerPort"],
             "protocol": protocol.lower(),
         }
-        host_ip = mapping.get("hostIP", "")
-        if host_ip != "":
+        host_ip = mapping.get("hostIP")
+        if host_ip not in (None, ""):
             try:
                 built["hostIP"] = canonical_address(host_ip)
             except (TypeError, ValueError):

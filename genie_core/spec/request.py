@@ -95,7 +95,7 @@ def missing_variables(env: "Mapping[str, str]") -> list[str]:
             missing.append(name)
         elif name in _CHECKS:
             _CHECKS[name](env[name])
-    if not env.get("CNI_PATH"):
+    if verb and not env.get("CNI_PATH"):
         missing.append("CNI_PATH")
     return missing
 

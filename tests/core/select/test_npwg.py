@@ -287,7 +287,7 @@ def test_c17_a_guid_has_eight_octets():
 
 
 @pytest.mark.parametrize(
-    "given, passed", [("10.0.0.1", "10.0.0.1"), ("2001:DB8::0:1", "2001:db8::1"), ("", None)]
+    "given, passed", [("10.0.0.1", "10.0.0.1"), ("2001:DB8::0:1", "2001:db8::1"), ("", None), (None, None)]
 )
 def test_c20_the_nodes_address_is_forwarded_in_its_canonical_form(given, passed):
     mapping = {"hostPort": 8080, "containerPort": 80, "hostIP": given}
@@ -299,9 +299,11 @@ def test_c20_the_nodes_address_is_forwarded_in_its_canonical_form(given, passed)
     "protocol, passed", [("TCP", "tcp"), ("udp", "udp"), ("Sctp", "sctp"), (None, "tcp")]
 )
 def test_c20_port_mappings(protocol, passed):
-    given = {"hostPort": 8080, "containerPort": 80} | ({"protocol": protocol} if protocol else {})
-    (mapping,) = json.loads(entry(portMappings=[given]).capabilities["portMappings"])
-    assert mapping == {"hostPort": 8080, "containerPort": 80, "protocol": passed}
+    ports = {"hostPort": 8080, "containerPort": 80}
+    asked = [ports | {"protocol": protocol}] + ([] if protocol else [ports])  # null is as good as absent
+    for one in asked:
+        (mapping,) = json.loads(entry(portMappings=[one]).capabilities["portMappings"])
+        assert mapping == {**ports, "protocol": passed}
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a27_the_first_version_is_meant_where_there_is_none(value):
         ({"CNI_COMMAND": "DEL"}, ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"]),
         ({"CNI_COMMAND": "GC"}, ["CNI_PATH"]),
         ({"CNI_COMMAND": "STATUS", "CNI_PATH": "/a"}, []),
+        ({"CNI_COMMAND": "NOPE"}, []),
         (ENV, []),
     ],
 )
