@@ -86,15 +86,10 @@ class Chooser:
                 "chain",
                 hint="leave the annotation out, or make Genie the only plugin of its conflist: `genie install`",
             )
-        from genie_core.select.npwg import parse_selections
-
-        origin = f"annotation {DEFAULT_NETWORK}"
-        selections = parse_selections(value, SYSTEM_NAMESPACE, origin)
-        if len(selections) != 1:
-            raise InvalidConfig(f"{origin}: names {len(selections)} networks", hint="name exactly one")
-        self.require_definition(selections[0])
+        selection = _one_definition(value, f"annotation {DEFAULT_NETWORK}")
+        self.require_definition(selection)
         # it takes the runtime's interface, whatever it asks for
-        return [self.by_attachment(selections[0].replace(ifname=""))]
+        return [self.by_attachment(selection.replace(ifname=""))]
 
     def _default_by_name(self, selection: Selection) -> Choice:
         try:
@@ -123,9 +118,7 @@ class Chooser:
         """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
         if "/" not in entry:
             return self._named(Selection(entry.strip(), "", origin)).replace(additional=True)
-        from genie_core.select.npwg import parse_selections
-
-        return self._attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0], self.finder.named)
+        return self._attachment(_one_definition(entry, origin), self.finder.named)
 
     # --- one selection --------------------------------------------------------------------------------------
 
@@ -251,3 +244,13 @@ class Chooser:
                 details=f"annotation_dialects: {', '.join(self.settings.annotation_dialects) or 'none'}",
                 hint=f'leave it out; "{word}" in annotation_dialects of Genie\'s configuration would allow it',
             )
+
+
+def _one_definition(value: str, origin: str) -> "DefinitionSelection":
+    """The one definition that the text names. Raises InvalidConfig where it names none, or several."""
+    from genie_core.select.npwg import parse_selections
+
+    selections = parse_selections(value, SYSTEM_NAMESPACE, origin)
+    if len(selections) != 1:
+        raise InvalidConfig(f"{origin}: names {len(selections)} networks", hint="name exactly one")
+    return selections[0]

@@ -4,7 +4,7 @@ import posix
 
 from genie_core.dialects import BY_ATTACHMENT, dialect_of
 from genie_core.edges.confdir import ConfDirs
-from genie_core.errors import GenieError, InvalidConfig, TryAgain
+from genie_core.errors import Cancelled, GenieError, InvalidConfig, TryAgain
 from genie_core.fields import describe, get_object
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Value
@@ -179,6 +179,8 @@ def _annotations(
             f"the annotations of pod {pod} cannot be read: the runtime passed none and no API server is configured",
             hint=f'let the configuration declare the capability "{POD_ANNOTATIONS}", or set kubernetes.kubeconfig',
         )
+    except Cancelled:
+        raise
     except GenieError as error:
         problem = error
     if "K8S_ANNOT" in args:

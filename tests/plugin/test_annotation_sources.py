@@ -1,10 +1,12 @@
 """Where the pod's annotations come from (conformance A15, A57, B49, D26, D27, D32, X06, X07)."""
 
 import json
+import signal
 
 import pytest
 
 from tests.apiserver import API, APIServer, Objects
+from tests.patience import wait_until
 from tests.plugin.harness import ARGS
 
 K8S_ANNOT = ARGS + ';K8S_ANNOT={"cni":"b"}'
@@ -63,6 +65,14 @@ def test_d32_x06_x07_k8s_annot_is_the_last_source(abc, api):
     assert reply.result
     assert reply.events("annotations from K8S_ANNOT")
     assert abc.said() == ["ADD b@eth0"]
+
+
+def test_d32_a_call_that_is_asked_to_stop_goes_to_no_other_source(abc, server):
+    server.api.fail(503, times=500)
+    running = abc.start("ADD", env={"CNI_ARGS": K8S_ANNOT}, api_timeout_seconds=60).feed()
+    wait_until(lambda: methods(server))
+    assert "stopped by signal" in running.signal(signal.SIGTERM).wait().error(11)["msg"]
+    assert abc.said() == []
 
 
 def test_d32_k8s_annot_without_a_pod(abc, server):

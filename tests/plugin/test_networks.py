@@ -301,6 +301,13 @@ def test_default_networks_and_system_namespaces(pod, cluster):
     assert pod.said() == ["ADD a@eth0"]
 
 
+def test_an_entry_of_default_networks_is_one_network(pod, cluster):
+    """The rest of it must not be lost in silence."""
+    document = pod.call("ADD", annotations={}, default_networks=["net,ns/net"]).error(7)
+    assert "default_networks, item 1: names 2 networks" in document["msg"]
+    assert pod.said() == []
+
+
 def test_a81_definitions_of_one_name_in_two_namespaces_are_two_networks(pod, cluster):
     cluster.nad("same", {"cniVersion": "1.1.0", "type": "x"})
     cluster.nad("same", {"cniVersion": "1.1.0", "type": "y"}, namespace="other")
