@@ -174,7 +174,8 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     entry = node_state.entry_of(dict(found.document)) or {}
     config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
     context = node_state.open_context(config)
-    released, attached, problems, living = _release_gone(context, dry_run=options.dry_run)
+    network = str(found.document.get("name") or TYPE)
+    released, attached, problems, living = _release_gone(context, network, dry_run=options.dry_run)
     next_network = _next_network(found.conflist.parent)
     repeated = [_name(plan) for plan in living if _is_attached_otherwise(plan, next_network)]
     if not attached:
@@ -301,8 +302,13 @@ def _refuse_lockout(conf_dir: Path) -> None:
         )
 
 
-def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[str], list[str], list[Plan]]:
-    """(released, still attached, problems), by container, and the plans of containers that exist."""
+def _release_gone(
+    context: Context, network: str, *, dry_run: bool
+) -> tuple[list[str], list[str], list[str], list[Plan]]:
+    """(released, still attached, problems), by container, and the plans of containers that exist.
+
+    `network` is what the runtime calls Genie's own.
+    """
     released: list[str] = []
     attached: list[str] = []
     problems: list[str] = []
@@ -317,17 +323,17 @@ def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[s
             living.append(plan)
             attached.append(name)
             continue
-        failures = [] if dry_run else _release(plan, context)
+        failures = [] if dry_run else _release(plan, network, context)
         problems += [f"{name}: {failure}" for failure in failures]
         (attached if failures else released).append(name)
     return released, attached, problems, living
 
 
-def _release(plan: Plan, context: Context) -> list[GenieError]:
+def _release(plan: Plan, network: str, context: Context) -> list[GenieError]:
     """DEL, and remove libcni's cached results: the runtime removes only those of its present default network."""
     failures = node_state.release(plan, context)
     if not failures:
-        entry = f"{TYPE}-{plan.container_id}-{plan.ifname}"
+        entry = f"{network}-{plan.container_id}-{plan.ifname}"
         Path(libcni_cache.DIRECTORY, entry).unlink(missing_ok=True)
     return failures
 

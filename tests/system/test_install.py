@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.tasks import install, payload, uninstall
 from tests.patience import wait_until
@@ -377,11 +378,37 @@ def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp
     assert list(bin_dir.iterdir()) == []
 
 
+def test_the_runtimes_record_of_a_pod_that_is_gone_goes_with_it(node: Node, tmp_path):
+    """It has the name of the runtime's network, which is CNI-Genie's where that was adopted."""
+    node.add("blue")
+    node.pod.remove()
+    conf_dir = tmp_path / "runtime-conf"
+    conf_dir.mkdir()
+    (conf_dir / "90-next.conf").write_text(json.dumps(MAIN))
+    own = {"cniVersion": "1.0.0", "name": "k8s-pod-network", "plugins": [{"type": "genie"}]}
+    (conf_dir / "00-genie.conflist").write_text(json.dumps(own))
+    places = {"bin_dir": tmp_path / "bin", "conf_dir": conf_dir, "state_dir": node.state}
+    put(places)
+    record = Path(libcni_cache.DIRECTORY) / "k8s-pod-network-c1-eth0"
+    is_new = not record.parent.exists()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text("{}")
+    try:
+        assert take_away(places).complete
+        assert not record.exists()
+    finally:
+        record.unlink(missing_ok=True)
+        if is_new:
+            record.parent.rmdir()
+
+
 @pytest.mark.parametrize(
     "setting, hint",
     [
         ({"default_plugin": "nxet"}, "did you mean next?"),
         ({"default_plugin": "next,nosuch"}, "nosuch"),
+        ({"default_plugin": "next@eth3"}, "give eth0 to one of them"),
+        ({"default_plugin": "next,next@x,next@x"}, "give each network an interface of its own"),
         ({"default_networks": ["nosuch"]}, "nosuch"),
         ({"default_networks": ["a/b/c"]}, "'a/b/c' is no network"),
         ({"defualt_plugin": "next"}, "did you mean default_plugin?"),
