@@ -33,6 +33,8 @@ from genie_core.policy.tables import Builder, Guarded
 
 _ON_HOST = (BRIDGE, VETH)
 BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-iptables": "1"}
+# Without it br_netfilter passes over packets with a tag: those to and from the bridge's trunk (br_netfilter_hooks.c).
+VLAN_SYSCTLS = {"net.bridge.bridge-nf-filter-vlan-tagged": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +272,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         pods=tuple(
             PodRules(attached=one, tables=tuple(builder.tables())) for one, builder in inside.values()
         ),
-        sysctls=BRIDGE_SYSCTLS if any(one.place.kind == BRIDGE for one in isolated) else {},
+        sysctls=_sysctls([one.place for one in isolated]),
         isolated=tuple(isolated),
         findings=tuple(sorted(findings)),
         gates=tuple(gates),
@@ -280,6 +282,12 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         ),
         selected=policies.selected_networks(),
     )
+
+
+def _sysctls(places: Sequence[Place]) -> dict[str, str]:
+    """What `inet forward` needs to see the packets of these places."""
+    on_bridge = BRIDGE_SYSCTLS if any(place.kind == BRIDGE for place in places) else {}
+    return {**on_bridge, **(VLAN_SYSCTLS if any(place.tagged for place in places) else {})}
 
 
 def _add_ports(host: Builder, places: Sequence[tuple[Attached, Place]]) -> None:

@@ -22,13 +22,17 @@ _UNQUOTABLE = set('"\\*')  # what ends a string in nft's text, or makes a patter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """`port` is the host's end; `bridge` what it is a port of; `reason` says why there is no place."""
+    """`port` is the host's end; `bridge` what it is a port of; `reason` says why there is no place.
+
+    `tagged`: its packets can have a VLAN tag where they cross the bridge.
+    """
 
     kind: str
     port: str = ""
     bridge: str = ""
     link_local: str = ""
     dhcp: bool = False
+    tagged: bool = False
     reason: str = ""
 
 
@@ -55,7 +59,8 @@ def place_of(attached: Attached) -> Place:
     ports = [name for name in outside if name != bridge and not ifname_problem(name)]
     enforced = plugin_type(kind).enforced
     if enforced == BRIDGE and bridge in outside and len(ports) == 1:
-        return Place(kind=BRIDGE, port=ports[0], bridge=bridge, link_local=local, dhcp=dhcp)
+        tagged = bool(conf.get("vlan") or conf.get("vlanTrunk"))
+        return Place(kind=BRIDGE, port=ports[0], bridge=bridge, link_local=local, dhcp=dhcp, tagged=tagged)
     if enforced == VETH and len(ports) == 1:
         return Place(kind=VETH, port=ports[0], link_local=local, dhcp=dhcp)
     return Place(kind=POD, port=attached.interface, link_local=local, dhcp=dhcp)

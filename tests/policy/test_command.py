@@ -111,6 +111,15 @@ def test_pods_rules_and_sysctls(genie):
     }
 
 
+@pytest.mark.parametrize("keys", [{"vlan": 100}, {"vlanTrunk": [{"id": 100}]}])
+def test_packets_with_a_vlan_tag_are_to_be_seen(genie, keys):
+    """The kernel keeps those that a bridge forwards with a tag, as to and from its trunk, from the rules otherwise."""
+    documents = objects(policy())
+    documents[-1]["items"][1]["config"] |= keys
+    _, document = genie("render", documents, kind="PolicyRuleset")
+    assert document["sysctls"]["net.bridge.bridge-nf-filter-vlan-tagged"] == "1"
+
+
 def test_in_a_pod_an_interface_in_a_vrf_is_known_too(genie):
     """There the interface by which a packet came in is the VRF's device, and the pod's own is its slave."""
     _, document = genie("render", objects(policy(), networks=("shop/one", "bank/two")), kind="PolicyRuleset")

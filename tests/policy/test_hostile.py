@@ -16,7 +16,7 @@ from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
 from genie_core.tasks.policy.connections import cut
 from genie_core.tasks.policy.enforce import Judge
-from tests.policy.generated import HAS, NETWORKS, World, addresses, mac
+from tests.policy.generated import HAS, NETWORKS, World, addresses, attachment, mac
 from tests.policy.lab import Lab, nft
 from tests.policy.pings import answers, ping
 from tests.policy.test_command import policy
@@ -196,6 +196,25 @@ def test_a_pod_that_may_send_nothing_sends_nothing(lab, kind, ethertype):
     assert frames(lab, 0, 1, made)
     load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"])))
     assert not frames(lab, 0, 1, made, GRACE)
+
+
+def test_a_packet_with_a_vlan_tag_meets_the_rules_of_a_bridge_with_vlans(lab):
+    """From a trunk it comes with a tag, and loses it at the pod's port: there is nothing to know it by."""
+    pod = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "pod1", "uid": "uid1"}}
+    item = attachment(1, ONE, 1, lab.sandboxes[1])
+    item["config"]["vlan"] = 5
+    documents = [pod, policy(), {"kind": "AttachmentList", "node": "n1", "items": [item]}]
+    sender, target = addresses(NUMBER[ONE], 0)[0], addresses(NUMBER[ONE], 1)[0]
+    ends = raw(mac(NUMBER[ONE], 1)) + raw(mac(NUMBER[ONE], 0))
+    made = ends + struct.pack("!HHH", 0x8100, 5, 0x0800) + ipv4(sender, target)
+    lab.load(compile_node(Cluster(documents), "n1").as_json())
+    try:
+        assert not frames(lab, 0, 1, made, GRACE)
+        text = lab.node.run("nft", "list", "table", "inet", "genie_policy").stdout
+    finally:
+        lab.write_sysctl(lab.node, "net.bridge.bridge-nf-filter-vlan-tagged", "0")
+    denied = [line for line in text.splitlines() if "deny MultiNetworkPolicy shop/web" in line]
+    assert any("packets 1 " in line for line in denied), denied
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.251", "10.77.1.99"])

@@ -217,7 +217,7 @@ def set_sysctls(wanted: Mapping[str, str]) -> list[str]:
                 path.write_text(f"{value}\n", encoding="ascii")
         except OSError as error:
             problems.append(
-                f"{name} cannot be set to {value}: {error.strerror}: policies on bridges are not enforced between "
-                "pods of this node"
+                f"{name} cannot be set to {value}: {error.strerror}: policies on bridges are not enforced "
+                + ("for packets with a VLAN tag" if "vlan" in name else "between pods of this node")
             )
     return problems
