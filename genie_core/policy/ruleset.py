@@ -34,6 +34,7 @@ class Match:
     mid   a TCP segment that begins no connection: ()
     ct    the state of the connection: (words...)
     l3    the ethertype: (words...)
+    local a source that is an address of this namespace: ()
     """
 
     kind: str
@@ -91,6 +92,7 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "group": lambda _: "ip6 daddr ff00::/8",
     "mid": lambda _: "tcp flags & (fin | syn | rst | ack) != syn",
     "ct": lambda m: f"ct state {','.join(str(word) for word in m.value)}",
+    "local": lambda _: "fib saddr type local",
     "l3": lambda m: f"ether type {_braced(m.value)}",
 }
 

@@ -190,9 +190,13 @@ class Builder:
         ]
         entering, leaving = (INGRESS, EGRESS) if self.in_pod else (EGRESS, INGRESS)
         both = [("iifname", entering), ("oifname", leaving)]
-        hooks = {"forward": both, "input": both[:1]} | ({"output": both[1:]} if self.in_pod else {})
+        hooks = {"forward": both, "input": both[:1]}
+        if self.in_pod or any(name.startswith("ingress_") for name in self.maps):
+            hooks["output"] = both[1:]
         for hook, sides in hooks.items():
             rules = [*head, *(own if hook == "forward" else ())]
+            if hook == "output" and not self.in_pod:
+                rules += self._of_the_node(versions)
             if self.in_pod and hook == "input":
                 rules += [Rule((Match("is", "saddr", (v, *found)),), ACCEPT) for v, found in self._nodes()]
             if self.in_pod or hook == "forward":  # connections of the node itself are always allowed
@@ -200,6 +204,16 @@ class Builder:
                 yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
             rules += self._lookups(sides, swapped=False)
             yield from _twice(hook, rules, _PRIORITIES["inet"])
+
+    @staticmethod
+    def _of_the_node(versions: Sequence[int]) -> Iterator[Rule]:
+        """Accept what the node sends as its own. With another's address it is a client's, which IPVS passes on there.
+
+        So is what a pod sends to itself by a service.
+        """
+        yield Rule((Match("local"),), ACCEPT)
+        for version in versions:
+            yield Rule((Match("pair", "", (version, f"self{version}")),), ACCEPT)
 
     def _nodes(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for version in (4, 6):

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -144,6 +145,48 @@ def test_the_nodes_own_packets_pass_to_its_pods_and_not_back(lab):
     load(lab, cluster(lab, own))
     assert answers(lab.node, addresses(NUMBER[ONE], 0)[0])
     assert not ping(lab.pods[0], f"10.77.{NUMBER[ONE]}.1", "net1")
+
+
+def sent_by_the_node(source, target):
+    """Send a packet from the node with another's address, as IPVS and transparent proxies do."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as one,
+        suppress(PermissionError),  # dropped in the output
+    ):
+        one.sendto(ipv4(source, target), (target, 0))
+
+
+@pytest.mark.parametrize("network, target", [(ONE, 1), ("cni/direct", 1)])
+def test_what_the_node_sends_for_others_meets_the_rules(lab, network, target):
+    """A client's packet that leaves the node by its output is the client's, also where it comes by a service."""
+    number = NUMBER[network]
+    address = addresses(number, target)[0]
+    ifname = f"net{HAS[target].index(network)}"
+
+    def comes(source, seconds):
+        with inside(
+            str(lab.pods[target].path), lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0300)
+        ) as into:
+            into.bind((ifname, 3))
+            into.settimeout(seconds)
+            inside(str(lab.node.path), partial(sent_by_the_node, source, address))
+            try:
+                while not into.recv(2048).endswith(b"mark"):
+                    pass
+            except TimeoutError:
+                return False
+            return True
+
+    client, other, node = addresses(number, 3)[0], addresses(number, 5)[0], f"10.77.{number}.1"
+    allow = [{"from": [{"ipBlock": {"cidr": f"{client}/32"}}]}]
+    load(
+        lab,
+        cluster(lab, policy(networks=network.removeprefix("shop/"), podSelector=only(target), ingress=allow)),
+    )
+    assert comes(client, COMES)
+    assert comes(node, COMES)
+    assert comes(address, COMES)
+    assert not comes(other, GRACE)
 
 
 def frames(lab, sender, receiver, made, seconds=COMES):
