@@ -99,6 +99,7 @@ class PolicyRuleset:
     """The rules of one node: `host` are the tables of the node's own namespace.
 
     `namespaces` are those of pods that may hold rules or a guard of ours, whether or not `pods` has rules for them.
+    `node_addresses` are those of the Node object, whose connections the rules in pods let in.
     """
 
     kind: ClassVar[str] = "PolicyRuleset"
@@ -111,6 +112,7 @@ class PolicyRuleset:
     gates: tuple[Gate, ...] = ()
     policies: int = 0
     namespaces: frozenset[str] = frozenset()
+    node_addresses: tuple[str, ...] = ()
     selected: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -245,6 +247,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
     inside: dict[tuple[str, str], tuple[Attached, Builder]] = {}
     isolated: list[Isolated] = []
     gates: list[Gate] = []
+    node_addresses = cluster.node_addresses(node)
     places = [(one, place_of(one)) for one in cluster.attached if one.node in (node, "")]
     for attached, place in places:
         pod = _pod_of(cluster, attached)
@@ -257,7 +260,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         builder = host
         if place.kind == POD:
             key = attached.container, attached.netns
-            made = Builder(peers, in_pod=True, node_addresses=cluster.node_addresses(node))
+            made = Builder(peers, in_pod=True, node_addresses=node_addresses)
             builder = inside.setdefault(key, (attached, made))[1]
         for isolation in isolations:
             guarded = _guarded(isolation, attached, pod, place, peers)
@@ -280,6 +283,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         namespaces=frozenset(
             one.netns for one, place in places if not (one.primary and place.kind in _ON_HOST)
         ),
+        node_addresses=node_addresses,
         selected=policies.selected_networks(),
     )
 

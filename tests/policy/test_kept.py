@@ -81,11 +81,11 @@ class Starved(Kernel):
 LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
-def apply(node, enforcer):
+def apply(node, enforcer, *more):
     """One application of the rules, in the node's namespace."""
     kind = next(one for one in node.objects.kinds if one.kind == "MultiNetworkPolicy")
     pods = [pod_document(name, "blue,sea@net1", app=name) for name in node.pods]
-    documents = [*pods, node.objects.get(kind, "shop", "p")]
+    documents = [*pods, node.objects.get(kind, "shop", "p"), *more]
     return inside(str(node.node.host.path), lambda: enforcer.apply(documents))
 
 
@@ -108,6 +108,44 @@ def test_connections_that_could_not_be_cut_are_cut_at_the_next_try(node):
     second = apply(node, enforcer)
     assert (second.changed, second.problems, second.cut) == ((), (), 1)
     assert not stream.passes(0.25)
+    stream.close()
+
+
+def test_a_journal_that_is_damaged_takes_no_rules_away(node):
+    """What was read of it before counts; an engine that has read nothing of it says so."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.kill()
+    config = json.loads(node.node.stdin())
+    node.policy(**ONLY_DB)
+    enforcer = Enforcer(config, "n1")
+    apply(node, enforcer)
+    assert not node.ping("web", "db")
+    next((node.node.state / "containers").glob("db@*")).write_text("{")
+    assert apply(node, enforcer).problems == ()
+    assert not node.ping("web", "db")
+    (problem,) = apply(node, Enforcer(config, "n1")).problems
+    assert "no policy is enforced on its pod" in problem
+
+
+def test_the_nodes_connections_to_a_pod_with_rules_of_its_own_stay(node):
+    """The rules in a pod let in what comes from the node, here from the address of another pod."""
+    node.pod("web", "blue,green@net1", app="web")
+    node.pod("db", "blue,green@net1", app="db")
+    node.kill()
+    address = {"type": "InternalIP", "address": node.addresses["web"]}
+    host = {"kind": "Node", "metadata": {"name": "n1"}, "status": {"addresses": [address]}}
+    enforcer = Enforcer(json.loads(node.node.stdin()), "n1")
+    node.policy(networks="cni/green", **ONLY_DB)
+    apply(node, enforcer, host)
+    stream = Stream(node, "web", "db")
+    assert stream.passes()
+    block = [{"from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]
+    node.policy(networks="cni/green", ingress=block, **ONLY_DB)
+    applied = apply(node, enforcer, host)
+    assert (len(applied.changed), applied.cut) == (1, 0)
+    stream.target.send(b"x")
+    assert stream.source.recv(1) == b"x"
     stream.close()
 
 

@@ -22,7 +22,7 @@ from genie_core.policy.evaluate import Packet
 from genie_core.policy.places import POD
 from genie_core.tasks.policy.connections import Connection, cut
 from genie_core.tasks.policy.kernel import Kernel
-from genie_core.tasks.policy.sources import journal
+from genie_core.tasks.policy.sources import Recorded, journal
 from genie_core.tasks.this_node import own_addresses
 
 
@@ -49,6 +49,7 @@ class Enforcer:
     node: str
     kernel: Kernel = field(default_factory=Kernel)
     _earlier: Cluster | None = None
+    _recorded: Recorded = field(default_factory=Recorded)
     _sysctls: dict[str, str] = field(default_factory=dict)
     _uncut: set[str] = field(
         default_factory=set
@@ -65,10 +66,10 @@ class Enforcer:
         if not is_private_directory(policy_dir.DIRECTORY):
             make_private_directory(policy_dir.DIRECTORY)
         with policy_dir.Held():
-            attached = journal(self.config, self.node)
+            attached = journal(self.config, self.node, self._recorded)
             self._earlier = cluster = Cluster([*objects, attached], self._earlier)
             ruleset = compile_node(cluster, self.node)
-            problems = announce(ruleset.selected)
+            problems = [*self._recorded.problems, *announce(ruleset.selected)]
             before()
             problems += set_sysctls(ruleset.sysctls)
             self._sysctls = {name: value for name, value in ruleset.sysctls.items() if _is_set(name, value)}
@@ -117,7 +118,7 @@ class Enforcer:
         for netns in sorted(self._uncut):
             gates = [one for one in ruleset.gates if _namespace_of(one) == netns]
             try:
-                count += _cut_by(gates, netns) if gates else 0
+                count += _cut_by(gates, netns, ruleset.node_addresses) if gates else 0
                 self._uncut.discard(netns)
             except InvalidNetns:
                 self._uncut.discard(netns)  # the pod has gone
@@ -126,8 +127,8 @@ class Enforcer:
         return count
 
 
-def _cut_by(gates: Sequence[Gate], netns: str) -> int:
-    judge = Judge(gates, set() if netns else set(own_addresses()))
+def _cut_by(gates: Sequence[Gate], netns: str, node: Sequence[str]) -> int:
+    judge = Judge(gates, set(node if netns else own_addresses()))
     return inside(netns, partial(cut, judge.denies)) if netns else cut(judge.denies)
 
 

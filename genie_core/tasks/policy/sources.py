@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.edges.kube import KubeAPI
@@ -17,6 +18,7 @@ from genie_core.edges.kube_resources import (
     POD,
     Resource,
 )
+from genie_core.edges.store import Store
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, WrongUsage
 from genie_core.gojson import view
 from genie_core.jsontext import decode
@@ -25,7 +27,7 @@ from genie_core.policy.cluster import Cluster
 from genie_core.select.asked import identity_of, network_of
 from genie_core.survey.user_cluster import Access, no_server
 from genie_core.survey.yamlio import load_documents
-from genie_core.tasks.node_state import is_gone, open_context, plans
+from genie_core.tasks.node_state import is_gone, open_context
 from genie_core.tasks.pods import open_api
 from genie_core.verbs.context import Context
 from genie_core.verbs.networks import default_of
@@ -77,10 +79,37 @@ def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
         return []
 
 
-def journal(config: Mapping[str, Any], node: str) -> dict[str, Any]:
+@dataclass(slots=True)
+class Recorded:
+    """The containers of this node's journals, by file name, as they were read last.
+
+    A pod does not lose its rules because its journal cannot be read: while the file is there, what was read of it
+    before counts. `problems` names the files of which nothing was read yet.
+    """
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, store: Store) -> Iterable[Plan]:
+        """The containers as they are now. Raises IOFailure where the journals cannot be listed."""
+        names, known = store.names(), self.plans
+        self.plans, self.problems = {}, []
+        for name in names:
+            try:
+                plan = store.load_file(name)
+            except GenieError as error:
+                plan = known.get(name)
+                self.problems += [] if plan else [f"{error.msg}; no policy is enforced on its pod"]
+            if plan:
+                self.plans[name] = plan
+        return self.plans.values()
+
+
+def journal(config: Mapping[str, Any], node: str, recorded: Recorded | None = None) -> dict[str, Any]:
     """This node's attachments as an AttachmentList, from Genie's state."""
     found = open_context(dict(config))
-    living = [plan for plan in plans(found) if plan.pod and not is_gone(plan)]
+    recorded = recorded or Recorded()
+    living = [plan for plan in recorded.read(found.store) if plan.pod and not is_gone(plan)]
     items = [item for plan in living for one in plan.attachments for item in attachment_items(plan, one)]
     return {"kind": "AttachmentList", "node": node, "items": items, "defaultNetwork": _default(found)}
 
