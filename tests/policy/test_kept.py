@@ -11,7 +11,11 @@ from functools import partial
 
 import pytest
 
+from genie_core.edges.log import JSONLog
 from genie_core.edges.netns import inside
+from genie_core.tasks.agent.children import Children
+from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.agent.policies import PolicyEngine
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.engine import MEND_SECONDS
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
@@ -196,6 +200,34 @@ def test_policies_that_are_switched_off_while_the_agent_runs(node, agent):
     until(lambda: "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout)
 
 
+@pytest.mark.parametrize("broken", ["a word", "gone"])
+def test_a_configuration_with_an_error_takes_no_rules_away(node, broken):
+    """Only one that can be read switches policies off."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(**ONLY_DB)
+    until(lambda: not node.ping("web", "db"))
+    node.kill()
+    if broken == "gone":
+        (node.node.conf / "00-genie.conflist").unlink()
+    else:
+        node.configure(policy_engine="yes")
+    begin_agent(node)
+    assert not node.ping("web", "db")
+    node.configure(policy_engine=False)
+    begin_agent(node)
+    assert node.ping("web", "db")
+
+
+def begin_agent(node):
+    """What an agent that starts now does with the rules that are there."""
+    options = AgentOptions(node="n1", conf_dir=str(node.node.conf), state_dir=str(node.node.state))
+    engine = PolicyEngine(options, Children(0, lambda call: call()), JSONLog("error", fd=-1))
+    settings = options.configuration()[1]
+    inside(str(node.node.host.path), lambda: engine.keep(settings, once=True))
+    until(lambda: engine.is_idle)
+
+
 def test_an_engine_that_has_ended_is_no_ready_one(node, agent):
     """What it said before it ended is no answer; the agent starts it again."""
     until(lambda: agent.page("/readyz")[0] == 200)
@@ -305,3 +337,18 @@ def far(number):
     document["metadata"]["annotations"]["k8s.v1.cni.cncf.io/network-status"] = status
     document["spec"]["nodeName"] = "n2"
     return document
+
+
+def test_another_default_network_while_the_agent_runs(node, agent):
+    """It is that of pods elsewhere that ask for none."""
+    document = pod_document("far", "", app="web")
+    document["metadata"]["annotations"] = {}
+    document["spec"]["nodeName"] = "n2"
+    document["status"] = {"podIP": "10.9.77.7"}
+    node.objects.add(document)
+    node.pod("db", app="db")
+    node.policy(ingress=FROM_WEB, **ONLY_DB)
+    until(lambda: node.status().get("policies") == 1)
+    assert "10.9.77.7" not in node.node.host.run("nft", "list", "ruleset").stdout
+    node.configure(default_plugin="sea")
+    until(lambda: "10.9.77.7" in node.node.host.run("nft", "list", "ruleset").stdout)

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from genie_core.edges.kube_resources import NAMESPACE, POD
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store
-from genie_core.errors import GenieError
+from genie_core.errors import GenieError, InvalidConfig
 from genie_core.settings import Settings
 from genie_core.tasks.agent import outcome
 from genie_core.tasks.agent.child import NICE_IN_TIME
@@ -54,6 +54,7 @@ class Agent:
         self.metrics = Metrics()
         self._settings = Settings({})
         self._unread = ""  # why the settings could not be read at the last try
+        self._is_configured = False  # whether Genie's configuration was there when they were
         self._read_settings()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._children = Children(options.host_pid, self._inbox.put)
@@ -127,6 +128,7 @@ class Agent:
             self._count_at = now + COUNT_SECONDS
             self.metrics.set_attachments(self._journals.attachments(), self._journals.addresses())
         if self._follow_settings():
+            self._journals.follow(Store(self._settings.state_dir))
             self._work.configuration_changed()
         if now >= self._resync_at:
             self._resync_at = now + RESYNC_SECONDS
@@ -138,7 +140,12 @@ class Agent:
         """Hear of faults as they come, from when they are first to be found."""
         if not self._is_listening and self.jobs.mode(self._settings) != "off":
             with suppress(OSError):  # no thread can be had now: it is tried again at the next turn
-                listen(lambda: self.options.configuration()[0], self._something_went, self.log)
+                listen(
+                    lambda: self.options.configuration()[0],
+                    lambda: self._settings.state_dir,
+                    self._something_went,
+                    self.log,
+                )
                 self._is_listening = True
 
     def _something_went(self, container: str) -> None:
@@ -285,9 +292,20 @@ class Agent:
         return True
 
     def _read_settings(self) -> bool:
-        """Take the settings up as they are now; false where they cannot be read: those of before stay."""
+        """Take the settings up as they are now; false where they cannot be read: those of before stay.
+
+        A value with an error, or a file that is gone while pods are attached, switches nothing off that was on.
+        """
         try:
-            _, self._settings = self.options.configuration()
+            own, config = self.options.read()
+            settings = Settings(config, forgiving=True)
+            if self._is_configured and settings.problems:
+                raise InvalidConfig(settings.problems[0])
+            if self._is_configured and not own and self._journals.attachments():
+                raise InvalidConfig(f"{self.options.conf_dir} has no configuration of Genie's any more")
+            for problem in settings.problems:
+                self.log.warning("a default is used", problem=problem)
+            self._settings, self._is_configured = settings, bool(own)
         except GenieError as error:
             if error.msg != self._unread:
                 self.log.warning("configuration not read", problem=error.msg)

@@ -18,22 +18,28 @@ _SECONDS = 5.0  # how often the journals are read again
 _AGAIN_SECONDS = 5.0
 
 
-def listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:
+def listen(
+    read: Configuration, state_dir: Callable[[], str], report: Callable[[str], None], log: JSONLog
+) -> None:
     """Call `report`, from that thread, with each container in which something is missing; with "" for any of them.
 
+    `read` gives the configuration as it is now, `state_dir` says where the journals are by it.
     While the kernel refuses the socket, or to be read, only the timer finds faults; the log has a warning. Raises
     OSError where no thread can be started.
     """
-    start_thread(lambda: _listen(read, report, log), "faults")
+    start_thread(lambda: _listen(read, state_dir, report, log), "faults")
 
 
-def _listen(read: Configuration, report: Callable[[str], None], log: JSONLog) -> None:
+def _listen(
+    read: Configuration, state_dir: Callable[[], str], report: Callable[[str], None], log: JSONLog
+) -> None:
     said = ""
     while True:
         try:
-            with Watcher(open_context(read())) as watcher:
+            here = state_dir()
+            with Watcher(open_context({**read(), "state_dir": here})) as watcher:
                 report("")  # what went before
-                while True:
+                while state_dir() == here:
                     for container in sorted(watcher.wait(_SECONDS)):
                         report(container)
                     said = ""

@@ -49,6 +49,12 @@ class Journals:
         self._networks: dict[str, NetConf] = {}
         self._boot = boot_id()
 
+    def follow(self, store: Store) -> None:
+        """Take up another state directory, where it is another one: the next refresh reads all of it."""
+        if store.directory != self._store.directory:
+            self._store, self._written = store, WrittenJournals(store)
+            self._known, self._networks = {}, {}
+
     def refresh(self) -> set[Key]:
         """The pods whose journals have changed since the last call. Cheap where nothing was written."""
         try:

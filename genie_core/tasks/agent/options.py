@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.errors import InvalidConfig, IOFailure
+from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.settings import CONF_DIR, Settings
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.watching import WatchingAPI, follow_cluster
@@ -38,11 +38,20 @@ class AgentOptions:
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
     def configuration(self) -> tuple[dict[str, Any], Settings]:
-        """The configuration to read the node by, with its settings. Raises as `_read`."""
-        _, config = self._read()
+        """The configuration to read the node by, with its settings. Raises as `read`."""
+        _, config = self.read()
         return config, Settings(config, forgiving=True)
 
-    def _read(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def switches_policies_off(self) -> bool:
+        """Whether Genie's configuration is there, can be read, and does not switch policies on."""
+        try:
+            own, config = self.read()
+        except GenieError:
+            return False
+        settings = Settings(config, forgiving=True)
+        return bool(own) and not settings.policy_engine and not settings.problems
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Genie's own entry, and the configuration. Raises InvalidConfig, and IOFailure where no file can be opened."""
         try:
             return own_configuration(self.conf_dir, self.state_dir)
@@ -54,7 +63,7 @@ class AgentOptions:
 
         Raises GenieError: IOFailure where no file can be opened.
         """
-        own, _ = self._read()
+        own, _ = self.read()
         try:
             known = follow_cluster(self.access, own)
             if known is not None:

@@ -36,6 +36,7 @@ class PolicyEngine:
         self._log = log
         self._stop: Callable[[], None] | None = None  # of the process that runs
         self._due = 0.0
+        self._began_with: object = None  # what the process that runs has read of the settings
         self._earlier = 0  # when the last report was written that is not this process's
         self._last_code = 0
         self.failed = False
@@ -50,17 +51,21 @@ class PolicyEngine:
         return self._stop is None
 
     def keep(self, settings: Settings, *, once: bool = False) -> None:
-        """Start it where it should run and does not, and end it where policies have been switched off."""
-        if self._stop is not None and not self.is_wanted(settings):
+        """Start it where it should run and does not, and end it where policies or what it goes by were changed."""
+        if self._stop is not None and not (
+            self.is_wanted(settings) and self._began_with == _read_by(settings)
+        ):
             self._stop()
         if self._stop is not None or time.monotonic() < self._due:
             return
         more = ["--once"] if once else []
-        if not self.is_wanted(settings):
-            if not self._report()[0]:
-                return
-            more = ["--remove"]  # policies were switched off
+        if not self.is_wanted(settings) and not self._report()[0]:
+            return
         self._due = time.monotonic() + AGAIN_SECONDS
+        if not self.is_wanted(settings):
+            if not self._options.switches_policies_off():
+                return  # the configuration has gone, or has an error: the rules stay
+            more = ["--remove"]
         words = [*self._options.policy_words(), "--parent", str(os.getpid()), *more]
         try:
             self._earlier = self._report()[1]
@@ -68,6 +73,7 @@ class PolicyEngine:
                 MODULE, words, self._ended, seconds=math.inf, nice=NICE_IN_TIME, stays=True
             )
             self._stop = stop if self.is_wanted(settings) else _finishes
+            self._began_with = _read_by(settings)
         except GenieError as error:
             self._log.warning("not started", what="policies", problem=error.msg)
 
@@ -111,6 +117,11 @@ class PolicyEngine:
         registry = CollectorRegistry()
         registry.register(_Families(self._report()[0]))
         return generate_latest(registry)
+
+
+def _read_by(settings: Settings) -> object:
+    """What the engine reads once: where the journals are, and the network of pods that ask for none."""
+    return settings.state_dir, settings.conf_dirs, settings.default_plugin, settings.default_networks
 
 
 def _finishes() -> None:

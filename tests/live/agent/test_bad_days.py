@@ -110,3 +110,33 @@ def test_the_checks_of_the_node_are_made_here(node, tmp_path):
     assert done.returncode == 0, done.stderr
     asked = [one.target for one in node.cluster.server.api.requests]
     assert not [target for target in asked if target.startswith("/api/v1/nodes?")]
+
+
+def test_a_configuration_with_an_error_switches_nothing_off(node):
+    """Nor does one that has gone, while pods are attached: the settings of before hold."""
+    node.write_configuration(repair="fix", repair_interval_seconds=600)
+    node.start(cni="blue,red@net1")
+    node.agent(repair=())
+    is_applied(node, "net1")
+    node.write_configuration(repair="mend", repair_interval_seconds=600)
+    wait_until(lambda: node.events("configuration not read"))
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    wait_until(lambda: "link" in mended(node))
+    (node.node.conf / "00-genie.conflist").unlink()
+    wait_until(lambda: len(node.events("configuration not read")) == 2)
+    assert "has no configuration of Genie's any more" in node.events("configuration not read")[1]["problem"]
+
+
+def test_a_configuration_that_comes_later(node):
+    """An agent may start before Genie is installed; the state directory is not the usual one."""
+    file = node.node.conf / "00-genie.conflist"
+    later = file.rename(node.node.root / "later")
+    node.agent("--repair", "fix", wait=False)
+    wait_until(lambda: node.events("the API server cannot be followed"))
+    later.rename(file)
+    node.write_configuration(repair_interval_seconds=600)
+    node.start(cni="blue")
+    node.annotate(cni="blue,red@net1")
+    is_applied(node, "net1")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    wait_until(lambda: "link" in mended(node))
