@@ -80,6 +80,11 @@ WORDS = {**{dialect.key: dialect.word for dialect in DIALECTS}, DEFAULT_NETWORK:
 ASKING = tuple(dict.fromkeys([*(dialect.key for dialect in reversed(DIALECTS)), DEFAULT_NETWORK]))
 
 
+def does_ask(annotations: "Mapping[str, str]") -> bool:
+    """Whether any annotation asks for networks."""
+    return any(key in annotations for key in ASKING)
+
+
 def dialect_of(annotations: "Mapping[str, str]") -> Dialect:
     """The dialect that decides over the pod's networks; annotations of the others do not matter (D01, D02)."""
     for dialect in reversed(DIALECTS):

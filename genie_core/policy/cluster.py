@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from genie_core.dialects import ASKING
+from genie_core.dialects import does_ask
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_list, get_str, place
 from genie_core.jsontext import JSONError, decode
@@ -307,7 +307,7 @@ def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
         ]
         taken = {address for member in found for address in member.addresses}
         addresses = tuple(ip for ip in addresses_in(ips) if ip not in taken)
-        name = "" if any(key in annotations for key in ASKING) else default
+        name = "" if does_ask(annotations) else default
         found += [Member(name, True, addresses)] if addresses else []
     return found
 

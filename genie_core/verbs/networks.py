@@ -2,7 +2,7 @@
 
 import posix
 
-from genie_core.dialects import BY_ATTACHMENT, dialect_of
+from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
 from genie_core.edges.confdir import ConfDirs
 from genie_core.errors import Cancelled, GenieError, InvalidConfig, TryAgain
 from genie_core.fields import describe, get_object
@@ -28,14 +28,20 @@ if TYPE_CHECKING:
 
 
 class Decision(Value):
-    """What a call asks for: the pod, None where the runtime names none; its dialect; its networks in order."""
+    """What a call asks for: the pod, None where the runtime names none; its dialect; its networks in order.
 
-    __slots__ = ("choices", "dialect", "pod")
+    `asks`: whether the pod has an annotation that asks, so that others cannot take it for one with the default network.
+    """
 
-    def __init__(self, pod: "PodRef | None", dialect: "Dialect", choices: "list[Choice]") -> None:
+    __slots__ = ("asks", "choices", "dialect", "pod")
+
+    def __init__(
+        self, pod: "PodRef | None", dialect: "Dialect", choices: "list[Choice]", *, asks: bool
+    ) -> None:
         self.pod: Final = pod
         self.dialect: Final = dialect
         self.choices: Final = choices
+        self.asks: Final = asks
 
     @property
     def by_attachment(self) -> bool:
@@ -59,7 +65,7 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
         annotations = _annotations(request, pod, args, context)
     dialect = dialect_of(annotations)
     chooser = _chooser(context, pod, has_primary=has_primary)
-    return Decision(pod, dialect, choose(chooser, dialect, annotations))
+    return Decision(pod, dialect, choose(chooser, dialect, annotations), asks=does_ask(annotations))
 
 
 def choices_of(

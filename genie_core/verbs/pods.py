@@ -17,12 +17,13 @@ def annotations_of(
 ) -> "Iterator[Mapping[str, str]]":
     """The annotations to write, each group with a request of its own. `results` are the networks', by interface.
 
-    With `every` (policy_engine) each pod with more than one network gets the status, with the networks' whole names.
+    With `every` (policy_engine) each pod that asks for networks, or has several, gets the status, with the networks'
+    whole names: other nodes know them from there alone.
     The choice by load is a group: a cluster's admission policy may refuse it, and the status must not be lost for that.
     """
     status = {} if decision.by_attachment else _preferences(results)
-    several = every and len(results) > 1
-    if several or decision.by_attachment or any(choice.additional for choice in decision.choices):
+    is_named = every and (decision.asks or len(results) > 1)
+    if is_named or decision.by_attachment or any(choice.additional for choice in decision.choices):
         status |= _network_status(plan, results, named=every)
     chosen = {key: value for choice in decision.choices for key, value in choice.annotations.items()}
     yield from (group for group in (status, chosen) if group)

@@ -1,9 +1,11 @@
 """`genie sync pod` with real plugins in real namespaces."""
 
 import json
+import shutil
 
 import pytest
 
+from genie_core.edges import policy_dir
 from tests import warm
 from tests.live.live import NPWG
 from tests.live.ward import environment
@@ -366,3 +368,37 @@ def test_a_plugin_that_hangs(live):
 def test_without_a_terminal_it_asks_for_yes(live):
     live.start(cni="blue")
     assert live.genie("sync", "pod", "ns/c1")[0] == 2
+
+
+def test_the_status_that_policies_need(live):
+    """A pod that was attached before policies were switched on, with one network; the others of the cluster need it."""
+    live.start(cni="red")
+    live.sync()
+    assert STATUS not in live.pod()["metadata"]["annotations"]
+    live.write_configuration(policy_engine=True)
+    assert live.sync()[1]["status"] == "unchanged"
+    (entry,) = json.loads(live.pod()["metadata"]["annotations"][STATUS])
+    assert (entry["genie.cni.dev/network"], entry["ips"]) == ("cni/red", ["10.2.0.2"])
+
+
+def test_a_network_that_stays_is_not_guarded_again(live):
+    """It gets its default route back, and nothing else: its policies are compiled, and its packets flow on."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "br0",
+        "isDefaultGateway": True,
+        "ipam": live.node.ipam("10.1.0.0/16"),
+    }
+    live.node.configure("10-blue.conf", {"cniVersion": "1.0.0", "name": "blue", **bridge})
+    live.cluster.nad("x", {"type": "ptp", "ipam": live.node.ipam("10.4.0.0/24")})
+    live.start(**{NPWG: '[{"name": "x", "default-route": ["10.4.0.1"]}]'})
+    live.write_configuration(policy_engine=True)
+    policy_dir.write({"cni/blue": [{"namespace": "ns", "podSelector": {}}]})
+    try:
+        live.annotate()
+        code, report = live.sync()
+    finally:
+        shutil.rmtree(policy_dir.DIRECTORY)
+    assert (code, report["status"]) == (0, "changed"), report
+    assert default_device(live) == ["eth0"]
+    assert "genie_policy" not in live.node.host.run("nft", "list", "tables").stdout

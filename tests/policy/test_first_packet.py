@@ -162,6 +162,27 @@ def test_each_pod_with_several_networks_has_a_status(node):
         cluster.close()
 
 
+def test_a_pod_with_one_network_that_it_asks_for_has_a_status(node):
+    """Policies of other nodes know its network from there alone; a pod that asks for none has the default network."""
+    from tests import manifests
+    from tests.system.cluster import Cluster
+
+    select()
+    cluster = Cluster(node)
+    try:
+        kind = cluster.objects.kind_of(manifests.pod())
+        cluster.objects.add(manifests.pod(name="web-0", namespace="shop"))
+        assert call(node, "ADD").status == 0
+        node.delete(env=ARGS)
+        assert not cluster.objects.get(kind, "shop", "web-0")["metadata"].get("annotations")
+        assert call(node, "ADD", "red").status == 0
+        notes = cluster.objects.get(kind, "shop", "web-0")["metadata"]["annotations"]
+        (entry,) = json.loads(notes["k8s.v1.cni.cncf.io/network-status"])
+        assert (entry["genie.cni.dev/network"], entry["ips"]) == ("cni/red", ["10.2.0.2"])
+    finally:
+        cluster.close()
+
+
 def test_an_uninstallation_takes_the_rules_away(node, tmp_path):
     policy_dir.write({"cni/sea": [ALL_PODS]})
     assert call(node, "ADD", "blue,sea@net1").status == 0

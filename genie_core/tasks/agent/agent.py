@@ -60,7 +60,13 @@ class Agent:
         self._children = Children(options.host_pid, self._inbox.put)
         self._journals = Journals(Store(self._settings.state_dir))
         self._queue: Queue[Key] = Queue()
-        self._work = Work(self._journals, self._queue, time.monotonic, lambda: self._settings.live)
+        self._work = Work(
+            self._journals,
+            self._queue,
+            time.monotonic,
+            lambda: self._settings.live,
+            lambda: self._settings.policy_engine,
+        )
         self._following = Following(
             options.node,
             options.connect,

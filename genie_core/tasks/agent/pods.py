@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.dialects import ASKING, NPWG_NETWORKS
+from genie_core.dialects import NPWG_NETWORKS, does_ask
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
-from genie_core.status import OBSERVED
+from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED
 from genie_core.survey.cluster import ENDED, as_object
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
@@ -23,6 +23,7 @@ class PodView:
     """`request` is the hash of what the annotations ask for, `observed` that of what was answered last.
 
     `ready` is the status of Genie's condition, "" without one. `is_live` is false for pods that are never changed.
+    `is_named` says that its status has the networks' whole names (policy_engine).
     `is_gated` says that the pod's readiness waits for the condition. `definitions` are (namespace, name) of the
     NetworkAttachmentDefinitions that it names.
     """
@@ -34,6 +35,7 @@ class PodView:
     observed: str
     ready: str
     asks: bool
+    is_named: bool
     is_live: bool
     is_gated: bool
     definitions: frozenset[Key]
@@ -70,7 +72,8 @@ def view_of(document: Mapping[str, Any]) -> PodView:
         request=observed(annotations),
         observed=annotations.get(OBSERVED, ""),
         ready=_ready(status),
-        asks=any(key in annotations for key in ASKING),
+        asks=does_ask(annotations),
+        is_named=NETWORK_NAME in annotations.get(NETWORK_STATUS, ""),
         is_live=not gone and not is_out(annotations),
         is_gated=any(
             as_object(gate).get("conditionType") == CONDITION for gate in _list(spec, "readinessGates")

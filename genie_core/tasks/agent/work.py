@@ -13,7 +13,10 @@ from genie_core.tasks.agent.queue import Outcome, Queue
 
 
 class Work:
-    """The node's pods and the queue. `is_live` says whether running pods may be changed at all."""
+    """The node's pods and the queue. `is_live` says whether running pods may be changed at all.
+
+    `needs_names`: whether policies of other nodes have to find the networks' whole names in each pod's status.
+    """
 
     def __init__(
         self,
@@ -21,12 +24,14 @@ class Work:
         queue: Queue[Key],
         clock: Callable[[], float],
         is_live: Callable[[], bool] = lambda: True,
+        needs_names: Callable[[], bool] = lambda: False,
     ) -> None:
         self.pods: dict[Key, PodView] = {}
         self.queue = queue
         self._journals = journals
         self._clock = clock
         self._is_live = is_live
+        self._needs_names = needs_names
         self._opted_out: set[str] = set()
         # What was asked for, and all that was known, when a pod came into the queue: once is enough until that changes.
         self._asked: dict[Key, tuple[str, ...]] = {}
@@ -104,9 +109,11 @@ class Work:
         self._rewritten |= self._journals.refresh()
 
     def configuration_changed(self) -> None:
-        """The node's networks have changed: parked pods are tried again."""
+        """The node's networks have changed: parked pods are tried again. Policies may have been switched on."""
         for key in set(self.queue.parked()) - self._untold:
             self.queue.add(key, self._clock())
+        for key in list(self.pods):
+            self.consider(key)
 
     # --- decisions ---------------------------------------------------------------------------------------
 
@@ -125,7 +132,7 @@ class Work:
         if not journal.is_whole and not journal.is_cut_off:
             return  # its ADD, or a change by hand, is under way: it is considered again when that has ended
         seen = (*asked, view.observed, view.ready, journal.request, str(journal.is_whole))
-        if not _is_settled(view, journal) and self._seen.get(key) != seen:
+        if not self._is_settled(view, journal) and self._seen.get(key) != seen:
             self._seen[key] = seen
             self._add(key, asked)
 
@@ -141,7 +148,7 @@ class Work:
                 self._drop(key)
             elif key in self._waiting or (
                 key not in self.queue
-                and not _is_settled(view, journal)
+                and not self._is_settled(view, journal)
                 and (journal.is_whole or journal.is_cut_off)
             ):
                 self.queue.add(key, self._clock())
@@ -187,6 +194,14 @@ class Work:
             return None, None
         return view, self._journals.of(key)
 
+    def _is_settled(self, view: PodView, journal: Journal) -> bool:
+        """Whether a sync would find nothing to do, and nothing to write."""
+        if not journal.is_whole or journal.request not in ("", view.request):
+            return False
+        if self._needs_names() and view.asks and not view.is_named:
+            return False
+        return view.is_answered or (view.is_silent and len(journal.networks) <= 1)
+
     def _drop(self, key: Key) -> None:
         self.queue.drop(key)
         self._asked.pop(key, None)
@@ -201,10 +216,3 @@ class Work:
             self._probe = next(iter(self._untold), None)
             if self._probe:
                 self.queue.add(self._probe, self._clock())
-
-
-def _is_settled(view: PodView, journal: Journal) -> bool:
-    """Whether a sync would find nothing to do, and nothing to write."""
-    if not journal.is_whole or journal.request not in ("", view.request):
-        return False
-    return view.is_answered or (view.is_silent and len(journal.networks) <= 1)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from genie_core.dialects import BY_ATTACHMENT, dialect_of
+from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
 from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict, Forbidden
 from genie_core.edges.kube_resources import EVENT, POD
 from genie_core.errors import GenieError
@@ -132,13 +132,13 @@ def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str
 
 
 def _annotations_of(pod: LivePod, plan: Plan, *, every: bool) -> dict[str, str | None]:
-    """The same of a plan: of what is attached. `every` (policy_engine): each pod with several networks has a status."""
+    """The same of a plan: of what is attached. `every` (policy_engine) is that of verbs.pods.annotations_of."""
     attached = [item for item in plan.attachments if item.result and not item.releasing]
     own = {item.ifname: recorded_result(item).result for item in attached}
     plan, results = with_previous(plan.replace(attachments=attached), own)
     found: dict[str, str | None] = {}
-    several = every and len(results) > 1
-    if several or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
+    is_named = every and (does_ask(pod.annotations) or len(results) > 1)
+    if is_named or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
         entries = entries_of(plan, results, named=every)
         found[NETWORK_STATUS] = network_status(entries)
     if dialect_of(pod.annotations) is not BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:

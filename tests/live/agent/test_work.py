@@ -1,5 +1,6 @@
 """Which pods come into the queue: with real journals, and pods as the API server sends them."""
 
+import json
 import os
 import threading
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from genie_core.edges.store import Store, boot_id
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
-from genie_core.status import OBSERVED
+from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED
 from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
@@ -247,3 +248,18 @@ def test_a_change_that_was_cut_off_before_the_clock_was_set_back(tmp_path):
     node.journals.refresh()
     node.event()
     assert node.queue.take(0.0) == KEY
+
+
+def test_policies_that_are_switched_on_need_the_networks_names(node):
+    """Those of other nodes know the pod's networks from its status alone, which a sync writes."""
+    on = []
+    node.work = Work(node.journals, node.queue, lambda: 0.0, needs_names=lambda: bool(on))
+    node.event()
+    node.sync()
+    assert KEY not in node.queue
+    on.append(True)
+    node.work.configuration_changed()
+    status = json.dumps([{"name": "a", NETWORK_NAME: "cni/a"}])
+    node.sync(during=lambda: node.event(**{NETWORK_STATUS: status}))
+    node.work.resync()
+    assert KEY not in node.queue
