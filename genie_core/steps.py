@@ -95,12 +95,15 @@ class Passed(AttachmentEvent):
 
 
 class Attached(AttachmentEvent):
-    """The attachment's final result, and the default routes of it that another network has now."""
+    """The attachment's final result. `yielded` are the default routes of it that another network has now.
+
+    None for those of a network that was attached just now: with any list it was attached before.
+    """
 
     __slots__ = ("result", "yielded")
 
     def __init__(
-        self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
+        self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]] | None" = None
     ) -> None:
         super().__init__(plan, index)
         self.result: Final = result

@@ -164,7 +164,7 @@ class Context:
             self._record_release(step)
         elif isinstance(step, Event):
             self.store.record(step)
-            if self.settings.policy_engine and isinstance(step, Attached) and not step.yielded:
+            if self.settings.policy_engine and isinstance(step, Attached) and step.yielded is None:
                 from genie_core.verbs.policy import guard
 
                 guard(step, self.settings.policy_fail, self.log)
