@@ -27,7 +27,7 @@ from genie_core.survey.user_cluster import Access, find_cluster, in_pod
 from genie_core.survey.user_credentials import KnownCluster, plain_cluster
 from genie_core.survey.user_http import PooledConnection
 
-# For all requests of a connection but the watch, and for each page of a list.
+# For all requests of a connection but lists and the watch, and for each page of a list and its repetitions.
 REQUEST_SECONDS, PAGE_SECONDS = 60.0, 5.0
 # The server ends a watch by itself after so long; client-go asks for 5 to 10 minutes.
 WATCH_SECONDS = 300
@@ -63,6 +63,7 @@ class WatchingAPI(KubeAPI):
         """
         asked, what = {**query, "limit": str(self._page)}, "/" + "/".join(parts)
         while True:
+            self.renew(self._timeout)  # a large cluster has any number of pages, and each is progress
             document = self._request("GET", parts, asked, b"", what, PAGE_SECONDS)
             yield from (item for item in get_list(document, "items") if isinstance(item, dict))
             metadata = get_object(document, "metadata")

@@ -7,6 +7,7 @@ a server that is unreachable, or that ends each stream at once, back off to LONG
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -20,7 +21,6 @@ from genie_core.survey.collection import start_thread
 from genie_core.survey.watching import WatchingAPI
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.25, 30.0
-# A stream that lives longer than this had a server behind it.
 _HEALTHY_SECONDS = 5.0
 
 View = TypeVar("View")
@@ -44,7 +44,10 @@ class Sink(Protocol[Seen_contra]):
 
 
 class Watch(Generic[View]):
-    """`connect` gives the API with today's credentials; `view_of` what is kept of an object; `stop` ends it."""
+    """`connect` gives the API with today's credentials; `view_of` what is kept of an object; `stop` ends it.
+
+    A stream that lives longer than `healthy` seconds had a server behind it, however it ends: a balancer may reset it.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Watch(Generic[View]):
         connect: Callable[[], WatchingAPI],
         view_of: Callable[[Mapping[str, Any]], View],
         sink: Sink[View],
+        healthy: float = _HEALTHY_SECONDS,
     ) -> None:
         self.stop = threading.Event()
         self._parts = parts
@@ -60,7 +64,9 @@ class Watch(Generic[View]):
         self._connect = connect
         self._view_of = view_of
         self._sink = sink
+        self._healthy = healthy
         self._version = ""
+        self._streams_since = math.inf  # when the stream of events began
 
     def start(self) -> None:
         """Follow from a thread of its own, which keeps no process from ending. Raises OSError where there is none."""
@@ -70,13 +76,13 @@ class Watch(Generic[View]):
         """Follow until `stop` is set; seen when the next line comes."""
         failures = 0
         while not self.stop.is_set():
-            began = time.monotonic()
+            self._streams_since = math.inf
             problem = self._follow()
             if self.stop.is_set():
                 return
             if problem:
                 self._sink.contact(problem)
-            is_healthy = not problem and time.monotonic() - began > _HEALTHY_SECONDS
+            is_healthy = time.monotonic() - self._streams_since > self._healthy
             failures = 0 if is_healthy else failures + 1
             self.stop.wait(_pause(failures))
             self._sink.restarted()
@@ -88,6 +94,7 @@ class Watch(Generic[View]):
                 if not self._version:
                     self._list(api)
                 events = api.watch(self._parts, self._query, self._version)
+                self._streams_since = time.monotonic()
                 self._sink.contact("")
                 for event in events:
                     self._deliver(event)

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from genie_core.errors import GenieError, IOFailure
 from genie_core.settings import Settings
 from genie_core.survey.collection import in_thread
 from genie_core.survey.user_cluster import Access
+from genie_core.survey.watching import PAGE, WatchingAPI, follow_cluster
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.jobs import Jobs
 from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.agent.watch import Watch
+from tests import manifests
 from tests.apiserver import API, APIServer, Authority, Objects
+from tests.apiserver.faults import slow_headers
 
 MORE_THAN_THERE_IS = 1 << 46
 
@@ -157,3 +161,46 @@ def test_a_condition_that_cannot_be_written_is_logged(jobs, tmp_path):
         jobs._checked(Settings({}), Ended(code=0, out='{"findings": []}', err="", seconds=0.0))
     assert "can't start new thread" in (tmp_path / "log").read_text()
     assert jobs.is_idle
+
+
+class Interrupted:
+    """The receiver of a watch whose streams are reset; it stops after `most` of them."""
+
+    def __init__(self, server, most):
+        self.server = server
+        self.left = most
+        self.watch = None
+
+    def listed(self, views):
+        """Nothing is there."""
+
+    def changed(self, kind, view):
+        """Nothing changes here."""
+
+    def contact(self, problem):
+        if not problem:
+            threading.Timer(0.2, self.server.hang_up).start()
+
+    def restarted(self):
+        self.left -= 1
+        if not self.left:
+            self.watch.stop.set()
+
+
+def test_streams_that_a_balancer_resets_are_begun_again_at_once(server, options):
+    """The pause grows only where there is no server: else each change would be seen half a minute late for good."""
+    sink = Interrupted(server, 7)
+    sink.watch = Watch(POD.everywhere, {}, options.connect, dict, sink, healthy=0.1)
+    began = time.monotonic()
+    sink.watch.run()
+    assert time.monotonic() - began < 10
+
+
+def test_a_list_of_many_pages_has_the_time_of_each(server, options):
+    """All of them together take longer than one request may."""
+    for number in range(5 * PAGE):
+        server.api.objects.add(manifests.pod(name=f"p{number}"))
+    server.faults = [slow_headers(0.4)] * 5
+    known = follow_cluster(options.access, {})
+    with WatchingAPI(known, 1.0) as api:
+        assert len(list(api.items(POD.everywhere, {}))) == 5 * PAGE + 1
