@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ class Interrupted:
     def __init__(self, server, most):
         self.server = server
         self.left = most
-        self.watch = None
+        self.watch: Any = None
 
     def listed(self, views):
         """Nothing is there."""
@@ -202,5 +203,6 @@ def test_a_list_of_many_pages_has_the_time_of_each(server, options):
         server.api.objects.add(manifests.pod(name=f"p{number}"))
     server.faults = [slow_headers(0.4)] * 5
     known = follow_cluster(options.access, {})
+    assert known is not None
     with WatchingAPI(known, 1.0) as api:
         assert len(list(api.items(POD.everywhere, {}))) == 5 * PAGE + 1

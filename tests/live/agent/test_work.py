@@ -252,7 +252,7 @@ def test_a_change_that_was_cut_off_before_the_clock_was_set_back(tmp_path):
 
 def test_policies_that_are_switched_on_need_the_networks_names(node):
     """Those of other nodes know the pod's networks from its status alone, which a sync writes."""
-    on = []
+    on: list[bool] = []
     node.work = Work(node.journals, node.queue, lambda: 0.0, needs_names=lambda: bool(on))
     node.event()
     node.sync()
