@@ -61,6 +61,17 @@ def test_an_agent_that_is_away_for_long(node):
     assert call(node, "ADD", "blue,red").status == 0
 
 
+@pytest.mark.parametrize("fail, passes", [("closed", False), ("open", True)])
+def test_a_pod_with_one_network_while_the_agent_is_away_for_long(node, fail, passes):
+    """It starts, and on a network that a policy selects nothing passes until the agent is back."""
+    node.settings["policy_fail"] = fail
+    select(cni_blue=[ALL_PODS])
+    old = time.time() - 700
+    os.utime(DIRECTORY / "stamp", (old, old))
+    assert call(node, "ADD", "blue").status == 0
+    assert ("genie_policy" not in rules(node.host)) is passes
+
+
 def test_policy_fail_open(node):
     node.settings["policy_fail"] = "open"
     outcome = call(node, "ADD", "blue,red")
