@@ -25,8 +25,8 @@ from genie_core.tasks.explain import (
     is_code,
     key_names,
 )
-from genie_core.tasks.explain.selection import Selection
-from genie_core.tasks.pods import PodObject, fetch_pod, object_name, parse_pod
+from genie_core.tasks.explain.selection import Selection, pods_here
+from genie_core.tasks.pods import PodObject, did_you_mean, fetch_pod, object_name, parse_pod
 from genie_core.tasks.this_node import another
 
 EXAMPLES = [
@@ -163,7 +163,8 @@ def _explain_pod(subject: str, flags: Flags) -> int:
             details="\n".join(filter(None, known)),
             hint=problem.hint
             if problem and is_answer
-            else "run it on the pod's node, or give the manifest with --pod-file",
+            else did_you_mean(report.pod, pods_here(config))
+            or "run it on the pod's node, or give the manifest with --pod-file",
             exit_code=EXIT_DENIED if problem and problem.exit_code == EXIT_DENIED else EXIT_NOT_FOUND,
         )
     if report.attached is None and not own and not any(map(list_files, config["conf_dirs"])):

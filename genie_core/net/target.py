@@ -165,7 +165,10 @@ def _node(model: Model, parsed: ParsedTarget) -> list[Target]:
     node = next((n for n in model.nodes if n.name == parsed.name), None)
     if node is None or not node.addresses:
         known = ", ".join(n.name for n in model.nodes[:5]) or "none"
-        raise NotFound(f"{parsed.text}: no node of that name and its address are known (nodes: {known})")
+        raise NotFound(
+            f"{parsed.text}: no node of that name and its address are known (nodes: {known})",
+            details=_unread(model),
+        )
     return [(ip, f"node {node.name}", parsed.protocol or "tcp", parsed.number) for ip in node.addresses]
 
 
@@ -175,9 +178,16 @@ def _either(model: Model, parsed: ParsedTarget) -> list[Target]:
     if not found:
         raise NotFound(
             f"{parsed.text}: no {parsed.kind or 'pod or service'} {parsed.space}/{parsed.pod or parsed.name} is known",
+            details=_unread(model),
             hint=FORMS,
         )
     return found
+
+
+def _unread(model: Model) -> str:
+    """Why a name is not known that may be right; "" where the cluster's objects were read."""
+    why = model.facts.missing.get("objects", "")
+    return why and f"the cluster's objects were not read: {why}"
 
 
 def _pod(model: Model, parsed: ParsedTarget) -> list[Target]:

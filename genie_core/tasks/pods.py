@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,19 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
                 hint="a-z, 0-9, '-' and '.' make a name (DNS-1123)",
             )
     return space, name
+
+
+def did_you_mean(pod: str, known: Iterable[str]) -> str:
+    """A question about the pods of that name in other namespaces, else about similar ones, and "" for none.
+
+    `pod` and `known` are NAMESPACE/NAME.
+    """
+    from difflib import get_close_matches
+
+    others = sorted({one for one in known if one and one != pod})
+    name = pod.rpartition("/")[2]
+    near = [one for one in others if one.endswith(f"/{name}")] or get_close_matches(pod, others, 3, 0.8)
+    return f"did you mean {' or '.join(near[:3])}?" if near else ""
 
 
 def object_name(text: str, namespace: str, access: Access, kind: str = "pod") -> tuple[str, str]:

@@ -12,18 +12,23 @@ from genie_cli.app import main
 from genie_core.checks import runner
 from genie_core.checks.registry import NETWORK
 from genie_core.edges.kubeconfig import make_cluster
+from genie_core.edges.store import Store, boot_id
 from genie_core.errors import NotFound
 from genie_core.findings import Status
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.net.case import Case
 from genie_core.net.target import pod_of
 from genie_core.survey import api as collect
 from genie_core.survey import cluster, events
 from genie_core.survey.collection import SECONDS
 from genie_core.survey.facts import Facts
+from genie_core.survey.kernel import Netns
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import UserCluster
 from genie_core.tasks.debug.pod import elsewhere
 from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.debug.snapshot import snapshot
 from genie_core.tasks.this_node import name_of, own_addresses
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
@@ -312,6 +317,33 @@ def test_a_kubeconfig_that_the_environment_names_wrongly_is_named(capsys, monkey
     assert main(["debug", "pod", "shop/web-0", "--here"]) == 3
     said = capsys.readouterr().err
     assert "the API server: no API server: $KUBECONFIG names /none/config, which does not exist\n" in said
+
+
+def test_a_target_by_name_is_not_known_without_the_cluster(capsys, tmp_path):
+    facts = Facts(
+        namespace="shop", pod_name="web-0", node=Netns(), pod=Netns(), missing={"objects": "no API server"}
+    )
+    path = tmp_path / "facts.json"
+    path.write_text(snapshot(DiagnosisReport(facts=facts)))
+    for target in ("service/db", "node/n9"):
+        assert main(["debug", "pod", "--from", str(path), "--to", target]) == 3
+        assert "\n  the cluster's objects were not read: no API server\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["web-0", "shop/wbe-0"])
+def test_a_pod_without_its_namespace_or_with_a_typo_gets_the_nodes_pods(capsys, monkeypatch, tmp_path, named):
+    """The API server, which would know, is not there; the node's own records are."""
+    monkeypatch.setenv("KUBECONFIG", "/none/config")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    store = Store(str(tmp_path))
+    store.prepare()
+    network = NetConf("green", "1.0.0", [PluginConf("ptp", "{}")], "/etc/cni/net.d/30-green.conf")
+    attached = [Attachment(network, "eth0", "green", origin="")]
+    store.save(Plan("c1", "eth0", "/run/netns/x", [], PodRef("shop", "web-0"), boot_id(), attached))
+    places = ("--state-dir", str(tmp_path), "--conf-dir", str(tmp_path))
+    for words in (["debug", "pod", named], ["trace", named, "10.1.2.3"], ["explain", "pod", named]):
+        assert main([*words, "--here", *places]) == 3
+        assert "\n  hint: did you mean shop/web-0?" in capsys.readouterr().err
 
 
 def test_a_wrong_context_is_wrong_usage(capsys, kubeconfig):

@@ -21,6 +21,7 @@ from genie_core.survey.survey import DEBUG, NETWORK, Part, Survey
 from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
 from genie_core.tasks.debug.question import DebugOptions, objects_reader, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.pods import did_you_mean
 from genie_core.tasks.this_node import are_alike, name_of
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
@@ -210,12 +211,22 @@ def not_known(work: Work, reason: str) -> NotFound:
     missing = work.todo.missing
     sources = {"the API server": missing.get("pod object"), "the container runtime": missing.get("runtime")}
     unasked = {name: why for name, why in sources.items() if why}
+    hint = "run it on the pod's node, or name the namespace with --netns"
+    if "objects" in missing:
+        hint += "; with --kubeconfig it finds the node and runs there"
+    near = _near(work) if "pod object" in missing else ""
     return NotFound(
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
         details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
-        hint="run it on the pod's node, or name the namespace with --netns"
-        + ("; with --kubeconfig it finds the node and runs there" if "objects" in missing else ""),
+        hint=f"{near} Else {hint}" if near else hint,
     )
+
+
+def _near(work: Work) -> str:
+    """A question about this node's pods whose names are like the one that was asked for."""
+    known = work.survey.recorded
+    pods = [*(one.pod for one in known.sandboxes or ()), *(one.pod for one in known.files.cached)]
+    return did_you_mean(work.question.pod, pods)
 
 
 def require_records(work: Work, command: str) -> None:

@@ -107,6 +107,11 @@ def explain_selection(
     )
 
 
+def pods_here(config: Mapping[str, Any]) -> list[str]:
+    """The pods that this node's state has, NAMESPACE/NAME."""
+    return [str(plan.pod) for plan in plans(open_context(dict(config))) if plan.pod]
+
+
 def considered(annotations: Mapping[str, str]) -> dict[str, str]:
     """Those that Genie reads."""
     return {key: annotations[key] for key in ASKING if key in annotations}
