@@ -1,14 +1,16 @@
 """The plugin's modules in one file. Looking for forty modules in directories, one by one, would add 2 ms to an ADD.
 
-`pack` is run by `genie install` with the interpreter that will run the plugin; `serve` by the launcher. Without
-the file, or where another version of the interpreter wrote it, the modules are imported as usual, from the sources
-and .pyc files beside it.
+`genie install` writes the file (genie_core/packing.py) with the interpreter that will run the plugin. Without it, or
+where another version of the interpreter wrote it, the modules are imported as usual, from the sources and .pyc files
+beside it.
 
-    8 bytes: the length of the index
-    the index: marshal of (the interpreter's magic number, {module name: (is a package, its file, place, length)})
-    the modules' code, each as marshal, at its place from the end of the index
+    8 bytes: the length of the head
+    the head: marshal of (the interpreter's magic number, {module name: (place, length)}, [length of each layer])
+    the layers, each as marshal of [(module name, code), ...], in the order in which they can be run
+    the code of every module, each as marshal; places are counted from the end of the head
 
-A call reads the index, and of the code the half that it imports: reading all would take 0.7 ms more.
+A layer is what every call of a verb imports. Its modules are imported without importlib, which takes 1 ms for forty.
+What else a call imports comes from the file one by one.
 """
 
 import gc
@@ -20,32 +22,46 @@ from _frozen_importlib_external import MAGIC_NUMBER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
 NAME = "modules.marshal"
-_PACKAGE = "genie_core"
-_WORD = 8
-_UNCHECKED = 0b01  # of a .pyc file: it has a hash, which is not looked at
-_USUAL = 32 << 10  # an index is shorter
+WORD = 8
+HEAD = 16 << 10  # a head is shorter
+LAYERS = ("plugin", "verbs.delete", "verbs.add")  # each with what it imports and the ones before it do not
+_LAYERS_OF = {b"DEL": 2, b"ADD": 3}  # how many of them a call loads at once; any other verb the first
+_MODULE: "type[ModuleType]" = type(sys)
 
 
 class Archive:
     """A finder and loader of the modules (importlib.abc.MetaPathFinder, importlib.abc.Loader).
 
-    `fd` is the open file, in which the code begins at `start`.
+    `fd` is the open file; places are counted from its byte `start`.
     """
 
-    def __init__(self, modules: "dict[str, tuple[bool, str, int, int]]", fd: int, start: int) -> None:
-        self._modules = modules
+    def __init__(self, fd: int, start: int, index: "dict[str, tuple[int, int]]") -> None:
         self._fd = fd
         self._start = start
+        self._index = index
+
+    def code(self, name: str) -> "CodeType | None":
+        """A module's code; None for one that is not here."""
+        found = self._index.get(name)
+        return self._read(*found) if found else None  # type: ignore[return-value]
+
+    def layers(self, lengths: list[int]) -> "list[list[tuple[str, CodeType]]]":
+        """The first layers, of these lengths. Raises EOFError, ValueError or TypeError where they cannot be read."""
+        return [self._read(sum(lengths[:number]), length) for number, length in enumerate(lengths)]  # type: ignore[misc]
+
+    def _read(self, place: int, length: int) -> object:
+        return marshal.loads(posix.pread(self._fd, length, self._start + place))  # noqa: S302 (our own file)
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The module's specification; None for one that is not here."""
-        found = self._modules.get(name)
-        if found is None:
+        code = self.code(name)
+        if code is None:
             return None
-        spec = ModuleSpec(name, self, origin=found[1], is_package=found[0])  # type: ignore[arg-type]  # a loader by its methods
+        spec = self._spec(name, code)
+        spec.loader_state = code
         spec.has_location = True
         return spec
 
@@ -54,27 +70,55 @@ class Archive:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run the module's code."""
-        _, _, place, length = self._modules[module.__name__]
-        code = posix.pread(self._fd, length, self._start + place)
-        exec(marshal.loads(code), module.__dict__)  # noqa: S102, S302 (our own file)
+        exec(module.__spec__.loader_state, module.__dict__)  # type: ignore[union-attr]  # noqa: S102
+
+    def load(self, layer: "list[tuple[str, CodeType]]") -> None:
+        """Import a layer's modules, as importlib would. One that fails is no module, those before it are."""
+        for name, code in layer:
+            if name in sys.modules:
+                continue
+            spec = self._spec(name, code)
+            module = sys.modules[name] = _MODULE(name)
+            module.__spec__ = spec
+            module.__loader__ = self  # type: ignore[assignment]  # a loader by its methods
+            module.__file__ = spec.origin
+            module.__package__ = spec.parent
+            if spec.submodule_search_locations is not None:
+                module.__path__ = spec.submodule_search_locations
+            try:
+                exec(code, module.__dict__)  # noqa: S102
+            except BaseException:
+                del sys.modules[name]
+                raise
+            package, _, own = name.rpartition(".")
+            if package:
+                setattr(sys.modules[package], own, module)
+
+    def _spec(self, name: str, code: "CodeType") -> ModuleSpec:
+        file = code.co_filename
+        return ModuleSpec(name, self, origin=file, is_package=file.endswith("/__init__.py"))  # type: ignore[arg-type]
 
 
 def serve(directory: str) -> None:
     """Import the package's modules from the archive in `directory`, if there is one that can be read.
 
-    The cyclic garbage collector is switched off: it takes 0.4 ms of the imports, and the process ends soon.
+    Those that a call of this verb needs in any case are imported now. The cyclic garbage collector is switched off: it
+    takes 0.4 ms of the imports, and the process ends soon.
     """
     gc.disable()
     try:
         fd = _open(f"{directory}/{NAME}")
-        data = posix.read(fd, _WORD + _USUAL)
-        length = int.from_bytes(data[:_WORD], "little")
-        data += posix.pread(fd, max(_WORD + length - len(data), 0), len(data))
-        magic, modules = marshal.loads(data[_WORD:])  # noqa: S302 (our own file)
+        data = posix.read(fd, HEAD)
+        magic, index, lengths = marshal.loads(data[WORD:])  # noqa: S302 (our own file)
+        if magic != MAGIC_NUMBER:
+            return
+        archive = Archive(fd, WORD + int.from_bytes(data[:WORD], "little"), index)
+        layers = archive.layers(lengths[: _LAYERS_OF.get(posix.environ.get(b"CNI_COMMAND", b""), 1)])
     except (OSError, ValueError, EOFError, TypeError):
         return
-    if magic == MAGIC_NUMBER:
-        sys.meta_path.insert(0, Archive(modules, fd, _WORD + length))
+    sys.meta_path.insert(0, archive)
+    for layer in layers:
+        archive.load(layer)
 
 
 def _open(path: str) -> int:
@@ -82,47 +126,28 @@ def _open(path: str) -> int:
     fds = [posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)]
     while fds[-1] <= 2:
         fds.append(posix.dup(fds[-1]))
-    for fd in fds[:-1]:
-        posix.close(fd)
+    for low in fds[:-1]:
+        posix.close(low)
     return fds[-1]
 
 
-def pack(directory: str, final: str) -> None:
-    """Compile what is in `directory`, which will be called `final`, with this interpreter, without time stamps.
+def start(file: str, own: str) -> None:
+    """Run the plugin, whose binary is `own`, from the directory of `file`, which has this module's code."""
+    sys.dont_write_bytecode = True
+    directory = file.rpartition("/")[0]
+    sys.path.insert(0, directory)
+    try:
+        serve(directory)
+        from genie_core.plugin import main
+    except BaseException as error:  # noqa: BLE001 (the runtime reads JSON, whatever is broken)
+        from _json import encode_basestring_ascii as quote
 
-    The archive and the .pyc files have the same code.
-    """
-    import os
-
-    modules = {}
-    codes = bytearray()
-    for folder, _, files in os.walk(directory):
-        for file in sorted(files):
-            if not file.endswith(".py"):
-                continue
-            path = os.path.join(folder, file)
-            shown = path.replace(directory, final, 1)
-            data = _compiled(path, shown)
-            name = os.path.relpath(path, directory)[:-3].replace("/", ".")
-            if name.startswith(f"{_PACKAGE}."):
-                package = name.endswith(".__init__")
-                modules[name.removesuffix(".__init__")] = (package, shown, len(codes), len(data))
-                codes += data
-    index = marshal.dumps((MAGIC_NUMBER, modules))
-    with open(f"{directory}/{NAME}", "wb") as archive:
-        archive.write(len(index).to_bytes(_WORD, "little") + index + codes)
+        problem = quote(f"Genie is not installed completely: {str(error) or type(error).__name__}")
+        text = f'{{"cniVersion":"1.1.0","code":999,"msg":{problem},"details":"run `genie install` again"}}\n'
+        posix.write(1, text.encode())
+        posix._exit(1)  # noqa: SLF001 (the name of exit(2))
+    main(own)
 
 
-def _compiled(path: str, shown: str) -> bytes:
-    """A module's code as marshal, also written as its .pyc file, which is not compared with the source (PEP 552)."""
-    import os
-    from importlib.util import cache_from_source, source_hash
-
-    with open(path, "rb") as file:
-        source = file.read()
-    data = marshal.dumps(compile(source, shown, "exec", dont_inherit=True, optimize=2))
-    cached = cache_from_source(path, optimization="")
-    os.makedirs(os.path.dirname(cached), exist_ok=True)
-    with open(cached, "wb") as file:
-        file.write(MAGIC_NUMBER + _UNCHECKED.to_bytes(4, "little") + source_hash(source) + data)
-    return data
+if __name__ == "__main__":  # the native launcher has Python run the compiled file
+    start(*sys.argv)

@@ -338,7 +338,7 @@ def _code_directory(bin_dir: Path, python: Path, files: dict[str, Path]) -> Path
 
 def _compile(staging: Path, target: Path, python: Path) -> None:
     """Write .pyc files and the archive with the interpreter that will read them."""
-    pack = "import sys; sys.path.insert(0, sys.argv[1]); from genie_core.archive import pack; pack(*sys.argv[1:])"
+    pack = "import sys; sys.path.insert(0, sys.argv[1]); from genie_core.packing import pack; pack(*sys.argv[1:])"
     command = [str(python), "-ISB", "-Xno_debug_ranges", "-c", pack, str(staging), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:

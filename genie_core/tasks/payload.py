@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = ("archive", "plugin", "server/pool")  # what the launcher imports, and `genie serve`
+ENTRIES = ("packing", "plugin", "server/pool")  # what `genie install`, the launcher and `genie serve` import
 BY_NAME = ("verbs", "select")  # whose modules are imported by name
 SEAL = "sealed"
 # The imports of this package, as the formatter writes them; a syntax tree would take twenty times as long.

@@ -226,6 +226,37 @@ def test_an_add_that_must_be_tried_again(node, loaded):
     demand(loaded(), ALL, ADDING)
 
 
+# What the launcher runs to have each module imported when it is needed, none before.
+WITHOUT_LAYERS = "    from genie_core.archive import Archive; Archive.load = lambda *layer: None\n"
+NAMES_OF_LAYERS = """\
+import sys; sys.path.insert(0, {code!r})
+from genie_core import archive
+found = []
+archive.Archive.load = lambda self, layer: found.append([name for name, code in layer])
+archive._LAYERS_OF[b"VERSION"] = 3
+import posix; posix.environ[b"CNI_COMMAND"] = b"VERSION"
+archive.serve({code!r})
+print(*(name + ":" + ",".join(names) for name, names in zip(archive.LAYERS, found, strict=True)))
+"""
+
+
+def test_a_layer_of_the_archive_is_what_the_verb_imports(node, plugin, loaded):
+    """A module that a call would not have imported costs time, as does one that it has to look for by itself."""
+    script = NAMES_OF_LAYERS.format(code=str(plugin.code))
+    layers = [set(line.partition(":")[2].split(",")) for line in interpreted(plugin, script)]
+    text = node.genie.read_text()
+    serve = "    from genie_core.archive import serve\n"
+    assert text.count(serve) == 1
+    node.genie.write_text(text.replace(serve, WITHOUT_LAYERS + serve))
+    for call, number, others in (
+        (lambda: node.call("VERSION"), 1, set()),
+        (lambda: node.add("a"), 3, {"genie_core.select.asked"}),  # named by the pod's annotation
+        (node.delete, 2, set()),
+    ):
+        assert call().status == 0
+        assert loaded()[1] - {"genie_core.archive"} - others == set().union(*layers[:number])
+
+
 def test_names_are_utf_8_in_every_locale(plugin):
     """The launcher sets UTF-8; the interpreter would use the locale's encoding for paths and environments."""
     script = "import sys; print(sys.flags.utf8_mode, sys.flags.isolated, sys.flags.no_site)"

@@ -162,8 +162,10 @@ def test_compiled_in_place_and_for_the_interpreter_that_runs_it(places):
 
 def test_without_the_archive_the_modules_are_found_one_by_one(places):
     report = put(places)
-    (report.code / "modules.marshal").write_bytes(b"torn")
-    assert "1.1.0" in version_of(report.launcher)
+    whole = (report.code / "modules.marshal").read_bytes()
+    for torn in (b"torn", whole[:100], whole[:20_000]):
+        (report.code / "modules.marshal").write_bytes(torn)
+        assert "1.1.0" in version_of(report.launcher)
     (report.code / "modules.marshal").unlink()
     assert "1.1.0" in version_of(report.launcher)
 
