@@ -12,19 +12,33 @@ from __future__ import annotations
 import platform
 import subprocess
 from pathlib import Path
+from struct import Struct
 from typing import NamedTuple
 
 SOURCE = Path(__file__).with_name("launcher.c")
-_MARK = b"GENIE-LAUNCHER\0\0"
+_MARK = b"GENIE-LAUNCHER2\0"  # counts the layouts of `struct settings`
 # Field -> its size in bytes, in the order of `struct settings`, after the mark.
-_SIZES = {"about": 640, "build": 128, "python": 512, "start": 512, "socket": 108, "counters": 116}
+_SIZES = {
+    "about": 640,
+    "build": 128,
+    "python": 512,
+    "start": 512,
+    "socket": 108,
+    "counters": 116,
+    "own": 512,
+    "compiled": 512,
+}
+_STAMP = Struct("=4Q")  # comes after the texts
 _COMPILE = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-s", "-static", "-no-pie", "-fno-pic")
 _WITHOUT_LIBRARY = ("-nostdlib", "-nostartfiles", "-ffreestanding", "-fno-builtin", "-fno-stack-protector")
 _SMALL = ("-Wl,--build-id=none", "-Wl,-z,noseparate-code")
 
 
 class Settings(NamedTuple):
-    """The texts in a launcher: a line that describes it, the installed code, the interpreter, the server's files."""
+    """What is in a launcher: a line that describes it, the installed code, the interpreter, the server's files.
+
+    `compiled` is the file that the interpreter runs if it still has this `stamp`, and else `start`.
+    """
 
     about: str
     build: str
@@ -32,6 +46,9 @@ class Settings(NamedTuple):
     start: str
     socket: str
     counters: str
+    own: str
+    compiled: str
+    stamp: bytes
 
 
 def program() -> Path:
@@ -59,16 +76,26 @@ def build(compiler: str = "cc") -> str:
     return ""
 
 
+def stamp_of(python: Path) -> bytes:
+    """What changes when the interpreter is replaced, as in `struct settings`; zeros where it does not exist."""
+    try:
+        found = python.stat()
+    except OSError:
+        return bytes(_STAMP.size)
+    return _STAMP.pack(found.st_ino, found.st_size, *divmod(found.st_ctime_ns, 10**9))
+
+
 def with_settings(data: bytes, settings: Settings) -> bytes:
     """The program with these settings. Raises ValueError for one that is too long, or that is no launcher."""
     at = data.find(_MARK) + len(_MARK) if data.startswith(b"\x7fELF") and _MARK in data else 0
     if not at:
         raise ValueError("it is no native launcher")
     texts = []
-    for value, (name, size) in zip(settings, _SIZES.items(), strict=True):
+    for name, size in _SIZES.items():
+        value = getattr(settings, name)
         text = value.encode("utf-8", "surrogateescape")
         if len(text) >= size:
             raise ValueError(f"{name} is longer than {size - 1} bytes: {value}")
         texts.append(text.ljust(size, b"\0"))
-    written = b"".join(texts)
+    written = b"".join(texts) + settings.stamp
     return data[:at] + written + data[at + len(written) :]

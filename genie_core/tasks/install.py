@@ -226,7 +226,7 @@ def _try(options: InstallOptions, python: Path, code: Path, made: Sequence[Path]
         write_file(trial, launcher_text(python, code, trial), 0o755)
         problem = _problem_of(trial)
         if not problem and is_wanted(options):
-            write_file(native, native_launcher(python, code, trial, Path("/")), 0o755)
+            write_file(native, native_launcher(python, code, trial, native, Path("/")), 0o755)
             problem = _problem_of(native)
     finally:
         for path in (trial, native):

@@ -15,7 +15,7 @@ import platform
 from pathlib import Path
 from typing import NoReturn
 
-from genie_core import __version__, native
+from genie_core import __version__, native, packing
 from genie_core.errors import Denied, InvalidConfig
 from genie_core.server import COUNTERS, SOCKET
 from genie_core.survey.launcher import run_dir_of
@@ -49,11 +49,11 @@ def launcher_files(options: InstallOptions, python: Path, code: Path) -> list[tu
     return [
         (start, text, 0o755),
         (serve, server_text(python, code, launcher, options.run_dir, serve).encode(), 0o755),
-        (launcher, native_launcher(python, code, start, options.run_dir), 0o755),
+        (launcher, native_launcher(python, code, start, launcher, options.run_dir), 0o755),
     ]
 
 
-def native_launcher(python: Path, code: Path, start: Path, run_dir: Path) -> bytes:
+def native_launcher(python: Path, code: Path, start: Path, launcher: Path, run_dir: Path) -> bytes:
     """The native launcher for this code. Raises InvalidConfig as `launcher_files` does."""
     try:
         program = native.program().read_bytes()
@@ -72,6 +72,9 @@ def native_launcher(python: Path, code: Path, start: Path, run_dir: Path) -> byt
                 start=str(start),
                 socket=str(run_dir / SOCKET),
                 counters=str(run_dir / COUNTERS),
+                own=str(launcher),
+                compiled=str(code / packing.START),
+                stamp=native.stamp_of(python),
             ),
         )
     except ValueError as error:

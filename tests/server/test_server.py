@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -126,6 +127,28 @@ def test_without_a_server_the_launcher_starts_python(own_node, server):
     assert own_node.add("a").result
     assert own_node.delete().is_silent_success
     assert not server.run_dir.exists()
+
+
+def test_only_the_interpreter_that_compiled_the_code_runs_it_at_once(own_node, server, tmp_path):
+    """Another version could not read it, and would print no document. The launcher's text is for every version."""
+    python = tmp_path / "python3"
+    shutil.copy(Path("/usr/bin/python3").resolve(), python)
+    compiled = server.install(python=python).code / "start.pyc"
+    (server.root / "bin/.genie/start").write_text("print('the text')\n")
+    assert own_node.call("VERSION").result["cniVersion"] == "1.1.0"
+    compiled.rename(compiled.with_name("away"))
+    assert own_node.call("VERSION").stdout == b"the text\n"
+    compiled.with_name("away").rename(compiled)
+    assert own_node.call("VERSION").result["cniVersion"] == "1.1.0"
+    os.utime(python)  # as an upgrade does: ctime changes
+    assert own_node.call("VERSION").stdout == b"the text\n"
+
+
+def test_code_that_is_gone_is_an_error_document(own_node, server):
+    (server.report.code / "modules.marshal").unlink()
+    assert own_node.call("VERSION").result
+    shutil.rmtree(server.report.code / "genie_core")
+    assert "not installed completely: No module named" in own_node.call("VERSION").error(999)["msg"]
 
 
 @pytest.mark.parametrize("how", ["ended", "killed", "stopped"])
