@@ -40,14 +40,18 @@ _NUMBER = 8  # bytes of a number that the server says
 _FILES = 9  # of a job: stdin, stdout, stderr, where to say how it ends; four namespaces and the directory of a client
 # What programs import late is here before they are forked.
 _READY = (
+    "genie_cli.start",
     "genie_cli.app",
     "genie_cli.commands.agent",
+    "genie_cli.commands.debug_node",
     "genie_cli.commands.debug_pod",
     "genie_cli.commands.discover",
     "genie_cli.commands.gc",
     "genie_cli.commands.dry_run",
+    "genie_cli.commands.explain",
     "genie_cli.commands.generate_config",
     "genie_cli.commands.sync_pod",
+    "genie_cli.commands.version",
     "genie_core.survey.user_cluster",
     "genie_core.survey.user_credentials",
     "genie_core.survey.user_http",
@@ -55,6 +59,10 @@ _READY = (
     "genie_core.tasks.repair.case",
     "kubernetes.config",
     "pyroute2",
+    "rich.console",
+    "rich.table",
+    "typer._adapters",
+    "typer._click.decorators",
 )
 _CLIENT = """\
 #!{python} -IS

@@ -26,12 +26,20 @@ _STATUS_SINCE = "1.1.0"
 _KNOWN_TYPES = frozenset(name for plugin in PLUGINS.values() for name in plugin.names)
 
 
-def read_plugins(facts: Facts, places: Places, root: Root, todo: Collection, *, ask: bool) -> Facts:
-    """The facts with the plugins that their configurations name; `ask`: run them, and the runtimes, for versions."""
+def read_plugins(
+    facts: Facts, places: Places, root: Root, todo: Collection, *, ask: bool, sums: bool
+) -> Facts:
+    """The facts with the plugins that their configurations name.
+
+    `ask`: run them, and the runtimes, for versions; `sums`: with the SHA-256 of the binaries.
+    """
     versions = in_thread(partial(with_versions, facts.runtimes, root)) if ask else None
     directories = bin_dirs_of(places, facts.runtimes, root)
     prober = Prober(os.environ, [root.real(directory) for directory in directories])
-    facts = replace(facts, binaries=_binaries(facts, directories, root, todo, prober if ask else None))
+    listed = _binaries(facts, directories, root, todo, prober if ask else None)
+    if sums:
+        listed = _in_place(listed, lambda binaries: checksums(binaries, root))
+    facts = replace(facts, binaries=listed)
     own = own_file(facts.conf_files)
     named = named_kubeconfigs(facts.conf_files, places.kubeconfig)
     return replace(
@@ -56,8 +64,7 @@ def _binaries(
         if found is not None:
             tools = is_tool_folder([binary.type for binary in found])
             listed[directory] = [b for b in found if not tools or b.type in wanted]
-    summed = _in_place(listed, lambda binaries: checksums(binaries, root))
-    return _asked(summed, wanted, prober, root) if prober else summed
+    return _asked(listed, wanted, prober, root) if prober else listed
 
 
 def _in_place(

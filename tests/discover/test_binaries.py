@@ -7,7 +7,10 @@ import pytest
 
 from genie_core.errors import DelegateFailed
 from genie_core.survey.binaries import list_binaries, may_ask, read_versions
+from genie_core.survey.collection import Collection
+from genie_core.survey.places import Places
 from genie_core.survey.rootfs import Root
+from genie_core.survey.survey import GENERATE, survey
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
@@ -26,6 +29,16 @@ def test_every_fact_of_a_real_plugin(node, cni_bin):
     assert "1.0.0" in bridge["versions"]
     assert bridge["status"] == ("supported" if "1.1.0" in bridge["versions"] else "not supported")
     assert len(bridge["sha256"]) == 64
+
+
+def test_a_survey_that_shows_no_checksums_makes_none(node):
+    """Seventy megabytes of plugins cost 50 ms of processor time."""
+    found = survey(Places(conf_dirs=(str(node.conf),), bin_dirs=(str(node.bin),)), GENERATE, Collection())
+    assert {(one.type, one.sha256) for one in found.binaries[str(node.bin)]} == {
+        ("bridge", ""),
+        ("host-local", ""),
+        ("portmap", ""),
+    }
 
 
 def test_a_hanging_plugin_is_named_and_delays_no_other(node):
