@@ -109,8 +109,11 @@ class Work:
         self._rewritten |= self._journals.refresh()
 
     def configuration_changed(self) -> None:
-        """The node's networks have changed: parked pods are tried again. Policies may have been switched on."""
-        for key in set(self.queue.parked()) - self._untold:
+        """The node's networks have changed: parked pods are tried again. Policies may have been switched on.
+
+        So are those whose sync runs: it may have read the configuration as it was before.
+        """
+        for key in {*self.queue.parked(), *self.queue.running()} - self._untold:
             self.queue.add(key, self._clock())
         for key in list(self.pods):
             self.consider(key)

@@ -263,3 +263,12 @@ def test_policies_that_are_switched_on_need_the_networks_names(node):
     node.sync(during=lambda: node.event(**{NETWORK_STATUS: status}))
     node.work.resync()
     assert KEY not in node.queue
+
+
+def test_a_configuration_that_changes_during_a_sync(node):
+    """The sync has read the one of before: what it is refused for may be there now."""
+    node.event()
+    assert node.queue.take(0.0) == KEY
+    node.work.configuration_changed()
+    node.work.ended(KEY, Outcome.PARK)
+    assert node.queue.take(0.0) == KEY
