@@ -173,3 +173,20 @@ def test_an_image_by_its_digest():
     documents = rendered("--set", f"image.digest={digest}")
     (container,) = documents["DaemonSet", "genie"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"registry.example.com/genie@{digest}"
+
+
+def test_policies_are_switched_on_for_the_plugin_too():
+    """Without the key no pod is guarded from its first packet on, and other nodes do not learn its networks."""
+    found = rendered("--set", "agent.enabled=true,agent.policy=true")
+    plugin, agent = (
+        found["DaemonSet", name]["spec"]["template"]["spec"]["containers"][0]["args"]
+        for name in ("genie", "genie-agent")
+    )
+    assert plugin[plugin.index("--set") + 1] == "policy_engine=true"
+    assert "--policy" in agent
+    assert (
+        "--set"
+        not in rendered("--set", "agent.policy=true")["DaemonSet", "genie"]["spec"]["template"]["spec"][
+            "containers"
+        ][0]["args"]
+    )

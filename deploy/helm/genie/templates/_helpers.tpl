@@ -36,6 +36,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if ne .Release.Namespace "kube-system" -}}
 {{- $args = concat $args (list "--service-account" (printf "%s/genie" .Release.Namespace)) -}}
 {{- end -}}
+{{- /* The plugin's key, too: without it no pod is guarded from its first packet on. */}}
+{{- if and .Values.agent.enabled .Values.agent.policy -}}
+{{- $args = concat $args (list "--set" "policy_engine=true") -}}
+{{- end -}}
 {{- concat $args .Values.installerArgs | toJson -}}
 {{- end }}
 
