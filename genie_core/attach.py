@@ -205,7 +205,7 @@ def delete(
     which attachments are left as they are.
 
     Failures are tried once more where the plan has their network twice: reference plugins that masquerade keep one
-    chain per network and container, which goes with the last of the two.
+    chain per network, container and family, which goes with the last of the two.
     """
     held = [index for index in reversed(range(len(plan.attachments))) if not plan.attachments[index].released]
     spared = [index for index in held if spare and spare(plan.attachments[index])]
@@ -215,6 +215,7 @@ def delete(
     again = [index for index in failures if names.count(names[index]) > 1]
     for index in again:
         del failures[index]
+        plan.attachments[index].releasing = True  # its interface may be gone by now, and rules of it left
     failures |= yield from _release_each(plan, again, netns, thorough)
     if not failures and not spared:
         yield Forget(plan)

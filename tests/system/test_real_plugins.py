@@ -426,6 +426,19 @@ def test_masquerading_shared_by_two_containers_stays_for_the_other(node, settled
     del node.pods[1:]
 
 
+def test_masquerading_of_both_families_goes_with_a_network_that_the_pod_has_twice(node):
+    """The plugin stops at the first family, whose chain the other interface still needs, and has removed its link."""
+    dual = {"type": "bridge", "bridge": "br7", "isDefaultGateway": True, "ipMasq": True}
+    ipam = node.ipam("10.77.0.0/24", "fd77::/64")
+    node.configure("60-dual.conf", {"cniVersion": "1.0.0", "name": "dual", **dual, "ipam": ipam})
+    node.add("dual")
+    node.delete()
+    before = node.trace()
+    node.add("dual,dual")
+    node.delete()
+    assert audit.left(node, before) == ""
+
+
 def test_masquerading_goes_when_an_earlier_del_came_as_far_as_the_interface(node, settled):
     """The plugin's DEL failed, or was killed, after it had removed the link it reads the addresses from."""
     for plugin in ("bridge", "ptp"):
