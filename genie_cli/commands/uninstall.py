@@ -53,14 +53,14 @@ def run(flags: Flags) -> int:
 
 
 def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
-    verb = "would be removed" if report.dry_run else "removed"
+    would = "would be " if report.dry_run else ""
     blocks: list[render.Block] = [
         render.Fields(
             [
-                (verb, ", ".join(map(str, report.removed)) or "nothing"),
-                *([("restored", ", ".join(map(str, report.restored)))] if report.restored else []),
+                (f"{would}removed", ", ".join(map(str, report.removed)) or "nothing"),
+                *([(f"{would}restored", ", ".join(map(str, report.restored)))] if report.restored else []),
                 (
-                    "released",
+                    f"{would}released",
                     f"{counted(len(report.released), 'container that was', 'containers that were')} gone",
                 ),
             ]

@@ -100,8 +100,13 @@ def test_a_network_attachment_of_a_manifest():
 
 
 def test_a_network_attachment_that_does_not_exist():
+    """Without a manifest or a flag for the cluster none is read, which is said before."""
     report = dry_run("--networks", "storage", "--samples", code=1)
     assert "default/storage does not exist" in report["calls"][0]["error"]["msg"]
+    done = warm.run("dry-run", "--networks", "storage", "--plan")
+    assert done.stderr.startswith("warning: the networks of the cluster are not read: --nad names a manifest")
+    done = warm.run("dry-run", "--networks", "storage", "--nad", "-", "--plan", stdin=NAD)
+    assert "warning" not in done.stderr
 
 
 LOGICAL = """

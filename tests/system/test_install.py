@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genie_cli.app import main
 from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.tasks import install, payload, uninstall
@@ -424,6 +425,14 @@ def test_a_setting_that_would_keep_pods_from_starting_is_refused_before_writing(
         put(places, extra=setting)
     assert hint in str(refused.value)
     assert (tree(places["conf_dir"]), places["bin_dir"].exists()) == (before, False)
+
+
+def test_a_dry_run_of_uninstall_says_what_would_be_done(places, capsys):
+    put(places)
+    flags = [word for name, path in places.items() for word in (f"--{name.replace('_', '-')}", str(path))]
+    main(["uninstall", "--dry-run", *flags])
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.strip().partition("  ")[0] for row in rows] == ["would be removed", "would be released"]
 
 
 def test_a_level_of_the_log_that_is_set_is_one(places):

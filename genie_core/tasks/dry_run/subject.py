@@ -18,6 +18,7 @@ from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, p
 
 _OBJECTS = (NPWG_NETWORKS, NETWORKS, DEFAULT_NETWORK)  # the annotations that name API objects
 _READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
+_NOT_READ = "the networks of the cluster are not read: --nad names a manifest, --kubeconfig or --context the cluster"
 
 Read = Callable[[str, str], str]  # (flag, file) -> its text; - is standard input
 Announce = Callable[[str], None]
@@ -63,8 +64,11 @@ def find_subject(
     asked = dict(pod.annotations) | _annotations(options.cni, options.annotation)
     if options.networks is not None:
         asked[annotation_for(objects)] = options.networks
+    warnings = [*pod.warnings]
     if not options.nad and (access != Access() or (options.pod and not _is_manifest(options.pod))):
         objects += _of_cluster(asked, pod, access, own, announce)
+    elif not options.nad and any(asked.get(key, "").strip() for key in _OBJECTS):
+        warnings.append(_NOT_READ)
     conf_files = dict(_conf_file(name, read("--conf", name)) for name in options.conf)
     if not asked and not options.pod and conf_files:  # then these are to be tried
         asked[CNI] = ",".join(Path(name).stem for name in conf_files)
@@ -74,7 +78,7 @@ def find_subject(
         annotations=asked,
         objects=urls(objects) if objects or not asked.keys().isdisjoint(_OBJECTS) else None,
         conf_files=conf_files,
-        warnings=pod.warnings,
+        warnings=warnings,
     )
 
 
