@@ -72,7 +72,8 @@ def _command(entry: Mapping[str, Any], env: Mapping[str, str]) -> str:
     if found is None:
         raise Unauthorized(
             f"the credential plugin {command} is not installed",
-            hint=get_str(entry, "installHint", where="exec").strip()[:_LONGEST],
+            hint=get_str(entry, "installHint", where="exec").strip()[:_LONGEST]
+            or "install it, or add its directory to $PATH, which is another one under sudo",
         )
     return found
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, is_host_name, parse_server, read_text
 from genie_core.edges.kubeconfig import absolute_files, current_context, entries, parse_document, pem_of
-from genie_core.errors import EXIT_USAGE, InvalidConfig, IOFailure, WrongUsage
+from genie_core.errors import EXIT_USAGE, Denied, InvalidConfig, IOFailure, WrongUsage
 from genie_core.fields import get_bool, get_object, get_str
 
 if TYPE_CHECKING:
@@ -136,10 +136,15 @@ def _require_file(path: str) -> None:
 
 
 def _require_readable(listed: str) -> None:
-    """Raise InvalidConfig or IOFailure naming the file, and the place in it, that cannot be read."""
+    """Raise InvalidConfig, IOFailure or Denied naming the file, and the place in it, that cannot be read."""
     for path in filter(os.path.exists, map(os.path.expanduser, listed.split(os.pathsep))):
         if os.path.isdir(path):
             raise InvalidConfig(f"kubeconfig {path}: it is a directory", hint="name the file in it")
+        if not os.access(path, os.R_OK):
+            raise Denied(
+                f"kubeconfig {path} cannot be read: Permission denied",
+                hint="run it as root, or as a user who may read it",
+            )
         text, _ = read_text(path, "the kubeconfig")
         try:
             document = parse_document(text)

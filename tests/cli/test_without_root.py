@@ -118,6 +118,19 @@ def test_explain_pod_says_what_could_not_be_read(node, form):
     assert node.ask_as_root("explain", "pod", "shop/web-0") == 3
 
 
+def test_a_kubeconfig_of_roots(node):
+    """Such as that of kubeadm."""
+    path = node.folder / "admin.conf"
+    path.write_text("apiVersion: v1\nkind: Config\n")
+    path.chmod(0o600)
+    done = ordinary_user.genie(node.folder, "status", "--kubeconfig", str(path))
+    assert done.returncode == 4
+    assert done.stderr == (
+        f"error: kubeconfig {path} cannot be read: Permission denied\n"
+        "  hint: run it as root, or as a user who may read it\n"
+    )
+
+
 def test_the_node_without_the_right_to_see_its_firewall(node):
     code, stdout, stderr = node.ask("debug", "node")
     assert code == 4, stdout + stderr

@@ -360,6 +360,9 @@ def test_an_exec_plugin_that_is_not_installed_says_how_to_get_it(https, write):
     with pytest.raises(Unauthorized, match="no-such-login is not installed") as caught:
         uid(write(https, {"exec": entry}))
     assert (caught.value.hint, caught.value.exit_code) == ("get it", EXIT_DENIED)
+    with pytest.raises(Unauthorized) as caught:
+        uid(write(https, {"exec": {**entry, "installHint": ""}}))
+    assert caught.value.hint.startswith("install it, or add its directory to $PATH")
 
 
 def test_a_plugin_that_must_ask_on_a_terminal_says_so(https, write, plugin):

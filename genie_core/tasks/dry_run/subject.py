@@ -18,7 +18,9 @@ from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, p
 
 _OBJECTS = (NPWG_NETWORKS, NETWORKS, DEFAULT_NETWORK)  # the annotations that name API objects
 _READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
-_NOT_READ = "the networks of the cluster are not read: --nad names a manifest, --kubeconfig or --context the cluster"
+_NOT_READ = (
+    "the networks of the cluster are not read: --nad names a manifest, --kubeconfig or --context the cluster"
+)
 
 Read = Callable[[str, str], str]  # (flag, file) -> its text; - is standard input
 Announce = Callable[[str], None]
