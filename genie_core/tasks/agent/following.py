@@ -108,9 +108,13 @@ class Following:
                 self._back()
 
     def follow_definitions(self) -> None:
-        """Watch the definitions of the namespaces in which something is waited for, and no others any more."""
-        wanted = self._work.named_namespaces()
-        for namespace in set(self._definitions) - wanted:
+        """Watch the definitions of the namespaces in which something is waited for, and no others any more.
+
+        A change that succeeds at once needs none: each is a thread, a connection and a list. One that is there stays
+        until the pods are in line, since its list tries them again.
+        """
+        wanted = self._work.named_namespaces(held_up=True)
+        for namespace in set(self._definitions) - self._work.named_namespaces(held_up=False):
             self._definitions.pop(namespace).stop.set()
         for namespace in sorted(wanted - set(self._definitions))[: MOST_NAMESPACES - len(self._definitions)]:
             sink = _Sink[Key](DEFINITIONS, self, self._definitions_listed, self._definition_changed)

@@ -98,6 +98,11 @@ class Queue(Generic[Key]):
         """Whether there is work for the key, parked work included."""
         return key in self._entries
 
+    def is_held_up(self, key: Key) -> bool:
+        """Whether the last run of the key did not succeed, and nothing has changed since."""
+        entry = self._entries.get(key)
+        return entry is not None and (entry.parked or entry.failures > 0)
+
     def parked(self) -> list[Key]:
         """The keys that wait for a change."""
         return [key for key, entry in self._entries.items() if entry.parked]

@@ -87,12 +87,13 @@ class Work:
             if view and view.definitions & definitions:
                 self.queue.add(key, self._clock())
 
-    def named_namespaces(self) -> set[str]:
-        """The namespaces of the definitions that pods name which are not in line."""
+    def named_namespaces(self, *, held_up: bool) -> set[str]:
+        """The namespaces of the definitions of pods that are not in line, or whose last sync did not succeed."""
+        is_meant = self.queue.is_held_up if held_up else self.queue.__contains__
         return {
             namespace
             for key, view in self.pods.items()
-            if key in self.queue and key not in self._untold
+            if is_meant(key) and key not in self._untold
             for namespace, _ in view.definitions
         }
 

@@ -81,6 +81,19 @@ def test_a_definition_that_comes_later(node):
     is_applied(node, "net1")
 
 
+def test_changes_that_succeed_watch_no_definitions(node):
+    """Each watch is a thread, a connection, and a list of all definitions of the namespace."""
+    for number in range(3):
+        node.cluster.nad(f"x{number}", macvlan(node, f"10.4.{number}.0/24"))
+    node.start(**{NPWG: ""})
+    node.agent()
+    for number in range(3):
+        node.annotate(**{NPWG: f"x{number}@net{number}"})
+        is_applied(node, f"net{number}")
+    asked = [one.target for one in node.cluster.server.api.requests]
+    assert not [target for target in asked if "network-attachment-definitions?" in target]
+
+
 def test_a_definition_that_is_mended(node):
     node.cluster.nad("x", {"type": "nothing-like-it"})
     node.start(**{NPWG: ""})
