@@ -59,12 +59,11 @@ def find_cluster(access: Access) -> UserCluster | None:
 def looked_at() -> str:
     """Where an API server was looked for, in vain: the one sentence for people who wonder why none is known."""
     listed = os.environ.get("KUBECONFIG", "")
-    paths = [os.path.expanduser(path) for path in (listed or _USUAL).split(os.pathsep) if path]
-    if known := [path for path in paths if os.path.exists(path)]:
+    if known := _existing(listed or _USUAL):
         return f"{', '.join(known)} names no server"
     if listed:
         return f"$KUBECONFIG names {listed}, which does not exist"
-    return f"$KUBECONFIG is not set, and there is no {paths[0]}"
+    return f"$KUBECONFIG is not set, and there is no {os.path.expanduser(_USUAL)}"
 
 
 def no_server(subject: str = "", *, instead: str = "") -> WrongUsage:
@@ -113,9 +112,11 @@ def contexts(access: Access) -> list[str]:
 
 def _read(access: Access) -> Any:
     """The package's reader with the files that there are; None without any. Raises InvalidConfig and IOFailure."""
+    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or _USUAL
+    if not access.kubeconfig and not _existing(listed):
+        return None
     from kubernetes.config.kube_config import KubeConfigMerger
 
-    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or _USUAL
     try:
         merger = KubeConfigMerger(listed)
     except Exception:  # noqa: BLE001 (it checks nothing: a broken file ends in any exception, which may quote it)
@@ -125,6 +126,13 @@ def _read(access: Access) -> Any:
         _require_file(access.kubeconfig)
         raise InvalidConfig(f"kubeconfig {listed}: a ':' separates files, and cannot be part of a name")
     return merger if merger.paths else None
+
+
+def _existing(listed: str) -> list[str]:
+    """Those of the kubeconfigs in a value of $KUBECONFIG that there are."""
+    return [
+        path for path in map(os.path.expanduser, listed.split(os.pathsep)) if path and os.path.exists(path)
+    ]
 
 
 def _require_file(path: str) -> None:
@@ -137,7 +145,7 @@ def _require_file(path: str) -> None:
 
 def _require_readable(listed: str) -> None:
     """Raise InvalidConfig, IOFailure or Denied naming the file, and the place in it, that cannot be read."""
-    for path in filter(os.path.exists, map(os.path.expanduser, listed.split(os.pathsep))):
+    for path in _existing(listed):
         if os.path.isdir(path):
             raise InvalidConfig(f"kubeconfig {path}: it is a directory", hint="name the file in it")
         if not os.access(path, os.R_OK):

@@ -620,3 +620,13 @@ def test_a_refresh_token_that_is_used_up(serve, authority, pod, write, issuer):
     with pytest.raises(Unauthorized) as caught:
         uid(write(server, oidc(issuer, jwt(1_000_000_000), **config)))
     assert "s3cret" not in str(caught.value)
+
+
+def test_where_there_is_no_kubeconfig_nothing_is_imported_to_read_one(tmp_path):
+    """The package takes 0.2 s of processor time."""
+    code = (
+        "import sys\nfrom genie_core.survey.user_cluster import Access, find_cluster\n"
+        "assert find_cluster(Access()) is None\nassert 'kubernetes' not in sys.modules"
+    )
+    environment = {"HOME": str(tmp_path), "KUBECONFIG": f"{tmp_path}/none:"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
