@@ -18,6 +18,8 @@ PODS = {"web-0": "c0ffee", "web-1": "beef01", "old-0": "dead02"}
 SETUP = """
 set -e
 rm -rf /etc/cni/net.d /etc/cni/genie; mkdir -p /etc/cni/net.d /opt/cni/bin
+# where Genie is installed on this machine, its code is shown there read-only
+for folder in $(echo $CNI_PATH | tr : ' '); do umount $folder/.genie 2>/dev/null || true; done
 for plugin in $PLUGINS; do [ -e /opt/cni/bin/${plugin##*/} ] || ln -s $plugin /opt/cni/bin/; done
 genie generate-config bridge --write >/dev/null
 genie generate-config macvlan --write >/dev/null
@@ -61,9 +63,8 @@ What to do next: docs/networks.md (a pod's annotations), docs/install-a-node.md,
 
 def main(folders: list[str]) -> int:
     """Set the node up, and give the person a shell on it."""
-    plugins = [
-        path for folder in folders for path in sorted(Path(folder).glob("*")) if os.access(path, os.X_OK)
-    ]
+    found = (path for folder in folders for path in sorted(Path(folder).glob("*")))
+    plugins = [path for path in found if path.is_file() and os.access(path, os.X_OK)]
     if not plugins:
         sys.exit("tour: no CNI plugins were found: run make setup")
     home = Path(sys.executable).parent
