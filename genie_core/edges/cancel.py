@@ -50,3 +50,9 @@ class Cancel:
 
     def __exit__(self, *_: object) -> None:
         self._raise_at_once = False
+
+
+def may_raise_anywhere() -> bool:
+    """Whether this process has a handler of these signals that is not `Cancel`'s, such as that of the command line."""
+    handlers = (_signal.getsignal(number) for number in _SIGNALS)
+    return any(callable(one) and getattr(one, "__func__", None) is not Cancel._note for one in handlers)  # noqa: SLF001

@@ -12,6 +12,7 @@ import posix
 from _thread import allocate_lock, start_new_thread
 from errno import EACCES, EPERM
 
+from genie_core.edges.cancel import may_raise_anywhere
 from genie_core.errors import Denied, GenieError, InvalidNetns, KernelRefused
 
 TYPE_CHECKING = False
@@ -60,9 +61,12 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
 def socket_in(netns: str, make: "Callable[[], T]") -> "T":
     """What `make` returns, which does no more than make a socket, in that network namespace; by the calling thread.
 
-    The process is killed where the kernel does not let it back, since its next plugin would start there. Raises
+    By one of its own where a signal, such as Ctrl+C, may raise an error before the calling thread has come back. The
+    process is killed where the kernel does not let it back, since its next plugin would start there. Raises
     InvalidNetns, Denied, OSError.
     """
+    if may_raise_anywhere():
+        return inside(netns, make)
     here = posix.open("/proc/thread-self/ns/net", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         enter(netns)

@@ -152,6 +152,44 @@ def test_c19_a_namespace_that_may_not_be_entered(pod, python):
     assert answer["msg"] == f"network namespace {pod.path} may not be entered: Operation not permitted"
 
 
+INTERRUPTED = """
+import posix, signal
+from genie_core.edges.netns import socket_in
+own = posix.stat("/proc/thread-self/ns/net").st_ino
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+interrupted = elsewhere = 0
+for number in range(2000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-6 + number % 60 * 1e-6)
+        socket_in(sys.argv[1], int)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        interrupted += 1
+    elsewhere += posix.stat("/proc/thread-self/ns/net").st_ino != own
+print("[%d, %d]" % (interrupted, elsewhere))
+"""
+
+
+def test_an_interrupt_leaves_the_thread_in_its_own_namespace(pod):
+    """The command line's handlers raise an error between any two instructions. Here the alarm's does, often."""
+    code = f"import signal\nsignal.signal(signal.SIGALRM, signal.default_int_handler){INTERRUPTED}"
+    interrupted, elsewhere = run_python(sys.executable, code, pod.path)
+    assert interrupted
+    assert elsewhere == 0
+
+
+def test_a_call_of_the_plugin_makes_its_socket_without_a_thread(pod):
+    """Its handlers raise nothing at such places, and a thread costs more than the socket."""
+    code = """
+from _thread import get_native_id
+from genie_core.edges.cancel import Cancel
+from genie_core.edges.netns import socket_in
+Cancel().listen()
+print(int(socket_in(sys.argv[1], get_native_id) == get_native_id()))
+"""
+    assert run_python(sys.executable, code, pod.path) == 1
+
+
 # --- every Python, and what it costs
 
 EVERYTHING = """
