@@ -49,8 +49,15 @@ def parse_network(text: str, source: str, *, siblings: "Siblings | None" = None)
     Raises InvalidConfig naming `source` and the place.
     """
     data = _decode_object(text, source)
+    is_list = "plugins" in data or ("type" not in data and "name" in data)
+    return _parse_network(data, text, source, siblings, is_list=is_list)
+
+
+def _parse_network(
+    data: "Mapping[str, Any]", text: str, source: str, siblings: "Siblings | None", *, is_list: bool
+) -> NetConf:
     try:
-        if "plugins" in data or ("type" not in data and "name" in data):
+        if is_list:
             return _parse_list(data, text, source, siblings)
         return _parse_single(data, text, source)
     except JSONError as error:  # a duplicate key can hide an array from `elements`
@@ -64,18 +71,17 @@ def parse_network(text: str, source: str, *, siblings: "Siblings | None" = None)
 def parse_file(text: str, path: str, siblings: "Siblings | None" = None) -> NetConf:
     """The configuration in a file, held to what its extension promises (conformance B06, B07)."""
     data = _decode_object(text, path)
-    holds_list = "plugins" in data or "type" not in data
-    if not path.endswith(".conflist") and holds_list:
+    is_list = path.endswith(".conflist")
+    if not is_list and "type" not in data:
         raise InvalidConfig(
             f"{path}: missing 'type'",
             hint="a list of plugins goes into a .conflist file: rename it, or give it a type",
         )
-    network = parse_network(text, path, siblings=siblings)
-    if path.endswith(".conflist") and not holds_list:
+    if is_list and "type" in data and "plugins" not in data:
         raise InvalidConfig(
-            f"{path}: no plugins in the list", hint="a single plugin's configuration goes into a .conf file"
+            f"{path}: no plugins in list", hint="a single plugin's configuration goes into a .conf file"
         )
-    return network
+    return _parse_network(data, text, path, siblings, is_list=is_list)
 
 
 def _parse_name(data: "Mapping[str, Any]") -> str:

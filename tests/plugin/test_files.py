@@ -115,6 +115,8 @@ LISTS = {
     "no plugins in it": ({"name": "n", "plugins": []}, "no plugins in list"),
     "null plugins": ({"name": "n", "plugins": None}, "no plugins in list"),
     "no plugins at all": ({"name": "n"}, "no plugin configs found"),
+    "nothing at all": ({}, "no name"),
+    "a single plugin": ({"name": "n", "type": "p"}, "no plugins in list"),
     "a plugin without type": ({"name": "n", "plugins": [{"type": "p"}, {}]}, "plugins[1]: missing 'type'"),
     "a null plugin": ({"name": "n", "plugins": [None]}, "plugins[0] must be an object, not null"),
     "a plugin that is text": ({"name": "n", "plugins": ["p"]}, "plugins[0] must be an object, not a string"),
@@ -171,6 +173,15 @@ def test_b07_a_conf_file_without_a_type(node):
     """It is no list without plugins: that is what .conflist is for."""
     node.file("10-n.conf", {"cniVersion": "1.0.0", "name": "n"})
     assert "10-n.conf: missing 'type'" in node.add("n").error(7)["msg"]
+
+
+def test_b07_a_single_plugin_may_have_plugins_of_its_own(node):
+    """The file's extension says what it is, as for libcni."""
+    node.install("p")
+    node.file("10-n.conf", {"cniVersion": "1.0.0", "name": "n", "type": "p", "plugins": [{"type": "q"}]})
+    assert node.add("n").result
+    assert node.said() == ["ADD p@eth0"]
+    assert node.calls()[0].config["plugins"] == [{"type": "q"}]
 
 
 def test_b07_a_single_configuration_becomes_a_list_of_one(node):
@@ -378,7 +389,7 @@ def test_d09_x16_x20_an_unknown_plugin_names_the_remedy_and_writes_nothing(node)
     """X20: `bridge` is not in a folder because `win-bridge` is."""
     node.install("win-bridge", "bridge")
     before = sorted(node.conf.iterdir())
-    assert "genie generate-config bridge" in node.add("bridge").error(7)["details"]
+    assert "genie generate-config TYPE --name bridge --write" in node.add("bridge").error(7)["details"]
     assert sorted(node.conf.iterdir()) == before
 
 
