@@ -12,12 +12,13 @@ from genie_core.errors import GenieError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from genie_core.edges.kube_cluster import Cluster, Pem
 
 _LONGEST = 4096  # PATH_MAX of linux/limits.h
-_NAME = "kubeconfig "  # how the source of a cluster begins, where that is a file
+_KIND = "kubeconfig"  # how the source of a cluster begins, where that is a file
 
 
 class Ahead:
@@ -29,13 +30,14 @@ class Ahead:
 
     def share(self) -> None:
         """Make the memory file; the processes that are forked from here on use it. Raises OSError."""
-        self._last = posix.memfd_create("kubeconfig", posix.MFD_CLOEXEC)
+        self._last = posix.memfd_create(_KIND, posix.MFD_CLOEXEC)
 
     def note(self, cluster: "Cluster") -> None:
-        """Note what a connection is made with."""
-        name = cluster.source.removeprefix(_NAME).encode("utf-8", "surrogateescape")
-        if self._last >= 0 and len(name) < _LONGEST:
-            posix.pwrite(self._last, name.ljust(_LONGEST, b"\0"), 0)
+        """Note the kubeconfig that a connection is made with, if there is one."""
+        kind, _, name = cluster.source.partition(" ")
+        data = name.encode("utf-8", "surrogateescape")
+        if self._last >= 0 and kind == _KIND and len(data) < _LONGEST:
+            posix.pwrite(self._last, data.ljust(_LONGEST, b"\0"), 0)
 
     def kubeconfig(self) -> str:
         """The file that the last call used; "" before the first."""
@@ -43,9 +45,11 @@ class Ahead:
             return ""
         return posix.pread(self._last, _LONGEST, 0).rstrip(b"\0").decode("utf-8", "surrogateescape")
 
-    def keep(self, cluster: "Cluster", context: "Any") -> None:
-        """Keep a context that was made for this cluster."""
-        self._made = _contents(cluster), context
+    def prepare(self, cluster: "Cluster", make: "Callable[[Cluster], Any]") -> None:
+        """Keep the context that `make` makes for this cluster, unless its files were replaced meanwhile."""
+        contents = _contents(cluster)
+        context = make(cluster)
+        self._made = (contents, context) if contents == _contents(cluster) else None
 
     def take(self, cluster: "Cluster") -> "Any":
         """The context that was made for such a cluster, once; None where there is none."""

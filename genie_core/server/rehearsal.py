@@ -81,9 +81,7 @@ class Rehearsal:
                 _meet_caller()
                 self._call("ADD", null)
                 self._call("DEL", null)
-                existing_links(
-                    "/proc/self/ns/net"
-                )  # the look into the pod's namespace, for which it has its own
+                existing_links("/proc/self/ns/net")  # instead of the pod's
                 self._prepare_for_api_server()
         except (GenieError, OSError, ValueError, ImportError):
             return
@@ -96,7 +94,7 @@ class Rehearsal:
         """Read the kubeconfig and make a context, as a call does that asks for its pod. No server is asked."""
         cluster = load_cluster({"kubeconfig": AHEAD.kubeconfig() or self._kubeconfig}, {}, JSONLog("error"))
         if cluster and cluster.tls:
-            AHEAD.keep(cluster, new_context(cluster))
+            AHEAD.prepare(cluster, new_context)
 
     def _call(self, verb: str, null: int) -> None:
         config = posix.memfd_create("stdin", posix.MFD_CLOEXEC)

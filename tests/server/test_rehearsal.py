@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.edges.kube_ahead import Ahead
+from genie_core.edges.kube_cluster import Cluster, Pem
 from tests import manifests
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.plugin.harness import HOLD
@@ -152,3 +154,31 @@ def test_a_context_that_was_made_ahead_is_of_the_files_as_they_are(
     (tmp_path / "ca.crt").write_bytes(authorities[0].ca)
     assert ask(own_node, https, tmp_path) == ""
     assert server.counted() == {"served": 12}
+
+
+def cluster_of(ca, source="kubeconfig /etc/kubeconfig"):
+    return Cluster(tls=True, host="192.0.2.1", port=6443, ca=Pem(str(ca)), source=source)
+
+
+def test_a_context_whose_authority_is_replaced_while_it_is_made_is_not_used(tmp_path):
+    """It has the old one, and the file that a call compares it with the new one."""
+    file, ahead = tmp_path / "ca.crt", Ahead()
+    file.write_text("old")
+
+    def replace_during(cluster):
+        context = f"a context of {Path(cluster.ca.path).read_text()}"
+        file.write_text("new")
+        return context
+
+    ahead.prepare(cluster_of(file), replace_during)
+    assert ahead.take(cluster_of(file)) is None
+    ahead.prepare(cluster_of(file), replace_during)
+    assert ahead.take(cluster_of(file)) == "a context of new"
+
+
+def test_only_a_cluster_of_a_kubeconfig_is_noted(tmp_path):
+    ahead = Ahead()
+    ahead.share()
+    ahead.note(cluster_of(tmp_path / "ca.crt"))
+    ahead.note(cluster_of(tmp_path / "ca.crt", "genie.conf"))
+    assert ahead.kubeconfig() == "/etc/kubeconfig"
