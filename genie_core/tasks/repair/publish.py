@@ -80,8 +80,9 @@ class Publisher:
 
         give_time(self.pod)
         if any(item.result == MENDED for item in done):
+            journal = partial(self.context.store.load, *plan.key)
             every = self.context.settings.policy_engine
-            self._is_written(partial(publish_networks, self.pod, plan, every=every))
+            self._is_written(partial(publish_networks, self.pod, journal, every=every))
         subject = plan.container_id if once else ""
         written = [
             self._is_written(partial(create_event, self.pod, *_event(interface, result, said), once=subject))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -178,14 +178,27 @@ def _changed_condition(pod: LivePod, status: str, reason: str, text: str) -> dic
     }
 
 
-def publish_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
-    """Write the status annotations of what is attached, where they are others. Raises GenieError."""
+def publish_networks(pod: LivePod, journal: Callable[[], Plan | None], *, every: bool = False) -> None:
+    """Write the status annotations of what is attached now, where they are others. Raises GenieError.
+
+    `journal` reads it. The container's lock is not held, and a change of the pod may have ended since, or end now: what
+    that has written is not to be overwritten.
+    """
     assert pod.api is not None
-    wanted = _annotations_of(pod, plan, every=every)
-    wanted = {key: value for key, value in wanted.items() if pod.annotations.get(key) != value}
-    if wanted:
-        patch = {"metadata": {"annotations": wanted, "uid": pod.metadata.get("uid")}}
-        pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
+    for attempt in range(1, _TRIES + 1):
+        current, now = fetch(pod.api, pod.namespace, pod.name), journal()
+        if now is None or current.metadata.get("uid") != pod.metadata.get("uid"):
+            return
+        found = _annotations_of(current, now, every=every)
+        wanted = {key: value for key, value in found.items() if current.annotations.get(key) != value}
+        try:
+            if wanted:
+                _patch(current, wanted, None)
+        except Conflict:
+            if attempt == _TRIES:
+                raise
+        else:
+            return
 
 
 def _publish_events(pod: LivePod, report: SyncReport, _context: Context) -> None:

@@ -49,7 +49,32 @@ def test_a_network_that_stays_keeps_its_device_in_the_status(described):
     objects.add(document)
     api = memory_api(API(objects))
     place = document["metadata"]["namespace"], document["metadata"]["name"]
-    publish_networks(fetch(api, *place), plan)
+    publish_networks(fetch(api, *place), lambda: plan)
     status = json.loads(fetch(api, *place).annotations[NETWORK_STATUS])
     assert [entry["interface"] for entry in status] == ["eth0", "net1", "net2"]
     assert [entry.get("device-info", {}).get("type") for entry in status] == [None, "pci", None]
+
+
+def test_a_status_of_before_a_change_is_not_written_after_it():
+    """A repair writes without the container's lock: a change may end before it has written, or just then."""
+    document = pod()
+    place = document["metadata"]["namespace"], document["metadata"]["name"]
+    document["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/networks": "new"}
+    objects = Objects()
+    objects.add(document)
+    api = memory_api(API(objects))
+    first = attachment("first", "eth0", "10.1.0.2/24")
+    plan = Plan("c1", "eth0", "/x", [], None, "boot", [first])
+    changed = plan.replace(attachments=[first, attachment("new", "net1", "10.3.0.2/24")])
+    states = [plan, changed]
+
+    def journal():
+        """As it was, and then a change writes its own status."""
+        found = states.pop(0)
+        if states:
+            publish_networks(fetch(api, *place), lambda: changed)
+        return found
+
+    publish_networks(fetch(api, *place), journal)
+    status = json.loads(fetch(api, *place).annotations[NETWORK_STATUS])
+    assert [entry["interface"] for entry in status] == ["eth0", "net1"]
