@@ -149,9 +149,7 @@ class _Reader:
         try:
             return self.api.get(POD.path(namespace, name)) | {"kind": "Pod"}
         except ObjectNotFound:
-            raise NotFound(
-                f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
-            ) from None
+            raise cluster.no_such_pod(namespace, name) from None
 
     def _list(
         self,

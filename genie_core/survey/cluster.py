@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from genie_core.errors import NotFound
 from genie_core.jsontext import decode
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.kernel import JSON
@@ -270,3 +271,18 @@ def subnets(plugins: tuple[dict[str, object], ...]) -> list[str]:
         for ranges in ipam.get("ranges") or ():
             found += [r["subnet"] for r in ranges if isinstance(r, dict) and "subnet" in r]
     return found
+
+
+# What kubectl takes before a slash, besides pods.
+_WORKLOADS = (
+    "deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets", "ds", "daemonset", "daemonsets",
+    "rs", "replicaset", "replicasets", "job", "jobs", "cronjob", "cronjobs", "svc", "service", "services",
+)  # fmt: skip
+
+
+def no_such_pod(namespace: str, name: str) -> NotFound:
+    """The error for a pod that the API server does not have; `deploy/web` has been read as a pod of a namespace."""
+    hint = "check -n and the name"
+    if namespace in _WORKLOADS:
+        hint = f"{namespace} is taken for a namespace: name one of the pods, as kubectl get pods lists them"
+    return NotFound(f"pod {namespace}/{name} does not exist", hint=hint)

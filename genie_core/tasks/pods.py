@@ -12,9 +12,10 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound, WrongUsage
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, WrongUsage
 from genie_core.settings import Settings
 from genie_core.spec.names import is_label, is_subdomain
+from genie_core.survey.cluster import no_such_pod
 from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod, no_server
 from genie_core.survey.yamlio import load_documents
 
@@ -126,7 +127,7 @@ def get_document(api: KubeAPI, namespace: str, name: str) -> dict[str, Any]:
     try:
         return api.get_pod(namespace, name)
     except ObjectNotFound:
-        raise NotFound(f"pod {namespace}/{name} does not exist", hint="check -n and the name") from None
+        raise no_such_pod(namespace, name) from None
 
 
 def parse_pod(text: str, source: str) -> PodObject:

@@ -447,6 +447,9 @@ def test_files_of_this_machine_stay_here(cluster, genie, tmp_path):
 def test_a_pod_that_does_not_exist(cluster, genie):
     _, err = genie("explain", "pod", "shop/none", code=3)
     assert "pod shop/none does not exist\n  hint: check -n and the name\n" in err
+    for line in ("debug pod deploy/web", "explain pod deploy/web", "trace deploy/web 10.1.2.3"):
+        _, err = genie(*line.split(), code=3)
+        assert "pod deploy/web does not exist\n  hint: deploy is taken for a namespace: " in err
 
 
 def test_a_node_that_does_not_exist(cluster, genie):
