@@ -69,7 +69,7 @@ class Chooser:
 
         Definitions are left out: neither STATUS nor GC asks the API server.
         """
-        return [*self.defaults(), *self._everywhere(definitions=False)]
+        return [*([] if self.has_primary else self.defaults()), *self._everywhere(definitions=False)]
 
     def pods_default(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The cluster's default network, or the one that the pod names instead (conformance C42).

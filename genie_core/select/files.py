@@ -156,6 +156,15 @@ class Finder:
         parsed = (self._parse(path) for path in self._paths)
         return [network for network in parsed if isinstance(network, NetConf) and not is_self(network)]
 
+    def has_before_self(self, name: str) -> bool:
+        """Whether a configuration of this name calls another plugin first, and then Genie."""
+        parsed = (self._parse(path) for path in self._paths)
+        chains = [one.plugins for one in parsed if isinstance(one, NetConf) and one.name == name]
+        return any(
+            chain[0].type != SELF_TYPE and any(plugin.type == SELF_TYPE for plugin in chain[1:])
+            for chain in chains
+        )
+
     def named(self, name: str, origin: str) -> NetConf:
         """The network whose configuration says this name, lists before single plugins (conformance B03, C33)."""
         for _, network in self._readable():

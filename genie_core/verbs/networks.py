@@ -81,9 +81,14 @@ def default_of(context: "Context") -> "list[Choice]":
     return _chooser(context, None).defaults()
 
 
-def on_every_pod(context: "Context") -> "list[Choice]":
-    """The networks that every pod of this node gets, from its files alone."""
-    return _chooser(context, None).on_every_pod()
+def on_every_pod(context: "Context", *, has_primary: bool = False) -> "list[Choice]":
+    """The networks that every pod of this node gets, from its files alone; `has_primary` as in `decide`."""
+    return _chooser(context, None, has_primary=has_primary).on_every_pod()
+
+
+def is_behind_another(name: str, context: "Context") -> bool:
+    """Whether another plugin stands before Genie in the node's configuration list of this name."""
+    return Finder(ConfDirs(context.settings.conf_dirs), context.log).has_before_self(name)
 
 
 def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":

@@ -4,11 +4,11 @@ from genie_core.attach import drive
 from genie_core.errors import GenieError, NotAvailable
 from genie_core.node_verbs import status
 from genie_core.plan import name_interfaces, require_versions
-from genie_core.verbs.networks import on_every_pod, require_ready
+from genie_core.verbs.networks import is_behind_another, on_every_pod, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from genie_core.model import Request
+    from genie_core.model import NetConf, Request
     from genie_core.verbs.context import Context
 
 _PRIMARY = "eth0"  # what runtimes call a pod's interface; STATUS is asked without a name
@@ -18,13 +18,32 @@ def run(request: "Request", context: "Context") -> str:
     """Nothing is printed. Raises NotAvailable, or a network's own answer unchanged."""
     try:
         require_ready(context)
-        choices = on_every_pod(context)
-        name_interfaces(choices, _PRIMARY, context.settings.interface_prefix)
-        require_versions(choices)
-        for choice in choices:
-            for plugin in choice.network.plugins:
-                context.delegates.find(plugin.type, request.path)
+        networks = _networks(request, context)
     except GenieError as error:
         raise NotAvailable(error.msg, details=error.details, hint=error.hint) from None
-    drive(status(request.path, [choice.network for choice in choices]), context.act)
+    drive(status(request.path, networks), context.act)
     return ""
+
+
+def _networks(request: "Request", context: "Context") -> "list[NetConf]":
+    """The networks of every pod, which can be attached. Raises GenieError as an ADD would.
+
+    Behind another plugin of its chain Genie attaches no default network, so none has to be there.
+    """
+    try:
+        return _attachable(request, context, has_primary=False)
+    except GenieError:
+        if not is_behind_another(str(request.config["name"]), context):
+            raise
+        return _attachable(request, context, has_primary=True)
+
+
+def _attachable(request: "Request", context: "Context", *, has_primary: bool) -> "list[NetConf]":
+    choices = on_every_pod(context, has_primary=has_primary)
+    name_interfaces(choices, _PRIMARY, context.settings.interface_prefix, has_primary=has_primary)
+    require_versions(choices)
+    networks = [choice.network for choice in choices]
+    for network in networks:
+        for plugin in network.plugins:
+            context.delegates.find(plugin.type, request.path)
+    return networks

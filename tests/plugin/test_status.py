@@ -77,6 +77,23 @@ def test_a78_a_configuration_with_which_every_add_fails(ready, setting, problem)
     assert ready.said() == []
 
 
+@pytest.mark.parametrize(
+    "chain, code", [(["bridge", "genie"], 0), (["genie", "bridge"], 50), (["genie"], 50)]
+)
+def test_a78_behind_another_plugin_no_other_network_is_needed(node, chain, code):
+    """The pod has its interface from the first plugin of the chain."""
+    plugins = [{"type": type_} for type_ in chain]
+    node.file("10-genie.conflist", {"cniVersion": "1.1.0", "name": "genie", "plugins": plugins})
+    node.install("b")
+    reply = node.call("STATUS")
+    assert reply.is_silent_success if not code else reply.error(code)
+    node.network("more", "b", version="1.1.0", file="20-more.conflist")
+    (node.bin / "b").unlink()
+    node.call("STATUS", default_networks=["more"]).error(50)
+    node.install("b")
+    assert node.call("STATUS", default_networks=["more"]).is_silent_success
+
+
 def test_a78_an_api_server_that_is_down_does_not_matter(ready):
     assert ready.call("STATUS", kubernetes={"k8s_api_root": "http://127.0.0.1:1"}).is_silent_success
 
