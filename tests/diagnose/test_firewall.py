@@ -71,6 +71,7 @@ def verdicts(rules, packet=PACKET, hook="forward"):
         ("-A FORWARD -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m state --state NEW -j DROP", False),
         ("-A FORWARD -p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK -j DROP", False),
         ("-A FORWARD -p tcp -m tcp --tcp-flags ALL NONE -j DROP", False),
+        ("-A FORWARD -p tcp -m tcp --tcp-flags FIN,RST NONE -j DROP", True),
         ("-A FORWARD -m recent --set --name web --mask 255.255.255.255 --rsource -j DROP", True),
         (
             "-A FORWARD -m recent --rcheck --seconds 9 --reap --name web --mask 255.255.255.255 --rsource -j DROP",
@@ -248,6 +249,10 @@ NAMED = (
         (match({"&": [FLAGS, {"|": ["fin", "syn", "ack"]}]}, "syn"), (), True),
         (match({"&": [FLAGS, {"|": ["syn", "ack"]}]}, {"|": ["syn", "ack"]}), (), False),
         (match({"&": [FLAGS, "syn"]}, 0, "!="), (), True),
+        (match({"&": [FLAGS, ["fin", "syn", "rst", "ack"]]}, "syn"), (), True),  # as nft 1.0 prints it
+        (match({"&": [FLAGS, ["syn", "ack"]]}, ["syn", "ack"]), (), False),
+        (match(FLAGS, ["fin", "rst"], "!"), (), True),
+        (match(FLAGS, "syn", "!"), (), False),
         (match({"&": [FLAGS, {"|": ["syn", {"|": ["rst", "ack"]}]}]}, "syn", "!="), (), False),
         ({"limit": {"rate": 5, "per": "second", "inv": True}}, (), False),
         ({"xt": {"type": "match", "name": "bpf"}}, (), False),

@@ -86,7 +86,8 @@ def _words(text: str) -> tuple[Value, ...]:
 
 def _flags(text: str) -> frozenset[str]:
     """`FIN,SYN`, `ALL` or `NONE`."""
-    return {"ALL": tcp_flags.ALL, "NONE": frozenset[str]()}.get(text) or frozenset(text.lower().split(","))
+    named = {"ALL": tcp_flags.ALL, "NONE": frozenset[str]()}
+    return named[text] if text in named else frozenset(text.lower().split(","))
 
 
 # Option -> the field that it looks at, and how its argument is read.

@@ -144,8 +144,8 @@ def _match(expression: JSON, sets: Sets) -> list[Match]:
         return _concatenation(left["concat"], expression, sets)
     field, *masks = left["&"] if isinstance(left, dict) and "&" in left else [left]
     if field == TCP_FLAGS:
-        elements = _elements(expression["right"], sets)
-        return [Match("protocol", ("tcp",)), tcp_flags.match(operator, masks, elements)]
+        right = expression["right"]
+        return [Match("protocol", ("tcp",)), tcp_flags.match(operator, masks, right, _elements(right, sets))]
     name, implied, mask = _field(left)
     if name == "unknown":
         return [*implied, Match("unknown")]

@@ -24,22 +24,22 @@ def states_with(flags: Collection[str]) -> tuple[str, ...]:
     return tuple(state for state, own in FLAGS.items() if own & set(flags))
 
 
-def match(operator: str, masks: Sequence[Any], elements: Sequence[Any]) -> Match:
-    """nft's condition `tcp flags [& MASK] OPERATOR ELEMENTS`; "in" is met by any of the flags.
+def match(operator: str, masks: Sequence[Any], right: Any, elements: Sequence[Any]) -> Match:
+    """nft's condition `tcp flags [& MASK] OPERATOR RIGHT`; `elements` are those of RIGHT where it is a set.
 
-    Raises TypeError for numbers, KeyError for another operator.
+    "in" is met by any of the flags, "!" by none of them. Raises TypeError for numbers, KeyError for another operator.
     """
-    wanted = [_flags(element) for element in elements]
-    if operator == "in":
-        return Match("state", states_with(frozenset().union(*wanted)))
+    if operator in ("in", "!"):
+        return Match("state", states_with(frozenset().union(*map(_flags, elements))), operator == "!")
     mask = _flags(masks[0]) if masks else ALL
-    return Match("state", states_of(mask, *wanted), {"==": False, "!=": True}[operator])
+    wanted = [right] if isinstance(right, list) else elements
+    return Match("state", states_of(mask, *map(_flags, wanted)), {"==": False, "!=": True}[operator])
 
 
 def _flags(value: Any) -> frozenset[str]:
-    """`"syn"`, `{"|": ["syn", "ack"]}`, or 0."""
-    if isinstance(value, dict):
-        return frozenset[str]().union(*map(_flags, value["|"]))
+    """`"syn"`, `{"|": ["syn", "ack"]}` or, as nft 1.0 prints it, `["syn", "ack"]`, or 0."""
+    if isinstance(value, dict | list):
+        return frozenset[str]().union(*map(_flags, value["|"] if isinstance(value, dict) else value))
     if value and not isinstance(value, str):
         raise TypeError(f"{value!r} are no flags")
     return frozenset((value,) if value else ())
