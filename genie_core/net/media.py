@@ -5,7 +5,7 @@ Networks that are apart may use one subnet: bridges of which the node routes at 
 
 from __future__ import annotations
 
-from genie_core.net.model import TUNNELS, Attachment, Model
+from genie_core.net.model import ON_PARENT, TUNNELS, Attachment, Model
 from genie_core.net.stack import subnet, version, within
 from genie_core.survey.kernel import Link, Tenant
 
@@ -20,7 +20,7 @@ def is_apart(model: Model, attachment: Attachment, ip: str, tenant: Tenant, link
         return True
     if bridge is not None:
         if port is None:
-            return all(p.kind in ("veth", "tun") for p in model.node.ports(bridge))
+            return not _is_on(model, bridge, link)
         routed = is_routed(model, bridge, ip) and master is not None and is_routed(model, master, ip)
         return master is not None and master.index != bridge.index and not routed
     if attachment.kind == "parent":
@@ -30,11 +30,24 @@ def is_apart(model: Model, attachment: Attachment, ip: str, tenant: Tenant, link
 
 
 def is_apart_from_node(model: Model, attachment: Attachment, ip: str, index: int) -> bool:
-    """Whether the node's interface `index` with the address is certainly on a link to which it routes nothing."""
+    """Whether the node's interface `index` with the address is certainly on another link, and the pod's has no router.
+
+    Where the node routes for the pod, it drops the packets that come from an address of its own.
+    """
     bridge = attachment.bridge
     if bridge is None:
         return attachment.link.kind in TUNNELS
-    return index != bridge.index and not is_routed(model, bridge, ip)
+    routers = (bridge, attachment.router)
+    return index != bridge.index and not any(
+        model.node.addresses(one, version(ip)) for one in routers if one is not None
+    )
+
+
+def _is_on(model: Model, bridge: Link, link: Link) -> bool:
+    """Whether another namespace's interface, which is no veth of this node, may be on the bridge."""
+    ports = model.node.ports(bridge)
+    is_child = link.kind in ON_PARENT and link.peer in {bridge.index, *(port.index for port in ports)}
+    return is_child or not all(port.kind in ("veth", "tun") for port in ports)
 
 
 def is_routed(model: Model, bridge: Link, ip: str) -> bool:

@@ -25,6 +25,12 @@ def within(address: str, prefix: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
 
 
+def inside(prefix: str, around: str) -> bool:
+    """Whether a prefix is a part of another, or the same; families never mix."""
+    address, _, length = prefix.partition("/")
+    return within(address, around) and int(length) >= int(around.partition("/")[2])
+
+
 def subnet(address: Address) -> str:
     """`10.244.1.0/24`: the prefix that an address puts on its link."""
     return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))

@@ -1,10 +1,11 @@
 """Healthy pods and nodes as other plugins, kernels and clouds make them, on facts made by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from genie_core.checks import duplicates, links, native_routing, overlay
+from genie_core.checks import duplicates, links, native_routing, overlay, policy_routing
 from genie_core.checks.registry import NETWORK
 from genie_core.checks.runner import run
 from genie_core.net.case import Case
@@ -89,6 +90,38 @@ def test_prefixes_of_nodes_that_pods_are_in_need_routes():
     assert [finding.code for finding in overlay.remote_routes(case)] == ["GN0701", "GN0701"]
 
 
+def test_prefixes_of_nodes_that_some_pods_are_in_need_routes():
+    """Most pods are on another network that Genie gave them; a few by chance in a prefix are none that need it."""
+    others = [pod(f"o{k}", "n2", f"10.9.9.{k}") for k in range(1, 30)]
+    some = [pod(f"s{k}", "n2", f"10.244.2.{k}") for k in range(1, 5)]
+    found = [len([*overlay.remote_routes(Case(cluster(*others, *some[:n])))]) for n in (4, 1)]
+    assert found == [2, 0]
+
+
+@pytest.mark.parametrize("pods, codes", [(("10.244.77.70",), ["GN0504"]), ((), [])])
+def test_a_rule_leads_packets_for_pods_out_of_another_uplink(pods, codes):
+    """Between two uplinks the choice is the network's, but not for a route to pods, here to a block of Calico's."""
+    facts = cluster(*(pod(f"p{ip}", "n2", ip) for ip in pods), pod("me", "n1", "10.244.9.3"))
+    link = Link(index=2, name="cali1", kind="veth", up=True, carrier=True, peer=5, peer_nsid=0)
+    second = Link(index=4, name="eth1", up=True, carrier=True)
+    ways = [
+        ("0.0.0.0/0", 254, 3, "192.0.2.254"), ("10.244.77.64/26", 254, 3, "192.0.2.2"),
+        ("10.244.9.3/32", 254, 2, ""), ("0.0.0.0/0", 100, 4, "198.51.100.1"),
+    ]  # fmt: skip
+    rules = [*default_rules(4), Rule(family=4, priority=150, table=100, src="10.244.9.3/32")]
+    node = replace(
+        facts.node, links=(link, facts.node.links[0], second), nsids={"0": "/p"},
+        addresses=(*facts.node.addresses, Address(index=4, ip="198.51.100.9", prefix=24)),
+        routes=tuple(Route(dst=dst, table=table, hops=(Hop(index=to, gateway=via),)) for dst, table, to, via in ways),
+        rules=tuple(sorted(rules, key=lambda rule: rule.priority)), sysctls={"ipv4/conf/cali1/forwarding": "1"},
+    )  # fmt: skip
+    gateway = "169.254.1.1"
+    default = Route(dst="0.0.0.0/0", hops=(Hop(index=5, gateway=gateway),))
+    inner = Netns(links=(ETH0,), addresses=(replace(HELD, ip="10.244.9.3", prefix=32),), routes=(default,))
+    case = Case(replace(facts, node=node, pod=inner, netns_path="/p", namespace="default", pod_name="me"))
+    assert [finding.code for finding in policy_routing.policy_rules(case)] == codes
+
+
 def test_the_prefix_of_all_pods_has_no_node_in_it():
     pods = [Pod(name="a", ips=("10.1.0.5", "fd00::5")), Pod(name="b", ips=("10.1.3.9", "fd00::9"))]
     assert around(pods, []) == ["10.1.0.0/22", "fd00::/124"]
@@ -149,7 +182,7 @@ def test_a_dot_in_an_interfaces_name_is_a_slash_for_sysctl():
     assert conf_key("eth0.100", "rp_filter") == "net.ipv4.conf.eth0/100.rp_filter"
 
 
-def twice(one, other, held=(), kinds=("veth", "veth")):
+def twice(one, other, held=(), kinds=("veth", "veth"), parent=0):
     """GN0203 of a pod whose net1 is on the bridge `one`, and another's with its address on the bridge `other`."""
     bridges = [Link(index=k, name=f"br{k}", kind="bridge", up=True) for k in (10, 11)]
     ports = [
@@ -157,8 +190,9 @@ def twice(one, other, held=(), kinds=("veth", "veth")):
         Link(index=3, name="vb", kind="veth", up=True, master=other, peer=7, peer_nsid=1),
     ]  # fmt: skip
     mine = Link(index=5, name="net1", kind=kinds[0], up=True, peer=2, peer_nsid=0)
-    theirs = Tenant(path="/q", nsid=1, links=(Link(index=7 if kinds[1] == "veth" else 70, name="net1"),),
-                    addresses=(Address(index=7 if kinds[1] == "veth" else 70, ip="10.0.0.5", prefix=24),))  # fmt: skip
+    number = 7 if kinds[1] == "veth" else 70
+    theirs = Tenant(path="/q", nsid=1, links=(Link(index=number, name="net1", kind=kinds[1], peer=parent),),
+                    addresses=(Address(index=number, ip="10.0.0.5", prefix=24),))  # fmt: skip
     node = Netns(links=(*bridges, *ports), nsids={"0": "/p", "1": "/q"}, addresses=held)
     inside = Netns(links=(mine,), addresses=(HELD,))
     return list(duplicates.duplicate(Case(Facts(node=node, pod=inside, netns_path="/p", tenants=(theirs,)))))
@@ -178,11 +212,27 @@ BOTH = tuple(Address(index=k, ip=f"10.0.0.{k}", prefix=24) for k in (10, 11))
         (0, 10, {}, 1),
         (0, 0, {"kinds": ("wireguard", "veth")}, 0),  # many VPN clients have the same one
         (10, 0, {"kinds": ("veth", "macvlan")}, 0),
+        (10, 0, {"kinds": ("veth", "macvlan"), "parent": 10}, 1),  # whose parent is the bridge
+        (10, 0, {"kinds": ("veth", "macvlan"), "parent": 2}, 1),
     ],
 )
 def test_one_address_on_networks_that_are_apart_is_no_duplicate(one, other, more, count):
     """The remedy took it from the other pod."""
     assert len(twice(one, other, **more)) == count
+
+
+@pytest.mark.parametrize("gateways, count", [((), 0), (("10.9.9.1",), 1), (("10.0.0.10",), 1)])
+def test_an_address_of_the_node_is_a_duplicate_where_the_node_routes_for_the_pod(gateways, count):
+    """It drops packets that come from an address of its own; a bridge without an address leads past it."""
+    links = (
+        Link(index=3, name="eth0", up=True), Link(index=10, name="br10", kind="bridge", up=True),
+        Link(index=2, name="va", kind="veth", up=True, master=10, peer=5, peer_nsid=0),
+    )  # fmt: skip
+    held = [Address(index=10, ip=ip, prefix=24) for ip in gateways]
+    own = Address(index=3, ip="10.0.0.5", prefix=32)
+    node = Netns(links=links, nsids={"0": "/p"}, addresses=(own, *held))
+    facts = Facts(node=node, pod=Netns(links=(ETH0,), addresses=(HELD,)), netns_path="/p")
+    assert len([*duplicates.duplicate(Case(facts))]) == count
 
 
 def test_an_address_that_is_leased_to_another_pod_is_not_taken_from_that_one():
