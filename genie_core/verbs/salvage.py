@@ -14,7 +14,7 @@ from genie_core.fields import get_object, get_str
 from genie_core.model import Attachment, Plan
 from genie_core.plan import make_plan
 from genie_core.select.files import Finder
-from genie_core.verbs.networks import default_of
+from genie_core.verbs.networks import default_of, is_behind_another
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,11 +120,23 @@ def links_in(request: "Request") -> "Collection[str] | None":
         return None
 
 
+def _is_behind_another(request: "Request", context: "Context") -> bool:
+    try:
+        return is_behind_another(str(request.config["name"]), context)
+    except IOFailure:
+        return False
+
+
 def release(attachments: list[Attachment], request: "Request", context: "Context") -> None:
     """DEL of each, in reverse; failures are logged. There is no next try: the whole of a chain is called.
 
+    The runtime's interface is left to a plugin before Genie in its chain: the link is what that one's DEL reads its
+    addresses from, to end their masquerading.
+
     Raises Cancelled, after all were tried, where this process was asked to stop: then the runtime has to try again.
     """
+    if _is_behind_another(request, context):
+        attachments = [one for one in attachments if one.ifname != request.ifname]
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
     )

@@ -49,6 +49,19 @@ def test_the_annotation_says_what_is_released_under_cni_genies_names(three, anno
     assert three.leftovers() == []
 
 
+def test_the_first_interface_of_a_chain_is_left_to_its_own_plugin(three):
+    """bridge reads from it whose masquerading it has to end; Genie's DEL comes before its own."""
+    chain = [{"type": "bridge"}, {"type": "genie"}]
+    three.file("00-genie.conflist", {"cniVersion": "1.1.0", "name": "genie", "plugins": chain})
+    assert three.delete(annotations={}).is_silent_success
+    assert three.said() == []
+    assert three.delete(annotations={"cni": "a,b@eth3"}).is_silent_success
+    assert three.said() == ["DEL b@eth3"]
+    (three.state / "containers" / "cid1@eth0").write_text("{")
+    assert three.delete().is_silent_success
+    assert not [call for call in three.calls() if call.ifname == "eth0"]
+
+
 def test_annotations_in_the_arguments(three):
     args = f"{ARGS};K8S_ANNOT={json.dumps({'cni': 'a,b'})}"
     assert three.delete(env={"CNI_ARGS": args}).is_silent_success
