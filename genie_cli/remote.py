@@ -32,6 +32,8 @@ from genie_core.tasks.remote.run import (
 )
 
 AT_ONCE = 8  # nodes side by side
+# deploy/: the path of kustomization.yaml; the overlays' directories of plugins are in docs/install-in-a-cluster.md
+_PROGRAM = "where the DaemonSet installed it, genie is /opt/cni/bin/.genie/python/bin/genie there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,15 +229,17 @@ def not_run(remote: NodeCommand, error: GenieError) -> NotRun:
     kind = NotReachable if isinstance(error, NoPodOfGenie) else NotRun
     return kind(
         f"genie {remote.command} was not run on node {remote.node}: {error.msg}",
-        details="\n".join(filter(None, (error.details, error.hint))),
+        details="\n".join(filter(None, (error.details, error.hint, _PROGRAM))),
         hint=f"run it there: {remote.by_hand}",
         exit_code=code,
     )
 
 
 def note_not_run(error: NotRun) -> None:
-    """Print why a command was not run on its node, and the command to run there; each is a line."""
+    """Print why a command was not run on its node, what would help, and the command to run there; each is a line."""
     note(error.msg)
+    for line in error.details.splitlines():
+        note(f"  {line}")
     note(f"  hint: {error.hint}")
 
 

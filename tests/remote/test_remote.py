@@ -23,6 +23,7 @@ from genie_cli.app import main
 from genie_core.errors import DecodingFailure
 from genie_core.tasks.debug.archive import MEMBERS, unpacked
 from tests import warm
+from tests.deploy.test_rootfs import ON_NODE
 from tests.patience import wait_until
 from tests.processes import processes
 from tests.remote.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
@@ -115,6 +116,7 @@ def test_debug_node_does_not_take_this_machine_for_a_node_that_it_could_not_reac
     assert json.loads(out)["kind"] == "Error"
     assert f"was not run on node {NODE}" in err
     assert f"hint: run it there: ssh {NODE} sudo genie debug node" in err
+    assert f"genie is {ON_NODE}/genie there" in err  # sudo does not find it by its name
 
 
 def test_debug_node_says_that_it_does_not_know_which_machine_this_is(cluster, genie):
@@ -434,6 +436,7 @@ def test_a_bundle_of_a_pod_whose_node_is_not_reached(cluster, genie, tmp_path):
     cluster.add(tenant_pod())
     _, err = genie("debug", "bundle", "shop/web-0", "-f", str(tmp_path / "b.tar.gz"), code=3)
     assert f"was not run on node {NODE}" in err
+    assert "\n  --genie-namespace names another namespace, --debug-image an image\n" in err
 
 
 def test_files_of_this_machine_stay_here(cluster, genie, tmp_path):
