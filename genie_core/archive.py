@@ -1,8 +1,8 @@
 """The plugin's modules in one file. Looking for forty modules in directories, one by one, would add 2 ms to an ADD.
 
 `genie install` writes the file (genie_core/packing.py) with the interpreter that will run the plugin. Without it, or
-where another version of the interpreter wrote it, the modules are imported as usual, from the sources and .pyc files
-beside it.
+where it is damaged or another version of the interpreter wrote it, the modules are imported as usual, from the sources
+and .pyc files beside it.
 
     8 bytes: the length of the head
     the head: marshal of (the interpreter's magic number, {module name: (place, length)}, [length of each layer])
@@ -44,9 +44,11 @@ class Archive:
         self._index = index
 
     def code(self, name: str) -> "CodeType | None":
-        """A module's code; None for one that is not here."""
-        found = self._index.get(name)
-        return self._read(*found) if found else None  # type: ignore[return-value]
+        """A module's code; None for one that is not here, or cannot be read."""
+        try:
+            return self._read(*self._index[name])  # type: ignore[return-value]
+        except (KeyError, OSError, ValueError, EOFError, TypeError):
+            return None
 
     def layers(self, lengths: list[int]) -> "list[list[tuple[str, CodeType]]]":
         """The first layers, of these lengths. Raises EOFError, ValueError or TypeError where they cannot be read."""
@@ -96,7 +98,11 @@ class Archive:
 
     def _spec(self, name: str, code: "CodeType") -> ModuleSpec:
         file = code.co_filename
-        return ModuleSpec(name, self, origin=file, is_package=file.endswith("/__init__.py"))  # type: ignore[arg-type]
+        folder, _, own = file.rpartition("/")
+        spec = ModuleSpec(name, self, origin=file)  # type: ignore[arg-type]
+        if own == "__init__.py":
+            spec.submodule_search_locations = [folder]
+        return spec
 
 
 def serve(directory: str) -> None:

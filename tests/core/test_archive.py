@@ -37,7 +37,7 @@ def test_modules_are_as_importlib_makes_them(archive, layer):
     archive.load(layer[:3])
     package, good, after = (sys.modules[name] for name in list(SOURCES)[:3])
     assert (package.__path__, package.__package__, package.__file__) == (
-        [],
+        ["/code/packed"],
         "packed",
         "/code/packed/__init__.py",
     )
