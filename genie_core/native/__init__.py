@@ -9,6 +9,7 @@ texts at a fixed distance from a mark in the file.
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -28,6 +29,7 @@ _SIZES = {
     "own": 512,
     "compiled": 512,
 }
+_ELF = b"\x7fELF"
 _STAMP = Struct("=4Q")  # comes after the texts
 _COMPILE = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-s", "-static", "-no-pie", "-fno-pic")
 _WITHOUT_LIBRARY = ("-nostdlib", "-nostartfiles", "-ffreestanding", "-fno-builtin", "-fno-stack-protector")
@@ -77,17 +79,23 @@ def build(compiler: str = "cc") -> str:
 
 
 def stamp_of(python: Path) -> bytes:
-    """What changes when the interpreter is replaced, as in `struct settings`; zeros where it does not exist."""
+    """What changes when the interpreter is replaced, as in `struct settings`.
+
+    Zeros, which no file has, where it does not exist, and for a script: it can start another version tomorrow.
+    """
     try:
-        found = python.stat()
+        with python.open("rb") as file:
+            found, is_program = os.fstat(file.fileno()), file.read(len(_ELF)) == _ELF
     except OSError:
+        return bytes(_STAMP.size)
+    if not is_program:
         return bytes(_STAMP.size)
     return _STAMP.pack(found.st_ino, found.st_size, *divmod(found.st_ctime_ns, 10**9))
 
 
 def with_settings(data: bytes, settings: Settings) -> bytes:
     """The program with these settings. Raises ValueError for one that is too long, or that is no launcher."""
-    at = data.find(_MARK) + len(_MARK) if data.startswith(b"\x7fELF") and _MARK in data else 0
+    at = data.find(_MARK) + len(_MARK) if data.startswith(_ELF) and _MARK in data else 0
     if not at:
         raise ValueError("it is no native launcher")
     texts = []

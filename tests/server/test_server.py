@@ -144,11 +144,32 @@ def test_only_the_interpreter_that_compiled_the_code_runs_it_at_once(own_node, s
     assert own_node.call("VERSION").stdout == b"the text\n"
 
 
+def test_a_script_in_the_interpreters_place_is_never_given_compiled_code(own_node, server, tmp_path):
+    """Such as pyenv's: it can start another version tomorrow, and stays the same itself."""
+    script = tmp_path / "python3"
+    script.write_text('#!/bin/sh\nexec /usr/bin/python3 "$@"\n')
+    script.chmod(0o755)
+    server.install(python=script)
+    assert own_node.call("VERSION").result["cniVersion"] == "1.1.0"
+    (server.root / "bin/.genie/start").write_text("print('the text')\n")
+    assert own_node.call("VERSION").stdout == b"the text\n"
+
+
 def test_code_that_is_gone_is_an_error_document(own_node, server):
     (server.report.code / "modules.marshal").unlink()
     assert own_node.call("VERSION").result
     shutil.rmtree(server.report.code / "genie_core")
     assert "not installed completely: No module named" in own_node.call("VERSION").error(999)["msg"]
+
+
+def test_an_archive_that_is_cut_short_fails_no_call(own_node, server):
+    archive = server.report.code / "modules.marshal"
+    size = archive.stat().st_size
+    own_node.network("a")
+    for share in (0.9, 0.5, 0.1, 0):
+        os.truncate(archive, int(size * share))
+        assert own_node.add("a").result
+        assert own_node.delete().is_silent_success
 
 
 @pytest.mark.parametrize("how", ["ended", "killed", "stopped"])
