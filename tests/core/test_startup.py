@@ -257,6 +257,20 @@ def test_a_layer_of_the_archive_is_what_the_verb_imports(node, plugin, loaded):
         assert loaded()[1] - {"genie_core.archive"} - others == set().union(*layers[:number])
 
 
+def test_what_only_type_checkers_read_is_not_packed(plugin):
+    """The line numbers are those of the source."""
+    script = f"""\
+import sys; sys.path.insert(0, {str(plugin.code)!r})
+from genie_core import archive
+archive.serve({str(plugin.code)!r})
+from genie_core.plugin import run
+print(len(run.__annotations__), run.__code__.co_firstlineno, run.__code__.co_filename)
+"""
+    source = plugin.code / "genie_core/plugin.py"
+    line = source.read_text().splitlines().index("def run(") + 1
+    assert interpreted(plugin, script) == ["0", str(line), str(source)]
+
+
 def test_names_are_utf_8_in_every_locale(plugin):
     """The launcher sets UTF-8; the interpreter would use the locale's encoding for paths and environments."""
     script = "import sys; print(sys.flags.utf8_mode, sys.flags.isolated, sys.flags.no_site)"
