@@ -248,7 +248,7 @@ def release_network(plan: "Plan", index: int, netns: str, thorough: bool = False
 
 def own_bridge(network: "NetConf") -> str:
     """The bridge that a logical network has alone; "" for any other network."""
-    if network.plugins[0].type != "bridge" or "genie" not in network.plugins[0].text:
+    if network.plugins[0].type != "bridge" or '"genie' not in network.plugins[0].text:
         return ""  # spares the import
     from genie_core.select.underlay import own_bridge_of
 
