@@ -11,9 +11,9 @@ driver owns the processes and the files; so "fails at step N" and "killed at ste
 
 from genie_core.errors import DelegateFailed, GenieError, InvalidConfig, UnknownContainer
 from genie_core.gojson import view
+from genie_core.model import NO_RESULT
 from genie_core.plugin_types import plugin_type
 from genie_core.spec.conf import plugin_input
-from genie_core.spec.result import NO_RESULT, convert
 from genie_core.spec.versions import at_least
 from genie_core.steps import (
     Attached,
@@ -38,9 +38,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genie_core.model import Attachment, NetConf, Plan, PluginConf, Result
+    from genie_core.model import Attachment, NetConf, Plan, PluginConf, Printed, Result
     from genie_core.refusals import Failure
-    from genie_core.spec.result import Printed
     from genie_core.steps import Step, Steps, T
 
 
@@ -175,6 +174,8 @@ def _add_chain(plan: "Plan", index: int) -> "Steps[Printed]":
         if not output.strip():
             broken = "the plugin is broken; run it by hand with `genie dry-run`"
             raise DelegateFailed(f"{step.where}: printed no result", hint=broken)
+        from genie_core.spec.result import convert  # not before the plugin was started (verbs/add.py)
+
         result = convert(output, network.version, network.version, step.where)
         if position < len(network.plugins) - 1:
             attachment.partial = result.text

@@ -6,6 +6,7 @@ these pods alone.
 
 from genie_core.errors import InvalidNetns
 from genie_core.jsontext import decode
+from genie_core.model import Printed
 from genie_core.plan import primary_first
 from genie_core.routes import (
     changed_results,
@@ -17,7 +18,6 @@ from genie_core.routes import (
     unasked_changes,
     with_routes,
 )
-from genie_core.spec.result import Printed
 from genie_core.steps import Attached, SetDefaultRoutes
 
 TYPE_CHECKING = False

@@ -331,3 +331,16 @@ class Result(Value):
         self.ips: Final = list(ips)
         self.routes: Final = list(routes)
         self.dns: Final = dict(dns or {})
+
+
+class Printed(Value):
+    """A result as text, as a plugin printed it, and as a value."""
+
+    __slots__ = ("result", "text")
+
+    def __init__(self, text: str, result: Result) -> None:
+        self.text: Final = text
+        self.result: Final = result
+
+
+NO_RESULT = Printed("", Result())

@@ -91,6 +91,7 @@ class Delegates:
         self._echo = echo
         self._ready = ready
         self._reaps = reaps
+        self.meanwhile: Callable[[], None] = lambda: None  # called while a plugin runs
         self._lock: Lock | None = None
         # what runs side by side: the process of each step, or why it has none any more
         self.begun: dict[Invoke, Run | GenieError] = {}
@@ -243,6 +244,7 @@ class Delegates:
     def _wait(self, run: "Run") -> int:
         """The child's exit status, negative for a signal. What it started does not outlive its failure."""
         try:
+            self.meanwhile()
             while not run.ends_within(min(SLICE_SECONDS, max(run.deadline - monotonic(), 0))):
                 self.cancel.check()
                 self.refuse_excess(run)

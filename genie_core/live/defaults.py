@@ -1,10 +1,10 @@
 """Give default routes back to a network when the network that had taken them over is released."""
 
 from genie_core.default_routes import by_interface
+from genie_core.model import Printed
 from genie_core.plan import primary_first
 from genie_core.routes import RouteChange, default_routes, gateway_of, route_changes, with_routes
 from genie_core.spec.addresses import is_v4
-from genie_core.spec.result import Printed
 from genie_core.steps import Attached, SetDefaultRoutes
 
 TYPE_CHECKING = False

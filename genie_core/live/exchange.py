@@ -15,8 +15,8 @@ from genie_core.errors import CheckFailed, GenieError
 from genie_core.live.ask import again
 from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
-from genie_core.model import Value
-from genie_core.spec.result import NO_RESULT, recorded_result
+from genie_core.model import NO_RESULT, Value
+from genie_core.spec.result import recorded_result
 from genie_core.steps import Attached, NotReleased, Save
 
 TYPE_CHECKING = False

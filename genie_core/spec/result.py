@@ -12,14 +12,14 @@ This module is on the kubelet path.
 from genie_core import jsontext
 from genie_core.errors import DecodingFailure, IncompatibleVersion, InvalidConfig
 from genie_core.fields import describe, place
-from genie_core.model import Result, Value
+from genie_core.model import Printed, Result
 from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4
 from genie_core.spec.versions import SUPPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, Final
+    from typing import Any
 
     from genie_core.model import Attachment, Request
 
@@ -32,19 +32,6 @@ _VERSIONED_IPS = SUPPORTED[2:5]
 _CURRENT = SUPPORTED[5:]
 
 _ZERO_COUNTS = ("interface", "table", "scope")  # pointers in Go: 0 is a value, not "unset" (A43)
-
-
-class Printed(Value):
-    """A result as text, as a plugin printed it, and as a value."""
-
-    __slots__ = ("result", "text")
-
-    def __init__(self, text: str, result: Result) -> None:
-        self.text: Final = text
-        self.result: Final = result
-
-
-NO_RESULT = Printed("", Result())
 
 
 def parse(text: str, default_version: str, where: str) -> tuple[str, Result]:

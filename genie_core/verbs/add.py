@@ -6,7 +6,6 @@ reverse, before it is reported.
 
 from genie_core.attach import add, delete, drive, own_bridge, undo
 from genie_core.edges.netlink import open_in
-from genie_core.edges.podnet import existing_links, never_there
 from genie_core.edges.store import CorruptState, boot_id, namespace_id, netns_of
 from genie_core.errors import (
     AlreadyAttached,
@@ -22,7 +21,6 @@ from genie_core.gojson import speaking_for_runtime, strings_of
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
 from genie_core.plugin_types import plugin_type
-from genie_core.spec.result import previous_of
 from genie_core.spec.versions import at_least
 from genie_core.steps import Absent, NotReleased
 from genie_core.verbs.context import refuse_own_netns
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from genie_core.edges.netlink import Netlink
-    from genie_core.model import Attachment, Choice, NetConf, Plan, Request, Result
-    from genie_core.spec.result import Printed
+    from genie_core.model import Attachment, Choice, NetConf, Plan, Printed, Request, Result
     from genie_core.verbs.context import Context
     from genie_core.verbs.networks import Decision
 
@@ -46,7 +43,7 @@ def run(request: "Request", context: "Context") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
     require_ready(context)
-    previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
+    previous = _previous(request)  # the plugins before Genie in the same chain (A51)
     has_primary = makes_primary(previous, request.ifname) or _is_on_primary(previous, request)
     decision = decide(request, context, has_primary=has_primary)
     refuse_addresses_of_node(decision.choices)
@@ -74,9 +71,19 @@ def _is_on_primary(previous: "Result | None", request: "Request") -> bool:
     if previous is None or all("interface" in ip for ip in previous.ips):
         return False
     try:
+        from genie_core.edges.podnet import existing_links
+
         return request.ifname in (existing_links(request.netns) or ())
     except InvalidNetns:
         return False
+
+
+def _previous(request: "Request") -> "Result | None":
+    if request.config.get("prevResult") is None:
+        return None
+    from genie_core.spec.result import previous_of
+
+    return previous_of(request)
 
 
 def refuse_addresses_of_node(choices: "Sequence[Choice]") -> None:
@@ -228,6 +235,7 @@ def _carry_out(
     kernel: "Netlink | None",
 ) -> "tuple[str, Results]":
     """The same once the names are known to be free; `kernel` is a socket in the pod's namespace."""
+    context.delegates.meanwhile = _import_for_answer
     try:
         printed = drive(add(plan), context.perform)
     finally:
@@ -243,6 +251,11 @@ def _carry_out(
     except GenieError:
         drive(undo(plan, printed), context.perform)
         raise
+
+
+def _import_for_answer() -> None:
+    """Import what the answer needs, while the first plugin runs on another processor: `podnet` has all of it."""
+    from genie_core.edges import podnet  # noqa: F401
 
 
 def _answer(
@@ -274,6 +287,8 @@ def note_absent(
 
     `kernel` is a socket in the pod's namespace, where there is one already; it is closed.
     """
+    from genie_core.edges.podnet import never_there
+
     try:
         absent = never_there(plan.netns, list(results.items()), kernel)
     except (InvalidNetns, Denied, KernelRefused) as error:

@@ -14,7 +14,8 @@ import pytest
 
 from genie_core.tasks.install import InstallOptions, install
 from genie_core.tasks.launcher import OPTIONS
-from tests.plugin.harness import Node
+from tests.patience import wait_until
+from tests.plugin.harness import HOLD, Node
 
 BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 INTERPRETERS = sorted({BASE, *(path for path in [Path("/usr/bin/python3.11")] if path.exists())})
@@ -52,9 +53,7 @@ STATEFUL = CORE | {
     "genie_core.gojson",
     "genie_core.plan",
     "genie_core.plugin_types",
-    "genie_core.spec.addresses",
     "genie_core.spec.conf",
-    "genie_core.spec.result",
     "genie_core.state",
     "genie_core.steps",
     "genie_core.verbs",
@@ -71,17 +70,26 @@ CHOOSING = STATEFUL | {
     "genie_core.select.files",
     "genie_core.verbs.networks",
 }
-# ... and ADD
-ADDING = CHOOSING | {
-    "genie_core.edges.api_server",
-    "genie_core.edges.netlink",
-    "genie_core.edges.netns",
+# ... ADD while a plugin runs, for its answer
+ANSWERING = {
     "genie_core.edges.podnet",
     "genie_core.merge",
     "genie_core.routes",
-    "genie_core.status",
-    "genie_core.verbs.add",
+    "genie_core.spec.addresses",
+    "genie_core.spec.result",
 }
+# ... and ADD
+ADDING = (
+    CHOOSING
+    | ANSWERING
+    | {
+        "genie_core.edges.api_server",
+        "genie_core.edges.netlink",
+        "genie_core.edges.netns",
+        "genie_core.status",
+        "genie_core.verbs.add",
+    }
+)
 
 PRINT_MODULES = """\
 def _tell(status, leave=sys.modules["posix"]._exit):
@@ -250,11 +258,28 @@ def test_a_layer_of_the_archive_is_what_the_verb_imports(node, plugin, loaded):
     node.genie.write_text(text.replace(serve, WITHOUT_LAYERS + serve))
     for call, number, others in (
         (lambda: node.call("VERSION"), 1, set()),
-        (lambda: node.add("a"), 3, {"genie_core.select.asked"}),  # named by the pod's annotation
+        (lambda: node.add("a"), 3, ANSWERING | {"genie_core.select.asked"}),  # named by the pod's annotation
         (node.delete, 2, set()),
     ):
         assert call().status == 0
         assert loaded()[1] - {"genie_core.archive"} - others == set().union(*layers[:number])
+
+
+def test_what_the_answer_needs_is_imported_while_a_plugin_runs(node, plugin):
+    """So nothing is left to import when the plugin has ended: here it could not be read any more."""
+    node.answer("ADD", shell=HOLD, stdout={"cniVersion": "1.1.0", "ips": []})
+    running = node.start("ADD", annotations={"cni": "a"}).feed()
+    wait_until(node.said)
+    stat = Path(f"/proc/{running.process.pid}/stat")
+    wait_until(lambda: stat.read_text().rpartition(") ")[2].startswith("S"))
+    archive = plugin.code / "modules.marshal"
+    whole = archive.read_bytes()
+    try:
+        archive.write_bytes(b"")  # the same file, which the call has open
+        node.release()
+        assert running.wait().result
+    finally:
+        archive.write_bytes(whole)
 
 
 def test_what_only_type_checkers_read_is_not_packed(plugin):
