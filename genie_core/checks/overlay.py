@@ -117,14 +117,11 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
         for remote in mine:
             commands += restore(case, remote)
-        needed = bool(mine) or not case.other_nodes
+        apart = not mine and _is_apart(case, tunnel)
+        lost = ", ".join(r.title for r in mine) or ("what is behind it" if apart else "pods of other nodes")
         yield GN0706.found(
-            Severity.ERROR
-            if needed
-            else Severity.WARNING,  # a tunnel of something else than the pods' network
-            f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
-            + (", ".join(r.title for r in mine) or ("pods of other nodes" if needed else "what is behind it"))
-            + " cannot be reached",
+            Severity.WARNING if apart else Severity.ERROR,
+            f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: {lost} cannot be reached",
             the_interface(tunnel.name),
             seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),
             remedy=fix(
@@ -133,13 +130,23 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
         )
 
 
+def _is_apart(case: Case, tunnel: Link) -> bool:
+    """Whether it has a subnet of its own outside the pods' prefixes, as an administrator's tunnel to another site.
+
+    That of a pods' network has an address among those of pods, without a subnet (Calico, flannel), or none.
+    """
+    own = [a for a in case.node.addresses(tunnel) if a.scope == "global"]
+    shared = any(a.prefix in (32, 128) or case.in_cluster(a.ip) for a in own)
+    return bool(own and case.other_nodes and not shared)
+
+
 def port_of(tunnel: Link) -> int:
     """The UDP port of a tunnel, 0 for a tunnel without one."""
     return int(tunnel.data.get("vxlan_port") or tunnel.data.get("geneve_port") or 0)
 
 
 def carries(case: Case, tunnel: Link) -> bool:
-    """Whether it is a device such as tunl0 or sit0 that its kernel module makes, and is unused."""
+    """Whether it is used; a device such as tunl0 or sit0, which its kernel module makes, may not be."""
     used = any(h.index == tunnel.index for r in case.facts.node.routes for h in r.hops)
     peers = any(f.index == tunnel.index and f.dst for f in case.facts.node.forwarding)
     return used or peers or bool(case.node.addresses(tunnel))

@@ -156,6 +156,21 @@ def test_a_tunnel_that_leads_to_no_node_is_not_the_pods(nodes, severity):
     assert [finding.severity.value for finding in overlay.tunnel_up(Case(facts))] == [severity]
 
 
+@pytest.mark.parametrize("kind, name", [("ipip", "tunl0"), ("wireguard", "wireguard.cali")])
+@pytest.mark.parametrize(
+    "subnet", ["10.244.77", "10.244.2"]
+)  # a pool of Calico's own, and the nodes' prefixes
+def test_a_tunnel_of_the_pods_network_leads_to_pods_though_no_route_is_left(kind, name, subnet):
+    """The kernel deletes its routes with it, and these kinds have no forwarding entries."""
+    facts = cluster(pod("a", "n2", f"{subnet}.70"), pod("b", "n1", "10.244.9.3"))
+    node = Netns(
+        links=(facts.node.links[0], Link(index=9, name=name, kind=kind, mtu=1440)), routes=facts.node.routes[:2],
+        addresses=(*facts.node.addresses, Address(index=9, ip="10.244.9.0", prefix=32)),
+    )  # fmt: skip
+    (finding,) = overlay.tunnel_up(Case(replace(facts, node=node)))
+    assert (finding.severity.value, "pods of other nodes" in finding.title) == ("error", True)
+
+
 def test_rules_that_are_skipped_or_for_other_packets_choose_no_table():
     goto = Rule(family=4, priority=100, action="goto", goto=300, dst="10.0.0.0/8")
     tos = Rule(family=4, priority=120, table=100, narrow=True)
