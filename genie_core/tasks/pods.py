@@ -64,16 +64,16 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
     return space, name
 
 
-def did_you_mean(pod: str, known: Iterable[str]) -> str:
-    """A question about the pods of that name in other namespaces, else about similar ones, and "" for none.
+def did_you_mean(wanted: str, known: Iterable[str]) -> str:
+    """A question about the objects of that name in other namespaces, else about similar ones, and "" for none.
 
-    `pod` and `known` are NAMESPACE/NAME.
+    `wanted` and `known` are NAMESPACE/NAME.
     """
     from difflib import get_close_matches
 
-    others = sorted({one for one in known if one and one != pod})
-    name = pod.rpartition("/")[2]
-    near = [one for one in others if one.endswith(f"/{name}")] or get_close_matches(pod, others, 3, 0.8)
+    others = sorted({one for one in known if one and one != wanted})
+    name = wanted.rpartition("/")[2]
+    near = [one for one in others if one.endswith(f"/{name}")] or get_close_matches(wanted, others, 3, 0.8)
     return f"did you mean {' or '.join(near[:3])}?" if near else ""
 
 

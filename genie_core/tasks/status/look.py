@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import NODE
 from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, NotFound
 from genie_core.survey import whole_cluster
 from genie_core.survey.whole_cluster import Announce, WholeCluster
+from genie_core.tasks.pods import did_you_mean
 from genie_core.tasks.status.asked import asked_of
 from genie_core.tasks.status.judge import is_ready, pod_problems, problems_of
 from genie_core.tasks.status.nodes import nodes_of
@@ -105,11 +105,8 @@ def network_list(api: KubeAPI, announce: Announce, *, name: str = "", namespace:
 
 def _near(name: str, known: Sequence[str]) -> str:
     """The hint for a name that no network has: those of other namespaces, and similar ones."""
-    near = [one for one in known if one.endswith(f"/{name}")] or get_close_matches(name, known)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
     where = "" if "/" in name else "a definition's name is NAMESPACE/NAME, or NAME with -n; "
-    return f"{where}genie networks lists all"
+    return did_you_mean(name, known) or f"{where}genie networks lists all"
 
 
 def _scope(namespace: str) -> str:
