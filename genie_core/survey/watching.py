@@ -73,6 +73,15 @@ class WatchingAPI(KubeAPI):
                 return
             asked["continue"] = token
 
+    def require_server(self) -> None:
+        """Raise BadAnswer, or what a request raises, where it is no API server that answers.
+
+        A proxy in front of one that is away may answer 404 to everything: that says of no kind that it is missing.
+        """
+        self._accept = "application/json"
+        if self.get(("api",)).get("kind") != "APIVersions":
+            raise BadAnswer(f"what answers at {self.cluster} is no API server")
+
     def watch(
         self,
         parts: tuple[str, ...],

@@ -20,6 +20,7 @@ from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.engine import MEND_SECONDS
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
 from genie_core.tasks.policy.kernel import Kernel
+from genie_core.tasks.policy.sources import KINDS
 from tests import warm
 from tests.apiserver.api import API, Answer
 from tests.policy.engine_node import ENVIRONMENT, pod_document, until
@@ -267,6 +268,32 @@ def test_events_keep_no_rules_waiting(node):
     assert {one["involvedObject"]["name"] for one in node.events()} == {"many"}
     node.policy("later", networks="sea")  # does not wait until the refused one is tried again
     until(lambda: "later" in {one["involvedObject"]["name"] for one in node.events()})
+
+
+class Proxy(API):
+    """A proxy in front of a server that is away, without a page for that."""
+
+    def answer(self, _request, _connection=0):
+        return Answer(404, b"default backend - 404", {"Content-Type": "text/plain"})
+
+
+def test_a_proxy_without_a_server_takes_no_rules_away(node):
+    """Its answer says of no kind that it is not installed."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(**ONLY_DB)
+    until(lambda: not node.ping("web", "db"))
+    api = node.cluster.server.api
+    api.__class__ = Proxy
+    node.cluster.server.hang_up()
+    until(lambda: len(node.status()["away"]) == len(KINDS))
+    assert not node.ping("web", "db")
+    words = ("--node", "n1", "--conf-dir", node.node.conf, "--once")
+    done = warm.start("genie_core.tasks.policy", *words, netns=node.node.host.path, env=ENVIRONMENT)
+    assert done.wait(100) != 0
+    assert not node.ping("web", "db")
+    api.__class__ = API
+    until(lambda: not node.status()["away"])
 
 
 def test_one_pass_where_a_kind_is_not_installed(node):

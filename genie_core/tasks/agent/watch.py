@@ -102,12 +102,22 @@ class Watch(Generic[View]):
                         break
         except Gone:
             self._version = ""
-        except ObjectNotFound:  # a kind that is not installed: nothing of it is there
-            self._version = ""
-            self._sink.listed([])
-            self._sink.contact("")
+        except ObjectNotFound:
+            return self._not_installed()
         except GenieError as error:
             return error.msg
+        return ""
+
+    def _not_installed(self) -> str:
+        """The kind is not installed: nothing of it is there; why that cannot be known, "" where it is so."""
+        try:
+            with self._connect() as api:
+                api.require_server()
+        except GenieError as error:
+            return error.msg
+        self._version = ""
+        self._sink.listed([])
+        self._sink.contact("")
         return ""
 
     def _list(self, api: WatchingAPI) -> None:

@@ -154,9 +154,11 @@ class Engine:
         with self._connect() as api:
             for kind in KINDS:
                 items: list[JSON] = []
-                with suppress(ObjectNotFound):  # a kind that is not installed: nothing of it is there
+                try:
                     found = api.items(kind.everywhere, {})
                     items = [_view(kind, one) for one in found if not isinstance(one, str)]
+                except ObjectNotFound:  # a kind that is not installed: nothing of it is there
+                    api.require_server()
                 self._objects.listed(kind.plural, items)
         applied = self._apply()
         self._events.write_now(self._found, self._objects.all())
