@@ -28,17 +28,9 @@ def run(request: "Request", context: "Context") -> str:
 def _networks(request: "Request", context: "Context") -> "list[NetConf]":
     """The networks of every pod, which can be attached. Raises GenieError as an ADD would.
 
-    Behind another plugin of its chain Genie attaches no default network, so none has to be there.
+    Behind another plugin of its chain Genie attaches no default network, so none is asked.
     """
-    try:
-        return _attachable(request, context, has_primary=False)
-    except GenieError:
-        if not is_behind_another(str(request.config["name"]), context):
-            raise
-        return _attachable(request, context, has_primary=True)
-
-
-def _attachable(request: "Request", context: "Context", *, has_primary: bool) -> "list[NetConf]":
+    has_primary = is_behind_another(str(request.config["name"]), context)
     choices = on_every_pod(context, has_primary=has_primary)
     name_interfaces(choices, _PRIMARY, context.settings.interface_prefix, has_primary=has_primary)
     require_versions(choices)

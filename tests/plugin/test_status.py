@@ -94,6 +94,15 @@ def test_a78_behind_another_plugin_no_other_network_is_needed(node, chain, code)
     assert node.call("STATUS", default_networks=["more"]).is_silent_success
 
 
+def test_a78_behind_another_plugin_the_default_network_is_not_asked(ready):
+    """No pod gets it, so it says nothing about the node."""
+    plugins = [{"type": "bridge"}, {"type": "genie"}]
+    ready.file("90-genie.conflist", {"cniVersion": "1.1.0", "name": "genie", "plugins": plugins})
+    ready.answer("STATUS", status=1, stdout={"cniVersion": "1.1.0", "code": 50, "msg": "not ready"})
+    assert ready.call("STATUS").is_silent_success
+    assert ready.said() == []
+
+
 def test_a78_an_api_server_that_is_down_does_not_matter(ready):
     assert ready.call("STATUS", kubernetes={"k8s_api_root": "http://127.0.0.1:1"}).is_silent_success
 
