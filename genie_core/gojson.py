@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 # Keys that only a runtime may set; a stored configuration that has them would pass for its call (SPEC 1, B44).
 RESERVED = ("capabilities", "runtimeConfig", "prevResult")
 RESERVED_PREFIX = "cni.dev/"
-_RUNTIMES = (
-    "runtimeconfig",
-    "prevresult",
-)  # those of them that no delegate of a plugin may have either, folded
+# Those of them that no delegate of a plugin may have either, folded.
+_RUNTIMES = ("runtimeconfig", "prevresult")
 
 
 def fold(key: str) -> str:

@@ -119,12 +119,10 @@ class Pool:
         self._log = log
         self._spare = min(max(posix.cpu_count() or 2, 2), 8)
         self._idle: set[int] = set()
-        self._handles: dict[
-            int, int
-        ] = {}  # a descriptor of each process, which is readable once it has ended
-        self._alive, self._lifeline = posix.pipe2(
-            posix.O_CLOEXEC
-        )  # children hold the first, this process the second
+        # A descriptor of each process, which is readable once it has ended.
+        self._handles: dict[int, int] = {}
+        # Children hold the first, this process the second.
+        self._alive, self._lifeline = posix.pipe2(posix.O_CLOEXEC)
         self._taken, self._take = posix.pipe2(posix.O_CLOEXEC)  # the PIDs of children that have got a call
         self._poller = poll()
         self._poller.register(self._taken, POLLIN)

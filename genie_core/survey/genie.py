@@ -45,10 +45,8 @@ _PLUGIN = "default_plugin"
 _PRIMARY = "eth0"  # what runtimes call a pod's interface
 _NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
 DEFINITIONS = tuple(kind.definition for kind in _NETWORKS)  # custom resources that Genie reads
-_ANYWHERE, _NO_NAME = (
-    "default",
-    "genie-discover",
-)  # an object that does not exist is enough to ask for a right
+# An object that does not exist is enough to ask for a right.
+_ANYWHERE, _NO_NAME = "default", "genie-discover"
 _NODE_S_REFUSAL = "no relationship found between node"  # kubernetes, plugin/pkg/auth/authorizer/node
 
 
@@ -241,9 +239,8 @@ def read_state(directory: str, root: Root) -> tuple[dict[str, Any], tuple[Cached
     found: dict[str, Any] = {"state_dir": directory}
     if not os.path.isdir(real):
         return found, ()
-    os.listdir(
-        f"{real}/containers" if os.path.isdir(f"{real}/containers") else real
-    )  # raises PermissionError
+    # Raises PermissionError.
+    os.listdir(f"{real}/containers" if os.path.isdir(f"{real}/containers") else real)
     entries = list(Store(real).plans())
     plans = [entry for entry in entries if isinstance(entry, Plan)]
     here = boot_id()

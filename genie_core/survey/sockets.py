@@ -15,15 +15,8 @@ NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
 REQUEST_DUMP = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 LISTEN, CLOSE = 10, 7  # include/net/tcp_states.h; a UDP socket without a peer is CLOSE
-CONNECTED = (
-    1,
-    2,
-    4,
-    5,
-    6,
-    8,
-    9,
-)  # ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK
+# ESTABLISHED, SYN_SENT, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK.
+CONNECTED = (1, 2, 4, 5, 6, 8, 9)
 HEAD, BODY = struct.Struct("=IHHII"), struct.Struct("!BBBBHH16s16s")
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 

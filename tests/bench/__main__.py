@@ -116,10 +116,8 @@ def _measure(node: Node, cases: list[Case], rounds: int) -> dict[tuple[str, str]
         (case.name, verb): [] for case in cases for verb in ("ADD", "DEL")
     }
     for number in range(-2, max(rounds, 20)):  # two rounds to warm up
-        for verb in (
-            "ADD",
-            "DEL",
-        ):  # not counted: what the last case leaves to be done is not billed to the first
+        # Not counted: what the last case leaves to be done is not billed to the first.
+        for verb in ("ADD", "DEL"):
             run(node, verb, 0, *cases[0].calls[0])
         for case in cases:
             for verb, calls in (("ADD", case.calls), ("DEL", case.calls[::-1])):

@@ -40,9 +40,8 @@ class Work:
         # Parked since the account may not write their status; one of these pods, the probe, is tried for all of them.
         self._untold: set[Key] = set()
         self._probe: Key | None = None
-        self._rewritten: set[Key] = (
-            set()
-        )  # their journals were read again, and they were not considered since
+        # Their journals were read again, and they were not considered since.
+        self._rewritten: set[Key] = set()
 
     # --- changes from watches ----------------------------------------------------------------------------
 

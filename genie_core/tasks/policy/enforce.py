@@ -51,9 +51,8 @@ class Enforcer:
     _earlier: Cluster | None = None
     _recorded: Recorded = field(default_factory=Recorded)
     _sysctls: dict[str, str] = field(default_factory=dict)
-    _uncut: set[str] = field(
-        default_factory=set
-    )  # namespaces whose rules have changed, and connections are not cut
+    # Namespaces whose rules have changed, and whose connections are not cut yet.
+    _uncut: set[str] = field(default_factory=set)
 
     def apply(
         self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None
