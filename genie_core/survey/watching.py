@@ -59,7 +59,7 @@ class WatchingAPI(KubeAPI):
     def items(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Iterator[JSON | str]:
         """All objects, page by page, then the version of the list, from which a watch can go on.
 
-        Raises Gone where the list took so long that the server has forgotten it.
+        Raises Gone where the list took so long that the server has forgotten it, BadAnswer for what is no list.
         """
         asked, what = {**query, "limit": str(self._page)}, "/" + "/".join(parts)
         while True:
@@ -69,7 +69,10 @@ class WatchingAPI(KubeAPI):
             metadata = get_object(document, "metadata")
             token = get_str(metadata, "continue", where="metadata")
             if not token:
-                yield get_str(metadata, "resourceVersion", where="metadata")
+                version = get_str(metadata, "resourceVersion", where="metadata")
+                if not version:  # as a proxy's own page: it does not say that nothing is there
+                    raise BadAnswer(f"what {self.cluster} answers to {what} is no list")
+                yield version
                 return
             asked["continue"] = token
 

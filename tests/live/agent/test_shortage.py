@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from genie_core.edges.kube_errors import BadAnswer
 from genie_core.edges.kube_resources import POD
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, IOFailure
@@ -24,7 +25,7 @@ from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.agent.watch import Watch
 from tests import manifests
-from tests.apiserver import API, APIServer, Authority, Objects
+from tests.apiserver import API, Answer, APIServer, Authority, Objects
 from tests.apiserver.faults import slow_headers
 
 MORE_THAN_THERE_IS = 1 << 46
@@ -206,3 +207,18 @@ def test_a_list_of_many_pages_has_the_time_of_each(server, options):
     assert known is not None
     with WatchingAPI(known, 1.0) as api:
         assert len(list(api.items(POD.everywhere, {}))) == 5 * PAGE + 1
+
+
+class Page(API):
+    """A proxy with a page of its own."""
+
+    def answer(self, _request, _connection=0):
+        return Answer(200, b'{"status": "maintenance"}', {"Content-Type": "application/json"})
+
+
+def test_a_page_of_a_proxy_is_no_empty_list(server, options):
+    server.api.__class__ = Page
+    known = follow_cluster(options.access, {})
+    assert known is not None
+    with WatchingAPI(known) as api, pytest.raises(BadAnswer, match="is no list"):
+        list(api.items(POD.everywhere, {}))
