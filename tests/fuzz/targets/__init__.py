@@ -1,5 +1,6 @@
 """What is fuzzed: one module for each kind of input, each with a `TARGET`."""
 
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -7,7 +8,12 @@ from genie_core.tasks.payload import plugin_files
 from tests.fuzz.mutate import Mutator, words_of
 
 _MODULES = {name: path for name, path in sorted(plugin_files().items()) if name.startswith("genie_core/")}
-WORDS = words_of(_MODULES.values())  # the plugin's own constants are its language
+
+
+@cache
+def _words():
+    """The plugin's own constants are its language. They are read when a case is changed: that takes 0.1 s."""
+    return words_of(_MODULES.values())
 
 
 class Target(NamedTuple):
@@ -20,7 +26,7 @@ class Target(NamedTuple):
     share: float
 
     def changer(self, rng):
-        mutator = Mutator(rng, WORDS)
+        mutator = Mutator(rng, _words())
         return lambda case, pool: self.change(mutator, case, pool)
 
 
