@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 
@@ -20,10 +16,8 @@ from genie_cli.render import emit, show
 from genie_cli.views.sync import view
 from genie_core.edges.kube_errors import APIError
 from genie_core.errors import (
-    EXIT_TIMEOUT,
     EXIT_USAGE,
     DecodingFailure,
-    GenieError,
     InvalidConfig,
     WrongUsage,
 )
@@ -32,7 +26,7 @@ from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.pods import object_name, open_api
 from genie_core.tasks.sync import SyncOptions, sync
-from genie_core.tasks.sync.publish import publish, publish_begin
+from genie_core.tasks.sync.change import TimedOut, apply, limit, timed_out
 from genie_core.tasks.sync.report import SyncReport, Target
 from genie_core.tasks.sync.target import LivePod, open_pod
 
@@ -41,10 +35,6 @@ EXAMPLES = [
     ("change it", "genie sync pod shop/web-0 --yes"),
     ("with the pod from a file, and no API server", "genie sync pod shop/web-0 --pod-file pod.json --yes"),
 ]
-
-
-class TimedOut(BaseException):
-    """Raised at the timeout. The change stays as after a kill: DEL, gc or the next run completes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,26 +73,19 @@ def run(flags: Flags) -> int:
     genie = open_context(config)
     wanted = replace(flags, deadline=time.monotonic() + flags.timeout)
     try:
-        with _limit(wanted.deadline), Progress() as progress:
+        with limit(wanted.deadline), Progress() as progress:
             found = _pod(flags, access, own)
             report = sync(found, genie, wanted, dry_run=True, announce=progress)
         if not flags.dry_run and (not report.moves or flags.yes or _agreed(report)):
             if report.moves and not flags.yes:  # the person took some time
                 wanted = replace(wanted, deadline=time.monotonic() + flags.timeout)
-            with _limit(wanted.deadline), Progress() as progress:
-                if report.moves:
-                    publish_begin(found)
-                report = sync(found, genie, wanted, announce=progress)
-                report = replace(report, warnings=(*report.warnings, *publish(found, report, genie)))
+            with limit(wanted.deadline), Progress() as progress:
+                report = apply(found, genie, wanted, report, progress)
     except APIError as error:
         namespace, name = object_name(flags.pod, flags.namespace, access)
         report = SyncReport(target=Target(namespace=namespace, name=name), status="failed", error=error)
     except TimedOut:
-        raise GenieError(
-            f"the change of pod {flags.pod} was not done after {flags.timeout:g} seconds",
-            hint="its journal has all that is attached: run it again, or see which plugin hangs",
-            exit_code=EXIT_TIMEOUT,
-        ) from None
+        raise timed_out(flags.pod, flags.timeout) from None
     emit(report, flags.output, view, lambda found: [item.network for item in found.state])
     return report.exit_code
 
@@ -136,19 +119,3 @@ def _document(file: str) -> dict[str, Any]:
 def _agreed(report: SyncReport) -> bool:
     show(view(report, wide=False), sys.stderr)
     return typer.confirm("Change it?", err=True)
-
-
-@contextmanager
-def _limit(deadline: float) -> Iterator[None]:
-    """Raise TimedOut in this thread at that time (time.monotonic())."""
-
-    def end(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise TimedOut
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

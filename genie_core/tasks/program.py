@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 
-from genie_core.errors import GenieError
+from genie_core.errors import EXIT_INTERRUPTED, GenieError
 from genie_core.settings import CONF_DIR
 
 TYPE_CHECKING = False
@@ -28,6 +28,8 @@ def run(main: Callable[[list[str]], int]) -> NoReturn:
     """Run it with this process's words; the exit code is its own, or its error's."""
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     except GenieError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

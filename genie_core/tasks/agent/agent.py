@@ -179,7 +179,7 @@ class Agent:
             words = self.options.sync_words(*key, self._settings)
             try:
                 self._children.start(
-                    "genie_cli",
+                    "genie_core.tasks.sync",
                     words,
                     partial(self._synchronised, key),
                     seconds=SYNC_SECONDS + _GRACE_SECONDS,

@@ -75,14 +75,13 @@ class AgentOptions:
         )
 
     def sync_words(self, namespace: str, name: str, settings: Settings) -> list[str]:
-        """The command line of one change, without the program's name."""
-        timeout = f"{SYNC_SECONDS:g}s"
+        """The command line of one change, of the module genie_core.tasks.sync."""
         primary = ["--primary"] if settings.live_primary else []
-        words = ["sync", "pod", f"{namespace}/{name}", "--yes", "-o", "json", "--timeout", timeout, *primary]
+        words = [f"{namespace}/{name}", "--seconds", f"{SYNC_SECONDS:g}", *primary]
         return [*words, *self._cluster(), *_flags(self._places(), ("conf-dir", "state-dir", "cri-socket"))]
 
     def gc_words(self) -> list[str]:
-        """That of a collection."""
+        """That of a collection, of the command line."""
         places = _flags(self._places(), ("conf-dir", "state-dir", "ipam-dir", "cache-dir", "cri-socket"))
         return ["gc", "--yes", "-o", "json", *places]
 

@@ -143,9 +143,9 @@ class Running(Live):
 
     def children(self):
         """The changes that run on this node."""
-        return self._commands(b"sync")
+        return self._commands(b"genie_core.tasks.sync")
 
-    def _commands(self, *more):
-        """The PIDs of commands about this node whose words are these too."""
-        wanted = {b"genie_cli", str(self.node.conf).encode(), *more}
-        return processes(lambda words: wanted <= {*words})
+    def _commands(self, *programs):
+        """The PIDs of programs about this node: of these, else of any."""
+        place, wanted = str(self.node.conf).encode(), programs or (b"genie_cli", b"genie_core.tasks.sync")
+        return processes(lambda words: place in words and not {*words}.isdisjoint(wanted))

@@ -162,3 +162,24 @@ def test_every_child_asks_the_cluster_that_the_agent_asks(tmp_path):
         assert words[place : place + 4] == ["--kubeconfig", "/k", "--context", "c"]
     done = warm.run(*repair, module="genie_core.tasks.repair")
     assert (done.returncode, done.stdout) == (0, ""), done
+
+
+def test_a_change_prints_what_the_command_prints(tmp_path):
+    """Both name the server that does not answer, in the same document, with the same exit code."""
+    own = {"type": "genie", "kubernetes": {"k8s_api_root": "http://127.0.0.1:1"}}
+    conflist = {"cniVersion": "1.0.0", "name": "genie", "plugins": [own]}
+    (tmp_path / "00-genie.conflist").write_text(json.dumps(conflist))
+    place, env = ("--conf-dir", tmp_path), {"HOME": str(tmp_path)}
+    command = warm.run("sync", "pod", "ns/p", "--yes", "-o", "json", *place, env=env)
+    words = AgentOptions(node="n", conf_dir=str(tmp_path)).sync_words("ns", "p", Settings({}))
+    program = warm.run(*words, module="genie_core.tasks.sync", env=env)
+    assert program.returncode == command.returncode == 1
+    assert json.loads(program.stdout) == json.loads(command.stdout)
+    assert "cannot be reached" in json.loads(program.stdout)["error"]["msg"]
+
+
+def test_a_change_starts_without_the_command_lines_packages(tmp_path):
+    """They would double its processor time."""
+    code = "import sys, genie_core.tasks.sync.__main__; print(sorted({'typer', 'rich', 'kubernetes'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
