@@ -23,6 +23,7 @@ from genie_cli.output import USUAL, OutputFormat
 from genie_core.errors import WrongUsage
 from genie_core.fields import holds_secret
 from genie_core.settings import CONF_DIR
+from genie_core.spec.names import is_label
 
 OUTPUT = "Output"
 CLUSTER = "Cluster"
@@ -63,6 +64,13 @@ def parse_listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:
         raise typer.BadParameter("expected HOST:PORT, as in 127.0.0.1:9452 or [::1]:9452")
+    return text
+
+
+def parse_namespace(text: str) -> str:
+    """A name that a namespace can have, or "" for none. Raises a usage error: it becomes a part of a URL."""
+    if text and not is_label(text):
+        raise typer.BadParameter(f"{text!r} cannot be the name of a namespace")
     return text
 
 
@@ -170,7 +178,9 @@ def runtime_config() -> Any:
 
 def namespace(text: str = "Kubernetes namespace. Default: the context's.") -> Any:
     """The flag --namespace."""
-    return flag("-n --namespace NAMESPACE", text, CLUSTER, complete=candidates.namespaces)
+    return flag(
+        "-n --namespace NAMESPACE", text, CLUSTER, complete=candidates.namespaces, parser=parse_namespace
+    )
 
 
 def all_namespaces(text: str = "All namespaces.") -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from genie_cli import candidates, terminal
 from genie_cli.flags import flag, switch, typed
-from genie_cli.options import CLUSTER
+from genie_cli.options import CLUSTER, parse_namespace
 from genie_cli.progress import Progress
 from genie_cli.render import note
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_TIMEOUT, GenieError
@@ -47,6 +47,7 @@ class Remote:
         CLUSTER,
         default=NAMESPACE,
         complete=candidates.namespaces,
+        parser=parse_namespace,
     )
     debug_image: str = flag(
         "--debug-image IMAGE",

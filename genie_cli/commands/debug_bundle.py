@@ -69,6 +69,10 @@ def run(flags: Flags) -> int:
         flags, file=flags.file or time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime())
     )
     require_new(flags.file)
+    if flags.file == "-" and sys.stdout.isatty():
+        raise WrongUsage(
+            "-f -: a bundle is not for a terminal", hint="name a file, or redirect it: -f - >FILE"
+        )
     if flags.all:
         if flags.target or flags.node:
             raise WrongUsage("--all excludes a pod and --node")

@@ -3,6 +3,7 @@
 import pytest
 import typer
 
+from genie_cli.app import main
 from genie_cli.options import host_and_port, parse_duration, parse_listen
 
 
@@ -40,3 +41,12 @@ def test_an_address_to_listen_on(text, parts):
 def test_an_invalid_address_to_listen_on(text):
     with pytest.raises(typer.BadParameter):
         parse_listen(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["status", "networks", "policy list", "dry-run --plan", "debug pod web-0", "sync pod web-0 --dry-run"],
+)
+def test_a_namespace_is_checked_before_it_becomes_a_part_of_a_url(line, capsys):
+    assert main([*line.split(), "-n", "../x"]) == 2
+    assert "'../x' cannot be the name of a namespace" in capsys.readouterr().err

@@ -3,6 +3,9 @@
 import io
 import json
 import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -184,6 +187,16 @@ def test_a_bundle_is_diagnosed_elsewhere(tmp_path, capsys):
         capsys.readouterr()
         assert main(["debug", "pod", "--from", other]) == 2
         assert "is no bundle of one node\n  hint: one of several nodes has" in capsys.readouterr().err
+
+
+def test_a_bundle_is_not_written_to_a_terminal():
+    shown, terminal = pty.openpty()
+    line = [sys.executable, "-m", "genie_cli", "debug", "bundle", "-f", "-"]
+    done = subprocess.run(line, stdout=terminal, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(terminal)
+    os.close(shown)
+    assert done.returncode == 2
+    assert "error: -f -: a bundle is not for a terminal\n" in done.stderr
 
 
 def test_the_group_lists_the_checks_too(capsys):
