@@ -188,7 +188,7 @@ def all_namespaces(text: str = "All namespaces.") -> Any:
     return switch("-A --all-namespaces", text, CLUSTER)
 
 
-def require_one_of(everywhere: bool, namespace: str) -> None:
+def refuse_both(everywhere: bool, namespace: str) -> None:
     """Raise WrongUsage where both -A and -n are given."""
     if everywhere and namespace:
         raise WrongUsage("-A and -n exclude each other")

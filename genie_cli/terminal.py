@@ -70,7 +70,7 @@ def can_ask() -> bool:
 def as_root(hint: str) -> str:
     """A hint to run a command as root, with the program's path where sudo does not find it by its name.
 
-    So for the copy that the DaemonSet keeps on a node, and for a virtual environment.
+    This is the case for the DaemonSet's copy on a node, and in a virtual environment.
     """
     before, sudo, command = hint.partition("run it as root: sudo genie ")
     called = os.path.abspath(sys.argv[0])

@@ -97,7 +97,7 @@ class Passed(AttachmentEvent):
 class Attached(AttachmentEvent):
     """The attachment's final result. `yielded` are the default routes of it that another network has now.
 
-    None for those of a network that was attached just now: with any list it was attached before.
+    None says that the network was attached just now; a list, that only its default routes changed.
     """
 
     __slots__ = ("result", "yielded")

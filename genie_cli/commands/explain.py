@@ -46,7 +46,10 @@ _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
 def _topics(asked: Completion) -> list[Candidate]:
-    """Codes, configuration keys, `pod`, `network`; behind such a word what it means, and pods behind a slash."""
+    """Codes, configuration keys, `pod` and `network`; after these two words the cluster's pods or networks.
+
+    A word with a slash is a pod.
+    """
     kind = asked.before[0] if asked.before else "pod" if "/" in asked.current else ""
     if len(asked.before) < 2 and kind in _PODS:
         return candidates.pods(asked)

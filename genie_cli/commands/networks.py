@@ -36,7 +36,7 @@ def run(flags: Flags) -> int:
     affect, and other networks with its addresses. It asks the API server alone. The exit code is 3 if there is no such
     network, 5 where something could not be read: it is named.
     """
-    options.require_one_of(flags.all_namespaces, flags.namespace)
+    options.refuse_both(flags.all_namespaces, flags.namespace)
     name = flags.network
     if name and "/" not in name and flags.namespace:
         name = f"{flags.namespace}/{name}"

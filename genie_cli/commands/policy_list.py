@@ -30,7 +30,7 @@ def run(flags: Flags) -> int:
     A policy is enforced on the host (bridges, ptp), in the pod's own namespace (macvlan, ipvlan, SR-IOV, other
     plugins), or nowhere, with the reason. The exit code is 1 if a policy has an error.
     """
-    options.require_one_of(flags.all_namespaces, flags.namespace)
+    options.refuse_both(flags.all_namespaces, flags.namespace)
     cluster, name = known(flags)
     everywhere = flags.all_namespaces or flags.objects_file
     namespace = flags.namespace or ("" if everywhere else context_namespace(wiring.access(flags)))

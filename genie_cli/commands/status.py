@@ -40,7 +40,7 @@ def run(flags: Flags) -> int:
     ClusterRole genie-status; requests that are not allowed are left out and named. The exit code is 1 where something
     is wrong, 5 where something could not be read, 124 if the DaemonSets are not ready after --timeout.
     """
-    options.require_one_of(flags.all_namespaces, flags.namespace)
+    options.refuse_both(flags.all_namespaces, flags.namespace)
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         if flags.wait:
             wait_until_ready(api, progress, flags.timeout)

@@ -12,7 +12,7 @@ from genie_core.net.flows import Flow
 from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
 from genie_core.net.passing import Passing
-from genie_core.net.stack import calls_iptables, inside
+from genie_core.net.stack import calls_iptables, is_part
 from genie_core.net.traces import Walk
 from genie_core.survey.kernel import Link
 
@@ -190,7 +190,7 @@ class _Walker(Passing):
         if way.refused or way.hop.index == plain.hop.index:
             return way.refused
         ends = [self.node.link(hop.index) for hop in (way.hop, plain.hop)]
-        of_pods = plain.route is not None and any(inside(plain.route.dst, c) for c in self.model.pod_cidrs)
+        of_pods = plain.route is not None and any(is_part(plain.route.dst, c) for c in self.model.pod_cidrs)
         return of_pods or not all(link in self.model.uplinks for link in ends)
 
     def node_way(self, packet: Packet, arrived: Link | None) -> Way:

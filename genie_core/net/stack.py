@@ -25,7 +25,7 @@ def within(address: str, prefix: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
 
 
-def inside(prefix: str, around: str) -> bool:
+def is_part(prefix: str, around: str) -> bool:
     """Whether a prefix is a part of another, or the same; families never mix."""
     address, _, length = prefix.partition("/")
     return within(address, around) and int(length) >= int(around.partition("/")[2])

@@ -57,7 +57,7 @@ def find_cluster(access: Access) -> UserCluster | None:
 
 
 def looked_at() -> str:
-    """Where an API server was looked for, in vain: the one sentence for people who wonder why none is known."""
+    """Where an API server was looked for and not found, as a sentence."""
     listed = os.environ.get("KUBECONFIG", "")
     if known := _existing(listed or _USUAL):
         return f"{', '.join(known)} names no server"

@@ -27,7 +27,8 @@ from genie_core.survey.user_cluster import Access, find_cluster, in_pod
 from genie_core.survey.user_credentials import KnownCluster, plain_cluster
 from genie_core.survey.user_http import PooledConnection
 
-# For all requests of a connection but lists and the watch, and for each page of a list and its repetitions.
+# REQUEST_SECONDS are for all requests of a connection that are no list and no watch, PAGE_SECONDS for each page of a
+# list with its repetitions.
 REQUEST_SECONDS, PAGE_SECONDS = 60.0, 5.0
 # The server ends a watch by itself after so long; client-go asks for 5 to 10 minutes.
 WATCH_SECONDS = 300

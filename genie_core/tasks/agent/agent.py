@@ -54,7 +54,7 @@ class Agent:
         self.metrics = Metrics()
         self._settings = Settings({})
         self._unread = ""  # why the settings could not be read at the last try
-        self._is_configured = False  # whether Genie's configuration was there when they were
+        self._is_configured = False  # whether Genie's configuration was there at the last reading
         self._read_settings()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._children = Children(options.host_pid, self._inbox.put)

@@ -72,7 +72,7 @@ def read_document(path: str, what: str) -> Any:
 
 
 def _text(path: str) -> str:
-    """The text of a regular file, since a pipe or a device might never end; of - standard input."""
+    """The text of a regular file, or of standard input (-). Other files are refused: a pipe might never end."""
     if path == "-":
         return sys.stdin.read()
     seen = os.stat(path)
