@@ -7,9 +7,11 @@
 """
 
 from genie_core.errors import InvalidConfig
+from genie_core.gojson import view
 from genie_core.jsontext import decode
 from genie_core.model import Value
 from genie_core.plan import free_name, requested_names
+from genie_core.plugin_types import plugin_type
 from genie_core.select.asked import asked_by, identity_of
 
 TYPE_CHECKING = False
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Final
 
-    from genie_core.model import Attachment, Choice, Plan
+    from genie_core.model import Attachment, Choice, NetConf, Plan
 
 KEEP, ATTACH, DETACH, REPLACE = "keep", "attach", "detach", "replace"
 
@@ -45,7 +47,8 @@ class Move(Value):
 def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list[Move]:
     """One move for each requested network, in order, then one for each that is detached, in the journal's order.
 
-    Every attachment of the plan has its result. Raises InvalidConfig where names cannot be given out.
+    Every attachment of the plan has its result. Raises InvalidConfig where names cannot be given out, and where a
+    change would end the masquerading of an interface that stays.
     """
     taken = requested_names(choices, plan.ifname, has_primary=plan.previous is not None)
     held = {item.ifname: item for item in plan.attachments}
@@ -59,10 +62,31 @@ def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list
         ifname = choice.selection.ifname or free_name(prefix or choice.prefix, place, plan.ifname, taken)
         taken.add(ifname)
         moves.append(Move(ATTACH, ifname, None, choice, choice.selection.origin))
-    return [
-        *moves,
-        *(Move(DETACH, name, item, None, "not asked for any more") for name, item in held.items()),
-    ]
+    moves += [Move(DETACH, name, item, None, "not asked for any more") for name, item in held.items()]
+    _refuse_shared_masquerading(moves)
+    return moves
+
+
+def _refuse_shared_masquerading(moves: "Sequence[Move]") -> None:
+    """Raise InvalidConfig where a change of one interface would end the masquerading of one that stays.
+
+    With iptables the plugins keep one chain for a network and container: the DEL of either interface empties it.
+    """
+    kept = {move.held.network.name for move in moves if move.action == KEEP and move.held}
+    for move in moves:
+        networks = (move.held and move.held.network, move.choice and move.choice.network)
+        for network in networks if move.action != KEEP else ():
+            if network and network.name in kept and _has_one_chain(network):
+                raise InvalidConfig(
+                    f"network {move.label} ({move.ifname}): the pod has it on an interface that stays, too, and its "
+                    "plugin masquerades both in one chain of iptables",
+                    hint="recreate the pod",
+                )
+
+
+def _has_one_chain(network: "NetConf") -> bool:
+    bodies = [view(plugin.text) for plugin in network.plugins if plugin_type(plugin.type).masquerades]
+    return any(body.get("ipMasq") is True and body.get("ipMasqBackend") != "nftables" for body in bodies)
 
 
 def _matches(

@@ -133,6 +133,19 @@ def test_a_network_that_is_not_there_is_refused_before_anything(live):
     assert live.node.trace() == before
 
 
+@pytest.mark.parametrize("before, after", [("blue,blue@net1", "blue"), ("blue", "blue,blue@net1")])
+def test_the_masquerading_of_an_interface_that_stays_is_not_ended(live, before, after):
+    """Both would share the plugin's chain, which the DEL of one empties, in a rollback too."""
+    live.start(cni=before)
+    rules = live.node.trace()
+    live.annotate(cni=after)
+    code, report = live.sync()
+    assert (code, report["status"]) == (1, "refused")
+    assert "network blue (net1)" in report["error"]["msg"]
+    assert report["error"]["hint"] == "recreate the pod"
+    assert live.node.trace() == rules
+
+
 def test_the_first_interface_is_refused(live):
     live.start(cni="blue")
     live.annotate(cni="green")
