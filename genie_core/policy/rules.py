@@ -289,8 +289,12 @@ def _number(value: object, where: str) -> int:
 
 @lru_cache(maxsize=1 << 14)
 def _network(text: str) -> IPNetwork:
-    """The block. Raises ValueError, also for a zone (fe80::%eth0), which may be any text."""
-    if "%" in text:
+    """The block. Raises ValueError, also for a zone (fe80::%eth0), which may be any text, and for a mask.
+
+    A mask of zeros would be every address, and one of a router's access list (0.0.0.255) can be taken for either kind.
+    """
+    _, slash, length = text.partition("/")
+    if "%" in text or (slash and not length.isdecimal()):
         raise ValueError(text)
     return ipaddress.ip_network(text, strict=False)
 

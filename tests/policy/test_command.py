@@ -180,6 +180,15 @@ def test_an_unreadable_rule_allows_nothing_and_isolates(genie):
     assert "deny MultiNetworkPolicy shop/web" in document["host"]
 
 
+@pytest.mark.parametrize("cidr", ["10.1.0.0/0.0.0.0", "10.1.0.0/0.0.255.255", "10.1.0.0/", "10.1.0.0/-1"])
+def test_a_block_with_a_mask_allows_nothing(genie, cidr):
+    code, document = genie(
+        "render", objects(policy(ingress=[{"from": [{"ipBlock": {"cidr": cidr}}]}])), kind="PolicyRuleset"
+    )
+    assert (code, reasons(document)) == (1, [("web", "Unreadable")])
+    assert "allow" not in document["host"]
+
+
 def test_an_unreadable_selector_isolates_the_namespace_in_both_directions(genie):
     broken = policy(podSelector={"matchLabels": []}, ingress=[{}])
     _, document = genie("render", objects(broken), kind="PolicyRuleset")
