@@ -97,8 +97,12 @@ def watch(
 
 def _open(iface: str) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sock.bind((iface, ETH_P_ALL))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind((iface, ETH_P_ALL))
+    except OSError:  # the interface is gone
+        sock.close()
+        raise
     sock.setblocking(False)
     return sock
 

@@ -1,5 +1,6 @@
 """`genie trace`: the computed path beside what a real packet does; every form of output; the example of its page."""
 
+import errno
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -9,6 +10,9 @@ import jsonschema
 import pytest
 
 from genie_cli import schemas
+from genie_core.errors import EXIT_DENIED, EXIT_FAILURE
+from genie_core.survey import capture
+from genie_core.tasks.trace import unwatched
 from tests import warm
 from tests.diagnose.lab import Lab
 from tests.drawn import assert_readable
@@ -242,3 +246,12 @@ def test_the_example_of_the_page(lab):
     shown = trace(lab, "service/web:80", "--probe", output="table").stdout
     words = [re.sub(r":[0-9]{5}\b", ":PORT", " ".join(text.split())) for text in (example[1], shown)]
     assert words[0] == words[1]
+
+
+def test_an_interface_that_is_gone_is_no_missing_right():
+    with pytest.raises(OSError, match="No such device") as gone:
+        capture.watch([capture.Tap(netns="", iface="none-such")], lambda: None, "tcp", "192.0.2.1", 80)
+    error = unwatched(gone.value)
+    assert (error.exit_code, "run it again" in error.hint) == (EXIT_FAILURE, True)
+    refused = unwatched(PermissionError(errno.EPERM, "Operation not permitted"))
+    assert (refused.exit_code, "root" in refused.hint) == (EXIT_DENIED, True)

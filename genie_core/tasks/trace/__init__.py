@@ -9,11 +9,12 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from errno import EACCES, EPERM
 
 from genie_core.checks import runner
 from genie_core.checks.registry import NETWORK, TRACE
 from genie_core.checks.traced import Traced
-from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, InvalidNetns, NotFound, WrongUsage
+from genie_core.errors import EXIT_TIMEOUT, Denied, GenieError, InvalidNetns, IOFailure, NotFound, WrongUsage
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.hops import Path, path_of
@@ -143,13 +144,18 @@ def _probed(
     try:
         outcome, sightings = capture.watch(taps, send, kind, flow.target, flow.port)
     except OSError as error:
-        raise Denied(
-            f"the interfaces cannot be watched: {error.strerror or error}",
-            hint="run it as root (CAP_NET_RAW)",
-        ) from None
+        raise unwatched(error) from None
     by_hop = dict(zip(at, sightings, strict=True))
     seen_at = [by_hop.get(number) for number in range(len(path.hops))]
     return _compared(replace(report, probe=outcome, seen_at=tuple(seen_at), milliseconds=since(started)))
+
+
+def unwatched(error: OSError) -> Denied | IOFailure:
+    """Why interfaces cannot be watched: a missing right, or one of them is gone since it was read."""
+    words = f"the interfaces cannot be watched: {error.strerror or error}"
+    if error.errno in (EPERM, EACCES):
+        return Denied(words, hint="run it as root (CAP_NET_RAW)")
+    return IOFailure(words, hint="the pod's network may have changed meanwhile: run it again")
 
 
 def _tap(path: Path, number: int, root: Root) -> capture.Tap:
