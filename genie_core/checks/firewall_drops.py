@@ -12,6 +12,7 @@ from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Fin
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import Flow, is_kube_proxys
+from genie_core.net.ndp import is_discovery
 from genie_core.net.path import ANY_PORT
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -104,7 +105,7 @@ def _hits(case: Case, found: list[Block]) -> str:
     general = [b for b in found if b.flow.general]
     if not general:
         return some(str(b.flow) for b in found)
-    protocols = {b.packet.protocol for b in general}
+    protocols = {"neighbour discovery" if is_discovery(b.packet) else b.packet.protocol for b in general}
     passing = _passing(case, found)
     everything = "traffic" if passing else "all traffic"
     what = everything if len(protocols) > 2 else "/".join(sorted(protocols))
@@ -143,6 +144,18 @@ def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...
     return tuple(commands)
 
 
+def _discovers(found: list[Block], chain: Chain) -> tuple[Command, ...]:
+    """Commands that accept IPv6's neighbour discovery, where it is dropped."""
+    if not any(is_discovery(b.packet) for b in found):
+        return ()
+    if chain.tool == "nft":
+        chosen = (chain.family, chain.table, chain.name)
+        types = "{ nd-neighbor-solicit, nd-neighbor-advert }"
+        return (_command(found, "nft", "insert", "rule", *chosen, "icmpv6", "type", types, "accept"),)
+    where = (chain.tool, "-t", chain.table, "-I", chain.name, "-p", "ipv6-icmp", "--icmpv6-type")
+    return tuple(_command(found, *where, number, "-j", "ACCEPT") for number in ("135", "136"))
+
+
 def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
     count = f"; {counted(chain.policy_packets, 'packet')} so far" if chain.policy_packets else ""
     return GN0506.found(
@@ -157,6 +170,7 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
             "accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
             "accept rules were flushed)",
             *_accepts(case, found, chain),
+            *_discovers(found, chain),
         ),
     )
 
@@ -194,7 +208,7 @@ def _denying(case: Case, found: list[Block]) -> str:
     flows = [
         replace(b.flow, port=b.flow.port or ANY_PORT)
         for b in found
-        if b.flow.protocol in ("tcp", "udp", "sctp")
+        if b.flow.protocol in ("tcp", "udp", "sctp") and not is_discovery(b.packet)
     ]
     if not case.policies.policies or not flows:
         return ""
@@ -268,6 +282,13 @@ def _repairs(case: Case, found: list[Block], chain: Chain, rule: Rule, *, accept
     """The commands that let the packets pass; none for kube-proxy's own rules, which it restores."""
     if is_kube_proxys(chain):
         return ()
+    if discovery := _discovers(found, chain):
+        of_icmp = any(m.name in ("protocol", "icmp_type") for m in rule.matches)
+        return (
+            [delete_rule(found[0].place, chain, rule)]
+            if of_icmp
+            else [*discovery, *_accepts(case, found, chain)]
+        )
     if accept:
         return _accepts(case, found, chain)
     return [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
@@ -300,13 +321,14 @@ def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severi
     if policy:
         # A policy without hits is as intended, and one that denies what nothing needs; else a client waits.
         return Severity.ERROR if hit and not hinted else Severity.INFO
-    if all(b.packet.protocol.endswith("icmp") for b in found):
+    if all(b.packet.protocol.endswith("icmp") and not is_discovery(b.packet) for b in found):
         return Severity.INFO
     if hinted:
         return Severity.WARNING  # nothing else shows that the pods need it
     wide = any(b.flow.general for b in found)
     if wide:
-        broad = {b.flow.role for b in found if b.flow.general}
+        heavy = [b for b in found if is_discovery(b.packet) or not b.packet.protocol.endswith("icmp")]
+        broad = {b.flow.role for b in heavy if b.flow.general}
         return Severity.FATAL if {"remote", "outside"} <= broad else Severity.ERROR
     if any(_is_served(case, b.flow) for b in found):
         return Severity.ERROR

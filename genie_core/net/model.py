@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
 
+from genie_core.net.firewall.evaluate import Outcome
+from genie_core.net.firewall.rules import Packet
 from genie_core.net.intended import Intended, from_result
 from genie_core.net.policy import Policies
 from genie_core.net.prefixes import around, used_prefixes
@@ -289,8 +291,14 @@ class Model:
     def frontends(self) -> tuple[cluster.Frontend, ...]:
         """All service ports: those of the pod's namespace come first, then DNS, as some readers stop after a number."""
         own = f"{self.facts.namespace}/"
-        found = cluster.frontends(self.facts.objects)
+        here = self.this_node.name if self.this_node else self.facts.node_name
+        found = cluster.frontends(self.facts.objects, here)
         return tuple(sorted(found, key=lambda one: (not one.service.startswith(own), one.port != 53)))
+
+    @cached_property
+    def outcomes(self) -> dict[tuple[str, str, Packet, str, str], list[Outcome]]:
+        """What the rules of a place's hook did with a packet, by (place, hook, packet, family, device)."""
+        return {}
 
     @cached_property
     def policies(self) -> Policies:

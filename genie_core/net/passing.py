@@ -28,7 +28,10 @@ class Passing:
     ) -> Packet:
         """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
         passed: Packet | None = None
-        outcomes = at_hook(stack.rules, hook, packet, family, device)
+        key = (place, hook, packet, family, device)
+        if key not in self.model.outcomes:
+            self.model.outcomes[key] = at_hook(stack.rules, hook, packet, family, device)
+        outcomes = self.model.outcomes[key]
         self.decide("firewall", place, packet, hook=hook, outcomes=tuple(outcomes))
         for outcome in outcomes:
             self.tracked(place, outcome)

@@ -11,6 +11,7 @@ from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
+from genie_core.net.ndp import discover
 from genie_core.net.passing import Passing
 from genie_core.net.stack import calls_iptables, is_part
 from genie_core.net.traces import Walk
@@ -55,7 +56,8 @@ class _Walker(Passing):
         elif way2.refused and not way.refused:
             self.block("route", "pod", self.packet(source, target), way=way2)
         port = self.flow.peer[0] if self.flow.peer else None
-        resolve(self.model, self.hook, attachment, source, way.hop.gateway or target, port)
+        ask = discover if self.flow.family == 6 else resolve
+        ask(self.model, self.hook, attachment, source, way.hop.gateway or target, port)
         packet = self.packet(
             source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
             smac=attachment.link.mac,

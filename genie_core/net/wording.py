@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.ndp import is_discovery
 from genie_core.net.stack import Stack, conf_key, is_served
 from genie_core.net.traces import Block, Decision
 from genie_core.policy.ruleset import TABLE
@@ -110,7 +111,7 @@ def _verdict(decision: Decision, outcome: Outcome, *, dropped: bool) -> Said:
     assert chain is not None
     verb = {"drop": "dropped", "reject": "rejected"}.get(outcome.verdict, "accepted")
     by = _rule(chain, rule) if rule else f"the policy of {chain.place}"
-    about = "ARP " if decision.packet.protocol == "arp" else ""
+    about = "ARP " if decision.packet.protocol == "arp" else "NDP " if is_discovery(decision.packet) else ""
     return Said(
         kind=_kind(chain), text=f"{about}{decision.hook}: {verb}{_share(outcome)} by {by}", place=decision.place,
         command=chain.listing, stops=dropped and outcome.chance > 0.5, plain=rule is None and not dropped,
