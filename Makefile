@@ -16,7 +16,7 @@ help:
 	@echo "make torture   the plugin and its plugins killed everywhere, 10,000 pods, and an audit; as root, half an hour"
 	@echo "make fuzz    bad input, 120,000 times: CASES=n and SEED=n say otherwise; a quarter of an hour"
 	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin, and what the agent costs; as root. PEERS=DIR: beside the binaries genie (CNI-Genie) and multus there"
-	@echo "make diagnose-bench   what genie debug pod makes of 305 faults, pairs of them, and healthy pods; as root"
+	@echo "make diagnose-bench   what genie debug pod makes of 323 faults, pairs of them, and healthy pods; as root"
 
 demo:
 	@.ci/setup demo

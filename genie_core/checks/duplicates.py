@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from os.path import basename
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
+from genie_core.checks.parts import fix, in_netns, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Remedy, Subject
 from genie_core.net.case import Case
 from genie_core.net.media import is_apart, is_apart_from_node
@@ -37,7 +37,7 @@ def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
     mine = {x.ip for x in case.node.addresses(bridge)} if bridge else set()
     for port, tenant in case.neighbours_on(bridge) if bridge else ():
         for address in (x for x in tenant.addresses if x.ip in mine):
-            title, name = case.title_of(tenant), basename(tenant.path)
+            title = case.title_of(tenant)
             link = next((x.name for x in tenant.links if x.index == address.index), "")
             yield GN0203.fatal(
                 f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
@@ -46,15 +46,50 @@ def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
                 seen(
                     "netlink",
                     f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
-                    f"ip -n {name} addr",
+                    shlex.join(in_netns(tenant.path, "addr").argv),
                 ),
                 remedy=fix(
                     "take it from the pod, and keep the gateway out of the range that IPAM gives out",
-                    on_node("ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link),
+                    in_netns(tenant.path, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link),
                     in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
                 ),
                 affects=(title,),
             )
+
+
+@check(
+    "address-of-others",
+    GN0203,
+    title="neither the pod nor its node has an address of a service, another pod or node",
+    needs=("pod", "node", "objects"),
+)
+def taken(case: Case) -> Iterator[Finding]:
+    pods = {ip: pod.name for pod in case.pods if pod.name != case.name for ip in pod.ips}
+    nodes = {ip: f"node {node.name}" for node in case.other_nodes for ip in node.addresses}
+    fronts = {front.ip: f"service {front.service}" for front in case.frontends}
+    # IPVS and DNS caches of the node have services' addresses on purpose. Other namespaces here are compared above.
+    here = {
+        a.ip
+        for tenant in case.facts.tenants
+        if tenant.path != case.facts.netns_path
+        for a in tenant.addresses
+    }
+    for stack, command, known in (
+        (case.pod, in_pod, fronts | pods | nodes), (case.node, on_node, pods | nodes),
+    ):  # fmt: skip
+        for ip in [ip for ip in (stack.local if stack else ()) if ip in known and ip not in here]:
+            assert stack is not None
+            own = stack.local[ip]
+            name = stack.name(own.index)
+            whose = f"the pod's {name}" if stack is case.pod else f"{name} of the node"
+            yield GN0203.error(
+                f"duplicate address: {ip} of {known[ip]} is also on {whose}, which takes its packets for its own",
+                the_pod(case, name) if stack is case.pod else the_interface(name),
+                seen("netlink", f"{ip}/{own.prefix} on {name}", f"ip addr show {name}"),
+                seen("objects", f"{known[ip]}: {ip}"),
+                remedy=fix("take it from there; find out what added it",
+                    command("ip", "addr", "del", f"{ip}/{own.prefix}", "dev", name)),
+            )  # fmt: skip
 
 
 def _holders(case: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
@@ -67,11 +102,9 @@ def _holders(case: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
             fact = seen(
                 "netlink",
                 f"{ip} on {link.name} ({link.mac}) in {tenant.path}",
-                f"ip -n {basename(tenant.path)} addr",
+                shlex.join(in_netns(tenant.path, "addr").argv),
             )
-            undo = on_node(
-                "ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name
-            )
+            undo = in_netns(tenant.path, "addr", "del", f"{ip}/{address.prefix}", "dev", link.name)
             others.append((case.title_of(tenant), fact, (undo,)))
     own = case.node.local.get(ip)
     if own is not None and not is_apart_from_node(case, attachment, ip, own.index):

@@ -11,12 +11,15 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.stack import conf_key
 from genie_core.survey.kernel import Taken
 
 RANGE, RESERVED = "ipv4/ip_local_port_range", "ipv4/ip_local_reserved_ports"
 USUAL = "32768 60999"  # net/ipv4/af_inet.c, inet_init_net
 NEARLY = 0.9
 ALL_PORTS = 64_000
+TTL, FEW_ROUTERS = 64, 16  # IPDEFTTL
+OF_CLUSTER = 2  # routers between pods of two nodes: the nodes
 SNAT_PORTS = re.compile(
     r"(?:--to-ports |--to-source \S*:|masquerade to :|snat\S* (?:ip6? )?to \S*:)(\d+)-(\d+)"
 )
@@ -72,6 +75,39 @@ def _reserved(text: str) -> set[int]:
     """`8080,30000-32767` as a set."""
     spans = (part.partition("-") for part in text.split(",") if part)
     return {port for low, _, high in spans for port in range(int(low), int(high or low) + 1)}
+
+
+GN0112 = Code("GN0112", "the pod's packets expire on the way",
+    cause="a sysctl of the pod, or for IPv6 a router's advertisement, lets its packets pass few routers",
+    confirm="sysctl net.ipv4.ip_default_ttl net.ipv6.conf.eth0.hop_limit in the pod; traceroute TARGET",
+    fix="set it to 64 again; find out what changed it", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("hop-limit", GN0112, title="the pod's packets live long enough", needs=("pod",))
+def short_lived(case: Case) -> Iterator[Finding]:
+    settings = {"net.ipv4.ip_default_ttl": case.pod.sysctl("ipv4/ip_default_ttl", TTL) if case.pod else TTL}
+    for attachment in case.attachments if case.pod and 6 in case.families else ():
+        name = attachment.link.name
+        limit = case.pod.sysctl(f"ipv6/conf/{name}/hop_limit", TTL) if case.pod else TTL
+        settings[conf_key(name, "hop_limit", 6)] = limit
+    for key, limit in settings.items():
+        if 0 < limit < FEW_ROUTERS:
+            near = limit <= OF_CLUSTER
+            yield GN0112.found(
+                Severity.ERROR if near else Severity.WARNING,
+                f"{key} is {limit} in the pod: its packets expire at router {limit}, "
+                + (
+                    "before they are in pods of other nodes"
+                    if near
+                    else "and may not come to hosts that are far away"
+                ),
+                the_pod(case),
+                seen("sysctl", f"{key}={limit}", f"sysctl {key}"),
+                remedy=fix(
+                    "set it to the usual value; find out what changed it",
+                    in_pod("sysctl", "-w", f"{key}={TTL}"),
+                ),
+            )
 
 
 GN0527 = Code("GN0527", "source NAT has no port left",

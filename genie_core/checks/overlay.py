@@ -233,8 +233,14 @@ def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Itera
     strict = case.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check reports it, with the drop
         return
-    narrower = route.dst != remote.cidr
-    mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(case, remote)
+    narrower, mine = route.dst != remote.cidr, route.type == "local"
+    drop = [
+        "ip",
+        "route",
+        "del",
+        *(("local", route.dst, "table", "local") if mine else (route.dst, "dev", link)),
+    ]
+    mend = drop if mine or narrower else _replace(case, remote)
     hops = case.node.ways(route)
     yield GN0702.error(
         f"the route for {remote.title} leaves by {link} ({hops}), past the tunnel "
@@ -247,6 +253,7 @@ def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Itera
             f"ip neigh show dev {remote.tunnel.name}",
         ),
         remedy=fix("route the prefix into the tunnel again", on_node(*mend)),
+        explained_by=("GN0203",) if mine else (),  # the address that the route is for
         confidence=Confidence.MEDIUM,
     )
 

@@ -13,6 +13,8 @@ from genie_core.net.model import Attachment
 from genie_core.survey.facts import ConfFile
 from genie_core.survey.kernel import Link
 
+NAMED = ("/run/netns", "/var/run/netns")  # ip-netns(8)
+
 
 def on_node(*argv: object) -> Command:
     """A command for the node's namespace."""
@@ -22,6 +24,16 @@ def on_node(*argv: object) -> Command:
 def in_pod(*argv: object) -> Command:
     """A command for the pod's namespace."""
     return Command(argv=tuple(map(str, argv)), netns="pod")
+
+
+def in_netns(path: str, *argv: object) -> Command:
+    """An `ip` command for another namespace of the node. Only those of `ip netns` have a name for `ip -n`."""
+    folder, _, name = path.rpartition("/")
+    return (
+        on_node("ip", "-n", name, *argv)
+        if folder in NAMED
+        else on_node("nsenter", f"--net={path}", "ip", *argv)
+    )
 
 
 def seen(source: str, value: object, command: str = "") -> Evidence:

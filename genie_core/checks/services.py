@@ -79,7 +79,7 @@ def translation(case: Case) -> Iterator[Finding]:
         yield _no_rule(untranslated, everything=len(untranslated) == len([f for f in watched if f.endpoints]))
     for front, outcomes in results:
         if front.known and not front.endpoints:
-            yield _no_endpoints(front)
+            yield no_endpoints(front)
         elif front.endpoints:
             yield from _wrong_targets(case, front, outcomes)
 
@@ -129,12 +129,17 @@ def _dnat(front: Frontend) -> Command:
     )  # fmt: skip
 
 
-def _no_endpoints(front: Frontend) -> Finding:
+def no_endpoints(front: Frontend) -> Finding:
+    """GN0603: a service of which no endpoint is ready, or none that its policy lets this node use."""
+    where = " on this node, and its internalTrafficPolicy is Local" if front.local else ""
     return GN0603.warning(
-        f"service {front.service} port {front.port} has no ready endpoint",
+        f"service {front.service} port {front.port} has no ready endpoint{where}",
         subject("service", front.service),
-        seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices"),
-        remedy=fix("look at the readiness of the pods that it selects"),
+        seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices{where}"),
+        remedy=fix(
+            "look at the readiness of the pods that it selects"
+            + ("; pods of this node need one here, or the policy Cluster" if front.local else "")
+        ),
     )
 
 

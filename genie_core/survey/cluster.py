@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from genie_core.errors import NotFound
 from genie_core.jsontext import decode
@@ -15,6 +15,7 @@ FLANNEL = "flannel.alpha.coreos.com"
 TUNNELS = (f"{FLANNEL}/backend-data", f"{FLANNEL}/backend-v6-data")
 # Where other nodes' flannel sends to; an overwriting annotation counts before the one that flannel writes.
 ENDS = tuple(f"{FLANNEL}/public-{name}" for name in ("ip-overwrite", "ip", "ipv6-overwrite", "ipv6"))
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"  # a label: kube-proxy leaves the service to that one
 ENDED = ("Succeeded", "Failed")  # the phases of a pod that has no network any more
 
 
@@ -55,7 +56,10 @@ class Pod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
-    """One port of a service on one of its addresses, and the ready endpoints (address, port) behind it."""
+    """One port of a service on one of its addresses, and the ready endpoints (address, port) behind it.
+
+    `local`: only those of the pod's own node count (internalTrafficPolicy).
+    """
 
     service: str
     ip: str
@@ -64,6 +68,7 @@ class Frontend:
     name: str = ""
     endpoints: tuple[tuple[str, int], ...] = ()
     known: bool = True
+    local: bool = False
 
 
 def key(item: JSON) -> str:
@@ -189,18 +194,33 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
-    """Every service port on every cluster address, with its endpoints from EndpointSlices (or Endpoints)."""
+def frontends(objects: Iterable[JSON], node: str = "") -> tuple[Frontend, ...]:
+    """Every service port on every cluster address, with its endpoints from EndpointSlices (or Endpoints).
+
+    Of a service with internalTrafficPolicy Local, those on the node; without those that another proxy serves.
+    """
     items = list(objects)
-    backing = _backing(items)
-    found = []
-    for service in of_kind(items, "Service"):
-        spec = service.get("spec") or {}
+    services = [s for s in of_kind(items, "Service") if OTHER_PROXY not in _labels_of(s)]
+    narrow = node and any(_is_local(service) for service in services)
+    anywhere, here = _backing(items), _backing(items, node) if narrow else {}
+    found: list[Frontend] = []
+    for service in services:
+        spec, local = service.get("spec") or {}, bool(node) and _is_local(service)
+        backing = here if local else anywhere
         addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
         for ip in (a for a in addresses if a and a != "None"):
             ports = spec.get("ports") or ()
-            found += [_frontend(key(service), ip, port, backing.get(key(service))) for port in ports]
+            made = (_frontend(key(service), ip, port, backing.get(key(service))) for port in ports)
+            found += [replace(front, local=local) for front in made]
     return tuple(found)
+
+
+def _labels_of(item: JSON) -> JSON:
+    return as_object((item.get("metadata") or {}).get("labels"))
+
+
+def _is_local(service: JSON) -> bool:
+    return (service.get("spec") or {}).get("internalTrafficPolicy") == "Local"
 
 
 def endpoints_of(objects: Iterable[JSON], service: str) -> list[tuple[str, str, int, str]]:
@@ -238,15 +258,18 @@ def _serves(target: JSON, port: JSON, protocol: str) -> bool:
     return same_name and str(target.get("protocol") or "TCP").lower() == protocol and bool(target.get("port"))
 
 
-def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
-    """Service -> (port, addresses of ready endpoints)."""
+def _backing(items: list[JSON], node: str = "") -> dict[str, list[tuple[JSON, list[str]]]]:
+    """Service -> (port, addresses of ready endpoints); with `node`, of those on it."""
     found: dict[str, list[tuple[JSON, list[str]]]] = {}
-    for item in of_kind(items, "EndpointSlice"):
+    for item in (one for one in of_kind(items, "EndpointSlice") if one.get("addressType") != "FQDN"):
         meta = item.get("metadata") or {}
         name = (meta.get("labels") or {}).get("kubernetes.io/service-name", "")
         into = found.setdefault(f"{meta.get('namespace') or 'default'}/{name}", [])
         ready = [
-            e for e in item.get("endpoints") or () if (e.get("conditions") or {}).get("ready") is not False
+            e
+            for e in item.get("endpoints") or ()
+            if (e.get("conditions") or {}).get("ready") is not False
+            and (not node or e.get("nodeName") == node)
         ]
         addresses = [address for endpoint in ready for address in endpoint.get("addresses") or ()]
         into += [(port, addresses) for port in item.get("ports") or ()]
@@ -255,7 +278,8 @@ def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
             continue
         into = found.setdefault(key(item), [])
         for part in item.get("subsets") or ():
-            addresses = [a["ip"] for a in part.get("addresses") or ()]
+            named = part.get("addresses") or ()
+            addresses = [a["ip"] for a in named if not node or a.get("nodeName") == node]
             into += [(port, addresses) for port in part.get("ports") or ()]
     return found
 

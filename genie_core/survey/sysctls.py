@@ -9,6 +9,7 @@ from genie_core.edges.files import read_all
 SYSCTLS, NET = "/proc/sys/net", "/proc/thread-self/net"
 SINGLE = (
     "ipv4/ip_forward",
+    "ipv4/ip_default_ttl",
     "ipv4/icmp_echo_ignore_all",
     "ipv4/tcp_mtu_probing",
     "ipv4/ip_no_pmtu_disc",
@@ -32,7 +33,7 @@ PER_INTERFACE = {
         "accept_local",
         "src_valid_mark",
     ),
-    "ipv6": ("disable_ipv6", "forwarding", "force_forwarding", "proxy_ndp", "accept_ra"),
+    "ipv6": ("disable_ipv6", "forwarding", "force_forwarding", "proxy_ndp", "accept_ra", "hop_limit"),
 }
 COUNTERS = ("IPReversePathFilter", "InNoRoutes", "OutNoRoutes", "ForwDatagrams", "FragFails", "InAddrErrors")
 # Packets that IPsec policies refuse (Documentation/networking/xfrm_proc.rst).

@@ -161,6 +161,7 @@ CONTROLS += (
     Control(id="a tunnel for far nodes only", inject=nodes.THREE_NODES, change=nodes.three_nodes),
     Control(id="pods outside the nodes' prefixes", change=nodes.own_pools),
     Control(id="a gateway beside its bridge", inject=nodes.VLAN_GATEWAY, change=nodes.known_by_ip("10.88.0.10")),
+    Control(id="a firewall that knows IPv6", inject=IPV6_WIDE + "\n" + nodes.GUARDED6, change=nodes.two_families),
     Control(id="session affinity", inject=nodes.AFFINITY),
     Control(id="a dormant table", inject=nodes.ASLEEP),
     Control(id="one address on two networks", inject=nodes.TWICE_APART),

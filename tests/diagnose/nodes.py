@@ -355,3 +355,7 @@ SKIPPED = """n rule add pref 150 to 10.0.0.0/8 goto 160; n rule add pref 151 to 
 n rule add pref 155 from 10.244.1.10 lookup 156; n route add default via 203.0.113.1 table 156; n rule add pref 160 from 10.255.0.1 lookup main"""
 RESERVE = "n route add default via 203.0.113.254 dev eth1 metric 500; i link set i0 down"
 LINKS_FORWARDING = "N sysctl -qw net.ipv6.conf.cni0.forwarding=0 net.ipv6.conf.eth0.forwarding=0"
+# A host firewall that lets neighbour discovery pass as ufw does.
+GUARDED6 = """N ip6tables -A INPUT -m conntrack --ctstate INVALID -j DROP; N ip6tables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+for t in neighbour-solicitation neighbour-advertisement; do N ip6tables -A INPUT -p ipv6-icmp --icmpv6-type $t -m hl --hl-eq 255 -j ACCEPT; done
+N ip6tables -A INPUT -s fd00:1::/64 -j ACCEPT; N ip6tables -P INPUT DROP"""

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from genie_core.checks import duplicates, links, native_routing, overlay, policy_routing
+from genie_core.checks import duplicates, links, native_routing, overlay, policy_routing, services
+from genie_core.checks.parts import in_netns
 from genie_core.checks.registry import NETWORK
 from genie_core.checks.runner import run
 from genie_core.net.case import Case
@@ -15,7 +16,7 @@ from genie_core.net.model import FALLBACKS
 from genie_core.net.prefixes import around, supernet
 from genie_core.net.stack import Stack, conf_key
 from genie_core.status import NETWORK_STATUS
-from genie_core.survey.cluster import Node, Pod, network_status
+from genie_core.survey.cluster import OTHER_PROXY, Node, Pod, network_status
 from genie_core.survey.facts import Cached, Facts, Files, Lease
 from genie_core.survey.kernel import Address, Firewall, Forwarding, Hop, Link, Netns, Route, Rule, Tenant
 from genie_core.survey.records import lean_result
@@ -303,6 +304,51 @@ def test_an_annotation_that_is_nested_too_deeply_costs_no_more_than_itself():
     metadata = {"namespace": "shop", "name": "web", "annotations": {NETWORK_STATUS: "[" * 100_000}}
     item = {"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "n1"}, "status": {"podIP": "10.0.0.5"}}
     assert (network_status(item), attached_to(pod_row(item))) == ([], [])
+
+
+def service(labels=None, address_type="IPv4", **spec):
+    """A service with one endpoint on each of two nodes, as node n1 sees it: its ports."""
+    meta = {"namespace": "shop", "name": "web"}
+    of = {"labels": {"kubernetes.io/service-name": "web"}}
+    items = (
+        {"kind": "Service", "metadata": meta | {"labels": labels},
+         "spec": {"clusterIP": "10.96.0.9", "ports": [{"port": 80}], **spec}},
+        {"kind": "EndpointSlice", "metadata": meta | of, "addressType": address_type, "ports": [{"port": 8080}],
+         "endpoints": [{"addresses": [f"10.244.{k}.9"], "nodeName": f"n{k}"} for k in (1, 2)]},
+    )  # fmt: skip
+    return Case(Facts(node_name="n1", objects=items))
+
+
+def test_a_service_for_its_own_node_has_the_endpoints_of_that_one():
+    """kube-proxy translates to no others: where there are none, it was said not to have synced the service."""
+    both = (("10.244.1.9", 8080), ("10.244.2.9", 8080))
+    assert [front.endpoints for front in service().frontends] == [both]
+    (local,) = service(internalTrafficPolicy="Local").frontends
+    assert (local.endpoints, local.local, local.known) == (both[:1], True, True)
+    away = Case(replace(service(internalTrafficPolicy="Local").facts, node_name="n3"))
+    assert [(front.endpoints, front.known) for front in away.frontends] == [((), True)]
+    assert (
+        "on this node, and its internalTrafficPolicy is Local"
+        in services.no_endpoints(away.frontends[0]).title
+    )
+
+
+def test_a_service_of_another_proxy_is_none_of_kube_proxys():
+    assert service(labels={OTHER_PROXY: "mine"}).frontends == ()
+    assert [front.endpoints for front in service(address_type="FQDN").frontends] == [()]
+
+
+@pytest.mark.parametrize(
+    "path, argv",
+    [
+        ("/run/netns/cni-1", ("ip", "-n", "cni-1", "addr")),
+        ("/run/docker/netns/1f", ("nsenter", "--net=/run/docker/netns/1f", "ip", "addr")),
+        ("/proc/7/ns/net", ("nsenter", "--net=/proc/7/ns/net", "ip", "addr")),
+    ],
+)
+def test_a_namespace_without_a_name_is_entered_by_its_path(path, argv):
+    """`ip -n` knows those of /run/netns only."""
+    assert in_netns(path, "addr").argv == argv
 
 
 EVERYTHING = {"nft": (), "iptables": {"ip": "*filter"}}
