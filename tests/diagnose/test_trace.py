@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -12,6 +13,7 @@ import pytest
 from genie_cli import schemas
 from genie_core.errors import EXIT_DENIED, EXIT_FAILURE
 from genie_core.survey import capture
+from genie_core.survey.facts import Probe
 from genie_core.tasks.trace import unwatched
 from tests import warm
 from tests.diagnose.lab import Lab
@@ -249,8 +251,9 @@ def test_the_example_of_the_page(lab):
 
 
 def test_an_interface_that_is_gone_is_no_missing_right():
+    sent = partial(Probe, kind="tcp", target="192.0.2.1", role="target", result="ok")
     with pytest.raises(OSError, match="No such device") as gone:
-        capture.watch([capture.Tap(netns="", iface="none-such")], lambda: None, "tcp", "192.0.2.1", 80)
+        capture.watch([capture.Tap(netns="", iface="none-such")], sent, "tcp", "192.0.2.1", 80)
     error = unwatched(gone.value)
     assert (error.exit_code, "run it again" in error.hint) == (EXIT_FAILURE, True)
     refused = unwatched(PermissionError(errno.EPERM, "Operation not permitted"))
