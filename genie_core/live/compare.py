@@ -76,7 +76,7 @@ def _refuse_shared_masquerading(moves: "Sequence[Move]") -> None:
     for move in moves:
         networks = (move.held and move.held.network, move.choice and move.choice.network)
         for network in networks if move.action != KEEP else ():
-            if network and network.name in kept and _has_one_chain(network):
+            if network and network.name in kept and has_one_chain(network):
                 raise InvalidConfig(
                     f"network {move.label} ({move.ifname}): the pod has it on an interface that stays, too, and its "
                     "plugin masquerades both in one chain of iptables",
@@ -84,7 +84,8 @@ def _refuse_shared_masquerading(moves: "Sequence[Move]") -> None:
                 )
 
 
-def _has_one_chain(network: "NetConf") -> bool:
+def has_one_chain(network: "NetConf") -> bool:
+    """Whether its plugin keeps the masquerading of all of a container's interfaces in one chain of iptables."""
     bodies = [view(plugin.text) for plugin in network.plugins if plugin_type(plugin.type).masquerades]
     return any(body.get("ipMasq") is True and body.get("ipMasqBackend") != "nftables" for body in bodies)
 

@@ -9,7 +9,7 @@ Only what the journal has recorded is checked. Anything else in the namespace is
 
 from genie_core.gojson import view
 from genie_core.live.ask import can_ask_for_addresses
-from genie_core.live.compare import has_device
+from genie_core.live.compare import has_device, has_one_chain
 from genie_core.live.seen import SeenRoute
 from genie_core.model import Value
 from genie_core.plugin_types import maker_of, plugin_type
@@ -148,6 +148,14 @@ def allowed(fault: Fault, item: "Attachment", plan: "Plan", node: "Seen") -> Fau
         obstacle = "its device was given by a device plugin: recreate the pod"
     elif parent and parent not in node.links:
         obstacle = f"its parent {parent} is not there"
+    elif has_one_chain(item.network) and any(
+        other.network.name == item.network.name
+        for other in plan.attachments
+        if other is not item and not other.released
+    ):
+        obstacle = (
+            "that would end the masquerading of the pod's other interface of its network: recreate the pod"
+        )
     elif item.ifname == plan.ifname and not can_ask_for_addresses(item):
         obstacle = "the plugin of the pod's first interface cannot be asked for its address: recreate the pod"
     return fault.replace(obstacle=obstacle)

@@ -168,6 +168,21 @@ def test_a_device_of_a_device_plugin_is_not_made_again():
     assert "device plugin" in obstacle
 
 
+@pytest.mark.parametrize(
+    "keys, is_kept",
+    [({"ipMasq": True}, True), ({}, False), ({"ipMasq": True, "ipMasqBackend": "nftables"}, False)],
+)
+def test_one_of_two_of_a_network_that_masquerades_is_not_made_again(keys, is_kept):
+    """Its plugin's DEL empties the chain that both share."""
+    one = attachment(BRIDGE | keys)
+    gone = {**RESULT, "interfaces": [{"name": "veth2"}, {"name": "net1", "sandbox": "/n"}]}
+    two = one.replace(ifname="net1", result=json.dumps(gone))
+    both = plan(one).replace(attachments=[one, two])
+    (fault,) = faults_of(both, pod(), NODE)
+    assert (fault.ifname, fault.kind, fault.again) == ("net1", "interface", True)
+    assert ("other interface of its network" in fault.obstacle) is is_kept
+
+
 def test_the_page_names_each_kind():
     page = (Path(__file__).parents[3] / "docs/let-genie-repair.md").read_text()
     rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", page.partition("| kind |")[2], re.MULTILINE)
