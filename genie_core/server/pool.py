@@ -33,6 +33,7 @@ _BACKLOG = 1024  # connections that wait for a process; the launcher takes the n
 _LOOK_MS = 5000  # how often the installed build is looked at
 _LOCK_TRIES = 50
 _CRASHED = 70
+_ONLY_INSTALL = "packing.py"
 _REHEARSALS = 5  # from the second on the interpreter specializes code, on CPython 3.11 from the eighth
 _BUSY_SECONDS = 0.05  # a process that has waited so long for a call has the time to rehearse
 
@@ -49,7 +50,7 @@ def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
     try:
         groups = group_files(int(sys.argv[1])) if sys.argv[1:] else []
         lock, listener = _prepare(folder)
-        rehearsal = _load_everything(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), folder)
+        rehearsal = load_everything(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), folder)
         pool = Pool(Home(own, build), listener, groups, rehearsal, log)
         log.info("serving", socket=f"{folder}/{SOCKET}", build=build)
         pool.serve(program)
@@ -86,12 +87,15 @@ def _prepare(folder: str) -> tuple[int, socket]:
     return lock, listener
 
 
-def _load_everything(code: str, folder: str) -> Rehearsal:
-    """Import what any call may import, so that no child does. One that is not there is imported by the call."""
+def load_everything(code: str, folder: str) -> Rehearsal:
+    """Import what any call may import, so that no child does. One that is not there is imported by the call.
+
+    Only `genie install` packs the archive, with a module that takes a megabyte.
+    """
     for directory, _, files in os.walk(f"{code}/genie_core"):
         package = os.path.relpath(directory, code).replace("/", ".")
         for file in files:
-            if file.endswith(".py"):
+            if file.endswith(".py") and file != _ONLY_INSTALL:
                 __import__(f"{package}.{file[:-3]}".removesuffix(".__init__"))
     for name in ("_ssl", "yaml"):
         try:

@@ -45,6 +45,17 @@ def test_it_is_small_and_has_one_thread(served):
     assert fields["Threads"] == "1"
 
 
+def test_it_does_not_import_what_only_an_installation_needs(served, tmp_path):
+    program = f"""
+import sys; sys.path.insert(0, {str(served.report.code)!r})
+from genie_core.server.pool import load_everything
+load_everything({str(served.report.code)!r}, {str(tmp_path)!r})
+print(*sorted({{"genie_core.verbs.add", "genie_core.packing", "ast"}} & {{*sys.modules}}))
+"""
+    command = [served.report.python, "-ISB", "-c", program]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"genie_core.verbs.add\n"
+
+
 def test_the_socket_is_for_its_owner_alone(served):
     assert served.socket.lstat().st_mode & 0o777 == 0o600 | 0o100
 
