@@ -13,12 +13,14 @@ _LEVEL = re.compile(r"(-v|--verbose)=?(?P<number>[1-9])")
 
 
 def arranged(arguments: Sequence[str], table: Mapping[str, Entry]) -> list[str]:
-    """The command first, then the flags that stand before it. -v=2 becomes -vv.
+    """The command first, then the flags that stand before it or between its words. -v=2 becomes -vv.
 
     The command is the first one of `table` before which there are only flags of its own, and their values; only the
     modules of commands that are named are imported.
     """
     words = [_counted(word) for word in arguments]
+    if words and words[0] in table and not table[words[0]].module:  # `genie debug -n shop pod web-0`
+        return _whole(words, table)
     if not words or not words[0].startswith("-") or words[0] in _OF_ROOT:
         return words
     found = list(_commands(words, table))
@@ -29,7 +31,26 @@ def arranged(arguments: Sequence[str], table: Mapping[str, Entry]) -> list[str]:
     for start, end in found:  # with a flag that it does not have: its parser reports the flag
         return [*words[start:end], *words[:start], *words[end:]]
     first = next((index for index, word in enumerate(words) if word in _OF_ROOT), 0)
-    return [*words[first:], *words[:first]]
+    return [*words[first:], *words[:first]] if first else _misspelt(words, table)
+
+
+def _whole(words: list[str], table: Mapping[str, Entry]) -> list[str]:
+    """The words with a group's command behind the group, where only flags of that command stand between them."""
+    for index, word in enumerate(words[2:], start=2):
+        name = f"{words[0]} {word}"
+        if name in table and _are_flags(read(words[1:index], import_command(name, table[name]))):
+            return [words[0], word, *words[1:index], *words[index + 1 :]]
+    return words
+
+
+def _misspelt(words: list[str], table: Mapping[str, Entry]) -> list[str]:
+    """The words with the one first that stands in a command's place, as far as the flags before it are known ones."""
+    for name in (name for name, entry in table.items() if entry.module):
+        typed = read(words, import_command(name, table[name]))
+        if typed.arguments and not typed.problem:
+            index = words.index(typed.arguments[0])
+            return [words[index], *words[:index], *words[index + 1 :]]
+    return words
 
 
 def _counted(word: str) -> str:

@@ -103,7 +103,9 @@ class Branch(TyperGroup):
         return import_command(words, entry)
 
     def _refuse(self, ctx: Any, name: str) -> None:
-        near = get_close_matches(name, self.list_commands(ctx), cutoff=0.5)
+        inside = (words for words in self._table if words.startswith(self._prefix))
+        near = [words.removeprefix(self._prefix) for words in inside if words.endswith(f" {name}")]
+        near = near or get_close_matches(name, self.list_commands(ctx), cutoff=0.5)
         question = f"; did you mean {' or '.join(near)}?" if near else ""
         ctx.fail(f"there is no command {name!r}{question}")
 

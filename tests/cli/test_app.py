@@ -98,6 +98,9 @@ def assert_right_usage(line):
     [
         (["dryrun"], "did you mean dry-run?"),
         (["instal"], "did you mean install"),
+        (["pod", "web-0"], "there is no command 'pod'; did you mean debug pod or sync pod?"),
+        (["-n", "shop", "pod"], "there is no command 'pod'; did you mean debug pod or sync pod?"),
+        (["--kubeconfig", "x", "statsu"], "there is no command 'statsu'; did you mean status?"),
         (["xyzzy"], "there is no command 'xyzzy'"),
         (["dry-run", "--con", "x"], "no such option: --con"),
         (["dry-run", "--timeout", "soon"], "expected a duration"),
@@ -134,6 +137,11 @@ def test_wrong_usage_says_what_is_right(capsys, arguments, said):
         ("--no-such x debug node", "debug node --no-such x"),
         ("-vojson version", "version -vojson"),
         ("--cni", "--cni"),
+        ("debug -n shop pod web-0", "debug pod -n shop web-0"),
+        ("policy -A list", "policy list -A"),
+        ("debug --list-checks", "debug --list-checks"),
+        ("debug pod -n node web-0", "debug pod -n node web-0"),
+        ("debug -n pod node", "debug -n pod node"),
     ],
 )
 def test_flags_before_the_command_belong_to_it(typed, meant):
