@@ -82,8 +82,12 @@ class WatchingAPI(KubeAPI):
 
         A proxy in front of one that is away may answer 404 to everything: that says of no kind that it is missing.
         """
-        self._accept = "application/json"
-        if self.get(("api",)).get("kind") != "APIVersions":
+        accept, self._accept = self._accept, "application/json"  # versions have no metadata
+        try:
+            document = self.get(("api",))
+        finally:
+            self._accept = accept
+        if document.get("kind") != "APIVersions":
             raise BadAnswer(f"what answers at {self.cluster} is no API server")
 
     def watch(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from genie_core.edges.kube_cluster import Cluster, Credentials
-from genie_core.edges.kube_errors import Forbidden, Gone, Rejected, Unreachable
+from genie_core.edges.kube_errors import Forbidden, Gone, ObjectNotFound, Rejected, Unreachable
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import plain_cluster
 from genie_core.survey.watching import WatchingAPI
@@ -124,6 +124,19 @@ def test_metadata_only(world):
     assert item["metadata"]["name"] == "web"
     assert "spec" not in item
     assert int(listed) >= int(version)
+
+
+def test_a_kind_that_is_not_installed(world):
+    """That an API server says so is asked of it by the same connection, which asks for metadata alone as before."""
+    world.objects.add(a_pod())
+    before = world.server.connections if world.server else 0
+    with world.connect(metadata_only=True) as api:
+        with pytest.raises(ObjectNotFound):
+            list(api.items(("apis", "example.org", "v1", "nothings"), {}))
+        api.require_server()
+        item, _ = api.items(world.parts, OF_POD)
+    assert "spec" not in item
+    assert not world.server or world.server.connections == before + 1
 
 
 def test_a_bookmark_moves_the_version(world):

@@ -91,34 +91,29 @@ class Watch(Generic[View]):
         """One list, where none is known, and one watch; why it ended, "" where the server ended it."""
         try:
             with self._connect() as api:
-                if not self._version:
-                    self._list(api)
-                events = api.watch(self._parts, self._query, self._version)
-                self._streams_since = time.monotonic()
-                self._sink.contact("")
-                for event in events:
-                    self._deliver(event)
-                    if self.stop.is_set():
-                        break
+                try:
+                    self._follow_by(api)
+                except ObjectNotFound:  # a kind that is not installed: nothing of it is there
+                    api.require_server()
+                    self._version = ""
+                    self._sink.listed([])
+                    self._sink.contact("")
         except Gone:
             self._version = ""
-        except ObjectNotFound:
-            return self._not_installed()
         except GenieError as error:
             return error.msg
         return ""
 
-    def _not_installed(self) -> str:
-        """The kind is not installed: nothing of it is there; why that cannot be known, "" where it is so."""
-        try:
-            with self._connect() as api:
-                api.require_server()
-        except GenieError as error:
-            return error.msg
-        self._version = ""
-        self._sink.listed([])
+    def _follow_by(self, api: WatchingAPI) -> None:
+        if not self._version:
+            self._list(api)
+        events = api.watch(self._parts, self._query, self._version)
+        self._streams_since = time.monotonic()
         self._sink.contact("")
-        return ""
+        for event in events:
+            self._deliver(event)
+            if self.stop.is_set():
+                break
 
     def _list(self, api: WatchingAPI) -> None:
         views, version = [], ""
