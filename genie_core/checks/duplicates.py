@@ -64,22 +64,19 @@ def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
     needs=("pod", "node", "objects"),
 )
 def taken(case: Case) -> Iterator[Finding]:
+    """IPVS and DNS caches of the node have services' addresses on purpose. Its other namespaces are compared above."""
     pods = {ip: pod.name for pod in case.pods if pod.name != case.name for ip in pod.ips}
     nodes = {ip: f"node {node.name}" for node in case.other_nodes for ip in node.addresses}
     fronts = {front.ip: f"service {front.service}" for front in case.frontends}
-    # IPVS and DNS caches of the node have services' addresses on purpose. Other namespaces here are compared above.
-    here = {
-        a.ip
-        for tenant in case.facts.tenants
-        if tenant.path != case.facts.netns_path
-        for a in tenant.addresses
-    }
-    for stack, command, known in (
-        (case.pod, in_pod, fronts | pods | nodes), (case.node, on_node, pods | nodes),
-    ):  # fmt: skip
-        for ip in [ip for ip in (stack.local if stack else ()) if ip in known and ip not in here]:
-            assert stack is not None
-            own = stack.local[ip]
+    others = (t for t in case.facts.tenants if t.path != case.facts.netns_path)
+    here = {address.ip for tenant in others for address in tenant.addresses}
+    for stack, command, known, rightful in (
+        (case.pod, in_pod, fronts | pods | nodes, _of_pod(case)),
+        (case.node, on_node, pods | nodes, {*(case.this_node.addresses if case.this_node else ())}),
+    ):
+        for ip, own in stack.local.items() if stack else ():
+            if stack is None or ip not in known or ip in here | rightful:
+                continue
             name = stack.name(own.index)
             whose = f"the pod's {name}" if stack is case.pod else f"{name} of the node"
             yield GN0203.error(
@@ -87,9 +84,17 @@ def taken(case: Case) -> Iterator[Finding]:
                 the_pod(case, name) if stack is case.pod else the_interface(name),
                 seen("netlink", f"{ip}/{own.prefix} on {name}", f"ip addr show {name}"),
                 seen("objects", f"{known[ip]}: {ip}"),
-                remedy=fix("take it from there; find out what added it",
-                    command("ip", "addr", "del", f"{ip}/{own.prefix}", "dev", name)),
-            )  # fmt: skip
+                remedy=fix(
+                    "take it from there; find out what added it",
+                    command("ip", "addr", "del", f"{ip}/{own.prefix}", "dev", name),
+                ),
+            )
+
+
+def _of_pod(case: Case) -> set[str]:
+    """The addresses that are the pod's by its records: each node may give the same ones to its own pods."""
+    recorded = {ip for intended in case.intended for ip in intended.ips}
+    return recorded | {*case.pod_object.ips, case.address(4), case.address(6)}
 
 
 def _holders(case: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:

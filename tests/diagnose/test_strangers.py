@@ -251,6 +251,40 @@ def test_an_address_of_the_node_is_a_duplicate_where_the_node_routes_for_the_pod
     assert len([*duplicates.duplicate(Case(facts))]) == count
 
 
+@pytest.mark.parametrize(
+    "recorded, codes", [(("10.244.9.3",), []), (("10.244.9.3", "10.66.0.2"), []), ((), [])]
+)
+def test_an_address_that_another_node_gave_to_its_pod_as_well_is_the_pods(recorded, codes):
+    """host-local gives the same ones on each node. The remedy took the pod's own address from it."""
+    items = cluster(
+        pod("other", "n2", "10.244.9.3"), pod("more", "n2", "10.66.0.2"), pod("me", "n1", "10.244.9.3")
+    ).objects
+    ips = [{"address": f"{ip}/24", "interface": k} for k, ip in enumerate(recorded)]
+    result = {"interfaces": [{"name": "eth0"}, {"name": "net1"}], "ips": ips}
+    held = {"10.244.9.3": 5} | ({"10.66.0.2": 6} if "10.66.0.2" in recorded else {})
+    inner = Netns(
+        links=(ETH0, Link(index=6, name="net1", kind="macvlan", up=True)),
+        addresses=tuple(Address(index=index, ip=ip, prefix=24) for ip, index in held.items()),
+    )
+    cached = Cached(file="/c", network="n", ifname="eth0", container="mine", netns="/p", result=result)
+    facts = Facts(pod=inner, netns_path="/p", objects=items, namespace="default", pod_name="me", node_name="n1",
+                  files=Files(cached=(cached,) if recorded else ()))  # fmt: skip
+    assert [finding.code for finding in duplicates.taken(Case(facts))] == codes
+
+
+def test_an_address_of_several_nodes_may_be_on_this_one():
+    """A virtual address that moves between the servers of a cluster; and one that no object gives to this node."""
+    addresses = [{"type": "InternalIP", "address": ip} for ip in ("192.0.2.2", "192.0.2.100", "192.0.2.101")]
+    nodes = (
+        api("Node", "n2", status={"addresses": addresses}),
+        api("Node", "n1", status={"addresses": addresses[1:2]}),
+    )
+    held = tuple(Address(index=5, ip=f"192.0.2.{k}", prefix=32) for k in (100, 101))
+    facts = Facts(objects=nodes, node_name="n1", node=Netns(links=(ETH0,), addresses=held))
+    (finding,) = duplicates.taken(Case(facts))
+    assert "192.0.2.101 of node n2 is also on eth0 of the node" in finding.title
+
+
 def test_an_address_that_is_leased_to_another_pod_is_not_taken_from_that_one():
     cached = Cached(file="/c", network="n", ifname="eth0", container="mine", netns="/p",
                     result={"ips": [{"address": "10.0.0.5/24"}]})  # fmt: skip
