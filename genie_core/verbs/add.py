@@ -321,7 +321,8 @@ def _drop_unused_lock(plan: "Plan", context: "Context") -> None:
 
 def _annotate_pod(decision: "Decision", plan: "Plan", results: "Results", context: "Context") -> None:
     """Write what the pod got into its annotations, in the terms in which it asked."""
-    several, every = len(results) + (plan.previous is not None) > 1, context.settings.policy_engine
+    every = context.settings.policy_engine
+    several = len(results) + (plan.previous is not None) > 1
     if not decision.pod or not (several or decision.is_annotated or (every and decision.asks)):
         return  # spares an import
     from genie_core.verbs.pods import annotations_of, with_previous
