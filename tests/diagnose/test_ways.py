@@ -67,6 +67,14 @@ def test_a_service_with_an_error_is_not_called_open(lab, inject):
     assert blocked(report)["service: default/web"] is True
 
 
+def test_a_target_that_a_router_calls_unreachable_is_not_called_open(lab):
+    """As of the other probes that the pod sends."""
+    lab.sh("x route add unreachable 198.51.100.9")
+    _, report, _ = lab.debug("p1", "--to", "198.51.100.9:80")
+    assert "unreachable" in {probe["result"] for probe in report["probes"] if probe["role"] == "target"}
+    assert set(blocked(report).values()) == {True}
+
+
 def test_a_link_that_is_down_blocks_every_path(lab):
     """The paths were called open beside the finding that the link is down, which `genie trace` stops at."""
     lab.sh("n link set veth1 down")

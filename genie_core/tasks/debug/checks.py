@@ -22,7 +22,15 @@ from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
-FROM_POD = ("gateway", "node", "peer", "remote", "service", "dns")  # the roles of probes that the pod sends
+FROM_POD = (
+    "gateway",
+    "node",
+    "peer",
+    "remote",
+    "service",
+    "dns",
+    "target",
+)  # the roles of probes that the pod sends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
