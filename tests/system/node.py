@@ -57,7 +57,7 @@ def install_plugin(directory, **options):
 def other_version(folder):
     """The folder, with this code in it as the version `OTHER`."""
     for package in ("genie_core", "genie_cli"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.pyc.*"))
     module = folder / "genie_core/__init__.py"
     module.write_text(module.read_text().replace(f'"{__version__}"', f'"{OTHER}"'))
     return folder
