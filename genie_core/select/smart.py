@@ -4,7 +4,7 @@ After any failure, or after one second, the pod gets the default network instead
 """
 
 from genie_core.dialects import CNI
-from genie_core.errors import GenieError
+from genie_core.errors import Cancelled, GenieError
 from genie_core.indicators import Measures, judge
 from genie_core.model import Choice, Selection
 from genie_core.select.files import derived_name
@@ -25,6 +25,8 @@ def choose(chooser: "Chooser", _annotations: "Mapping[str, str]") -> tuple[list[
         return [], []
     try:
         return [_choose(chooser, chooser.world.meter())], []
+    except Cancelled:
+        raise
     except GenieError as error:
         chooser.log.warning("no choice by load, default network used", problem=str(error))
         return [

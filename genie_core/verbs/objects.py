@@ -1,7 +1,7 @@
 """The API objects that describe networks: from the server, and from the last good copy while it is away."""
 
 from genie_core.edges.object_cache import ObjectCache
-from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound, TryAgain
+from genie_core.errors import Cancelled, GenieError, InvalidConfig, NetworkNotFound, TryAgain
 from genie_core.fields import get_object
 
 TYPE_CHECKING = False
@@ -113,6 +113,8 @@ class NetworkObjects:
                 found = api.get(NAMESPACE.cluster_wide(namespace))
             labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
             return {name: value for name, value in labels.items() if isinstance(value, str)}
+        except Cancelled:
+            raise
         except GenieError as error:
             grant = "grant Genie's account get on namespaces: kubectl apply -f deploy/namespace-labels.yaml"
             raise TryAgain(

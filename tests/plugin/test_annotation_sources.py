@@ -75,6 +75,16 @@ def test_d32_a_call_that_is_asked_to_stop_goes_to_no_other_source(abc, server):
     assert abc.said() == []
 
 
+def test_d17_a_call_that_is_asked_to_stop_gets_no_default_network(abc, server):
+    """The labels of the namespace say what a pod may be given by load."""
+    server.api.fail(503, times=500)
+    asked = {"annotations": {"cni": ""}, "allowed_networks": {"tier=gold": ["*"]}, "api_timeout_seconds": 60}
+    running = abc.start("ADD", **asked).feed()
+    wait_until(lambda: methods(server))
+    assert "stopped by signal" in running.signal(signal.SIGTERM).wait().error(11)["msg"]
+    assert abc.said() == []
+
+
 def test_d32_k8s_annot_without_a_pod(abc, server):
     assert abc.add(annotations=None, env={"CNI_ARGS": 'K8S_ANNOT={"cni":"b"}'}).result
     assert abc.said() == ["ADD b@eth0"]
