@@ -65,6 +65,10 @@ def calls_self(text: str) -> bool:
         return True
 
 
+class _CallsGenie(InvalidConfig):
+    """The file has Genie's own configuration."""
+
+
 class Finder:
     """Looks networks up by name in the configuration files, reading each file at most once."""
 
@@ -85,8 +89,8 @@ class Finder:
     def find(self, selection: Selection) -> NetConf:
         """The network that the selection names. Raises NetworkNotFound, or InvalidConfig with reason and remedy.
 
-        Where a file has the name and cannot be used, no other file takes its place for a worse reason: the pod would
-        get a network that it did not ask for (D08).
+        Where a file has the name and cannot be read, no other file takes its place for a worse reason: the pod would
+        get a network that it did not ask for (D08). One that calls Genie is no network, and keeps no name from another.
         """
         if selection.name == SELF_TYPE:
             raise InvalidConfig(
@@ -97,7 +101,7 @@ class Finder:
             network = self._first_valid(selection, list(matches), problems)
             if network:
                 return network
-            if problems:
+            if not all(isinstance(problem, _CallsGenie) for problem in problems):
                 break
         raise self._refusal(selection, problems)
 
@@ -127,7 +131,7 @@ class Finder:
                     problems.append(network)
                     self._log.warning("configuration skipped", file=path, problem=network.msg)
             elif is_self(network):
-                problems.append(InvalidConfig(f"{path}: calls Genie itself"))
+                problems.append(_CallsGenie(f"{path}: calls Genie itself"))
             else:
                 if len(paths) > 1:
                     self._log.warning("several files fit", network=selection.name, files=paths, used=path)

@@ -90,6 +90,12 @@ def test_d08_a_file_that_fits_and_cannot_be_read():
     assert caught.value.hint == "make it good"
 
 
+def test_d08_genies_own_file_keeps_its_name_from_no_network():
+    """CNI-Genie's configuration and Calico's have one name in the samples (X08)."""
+    found = find("n", **{"10-n.conf": ("n", "genie"), "20-o.conf": ("n", "p")})
+    assert found.source == "/net.d/20-o.conf"
+
+
 @pytest.mark.parametrize("other", [("n", "p"), ("o", "n")])
 def test_d08_no_other_network_takes_the_place_of_a_file_that_cannot_be_read(other):
     """Its name inside, or its plugin's type, is a worse reason than the name of the file."""
