@@ -41,21 +41,39 @@ class Remote:
 
 
 def remotes(case: Case) -> list[Remote]:
-    """Every remote prefix that a tunnel should carry; where nodes are unknown, the prefixes of the tunnels' routes."""
+    """Every remote prefix that a tunnel should carry.
+
+    Where nodes are unknown or have none (a plugin with address management of its own), those of the tunnels' routes.
+    """
     found = []
     for node in case.other_nodes:
         for cidr in node.cidrs:
             tunnel = tunnel_of(case, cidr)
             if tunnel is not None:
                 found.append(Remote(node=node, cidr=cidr, tunnel=tunnel))
-    if not case.other_nodes:
+    if not any(node.cidrs for node in case.other_nodes):
         for route in case.facts.node.routes:
             tunnel = next((t for t in case.tunnels for h in route.hops if h.index == t.index), None)
-            if tunnel is not None and route.table == 254 and route.hops[0].gateway:
-                found.append(
-                    Remote(node=Node(name="another node", cidrs=(route.dst,)), cidr=route.dst, tunnel=tunnel)
-                )
+            if tunnel is not None and route.table == 254 and _is_pods(case, route):
+                behind = _node_behind(case, tunnel, route.hops[0].gateway)
+                behind = behind or Node(name="another node", cidrs=(route.dst,))
+                found.append(Remote(node=behind, cidr=route.dst, tunnel=tunnel))
     return found
+
+
+def _is_pods(case: Case, route: Route) -> bool:
+    """Whether a route with a next hop is for pods, as far as their prefixes are known."""
+    inside = any(within(route.dst.split("/")[0], cidr) for cidr in case.pod_cidrs)
+    return bool(route.hops[0].gateway) and (inside or not case.other_nodes)
+
+
+def _node_behind(case: Case, tunnel: Link, hop: str) -> Node | None:
+    """The node to which a tunnel sends what has this next hop: by its forwarding entry, else the hop itself."""
+    neighbour = case.node.neighbour(tunnel.index, hop)
+    ends = {f.dst for f in case.facts.node.forwarding if neighbour and f.mac == neighbour.mac and f.dst} | {
+        hop
+    }
+    return next((node for node in case.other_nodes if ends & {*node.addresses, *node.ends}), None)
 
 
 def _route(case: Case, cidr: str) -> Route | None:
@@ -143,6 +161,12 @@ def _is_apart(case: Case, tunnel: Link) -> bool:
 def port_of(tunnel: Link) -> int:
     """The UDP port of a tunnel, 0 for a tunnel without one."""
     return int(tunnel.data.get("vxlan_port") or tunnel.data.get("geneve_port") or 0)
+
+
+def outer_name(tunnel: Link) -> str:
+    """`udp/8472`, or the kind of a tunnel without ports: what a filter has to let pass between the nodes."""
+    port = port_of(tunnel)
+    return f"udp/{port}" if port else tunnel.kind
 
 
 def carries(case: Case, tunnel: Link) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.duplicates import GN0203
-from genie_core.checks.overlay import Remote, next_hop, port_of, remotes
+from genie_core.checks.overlay import Remote, next_hop, outer_name, port_of, remotes
 from genie_core.checks.parts import fix, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -82,8 +82,7 @@ def underlay(case: Case) -> Iterator[Finding]:
         echoes = [p for p in sent if p.kind == "ping"]
         answered = any(p.result == "ok" for p in plain)
         came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
-        port = port_of(remote.tunnel) or ""
-        address = next(iter(remote.node.addresses), remote.node.name)
+        address = remote.end or remote.node.name
         moved = _probes(case, f"tunnel {remote.tunnel.name}")
         counted = moved[0] if moved else None
         if counted is not None and (counted.sent == 0 or counted.received > 0):
@@ -99,10 +98,10 @@ def underlay(case: Case) -> Iterator[Finding]:
             # Nodes that drop every echo are healthy: without another answer the cause is not known.
             Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
             f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
-            f"nothing returns: udp/{port} to {address} {why}",
+            f"nothing returns: {outer_name(remote.tunnel)} to {address} {why}",
             subject("tunnel", remote.tunnel.name, remote.tunnel.name),
             *(
-                (seen("probe", f"udp {address}:{port}: {knock.result} {knock.detail}".rstrip()),)
+                (seen("probe", f"udp {knock.target}:{knock.port}: {knock.result} {knock.detail}".rstrip()),)
                 if knock
                 else ()
             ),
@@ -151,25 +150,26 @@ def _other_end_refuses(remote: Remote, knock: Probe) -> Finding:
 def _causes(case: Case, remote: Remote, knock: Probe | None, *, answered: bool) -> tuple[str, str]:
     """(what fits the silence, how to find out which): a port that is not refused has a listener, or a filter."""
     tunnel, node = remote.tunnel, remote.node.name
-    address = next(iter(remote.node.addresses), node)
+    address, what = remote.end or node, outer_name(tunnel)
     vni = tunnel.data.get("vxlan_id") or tunnel.data.get("geneve_id") or "?"
-    port = port_of(tunnel) or ""
+    shown = f"udp port {port_of(tunnel)}" if port_of(tunnel) else f"host {address}"
     mac = getattr(case.node.neighbour(tunnel.index, next_hop(case, remote)), "mac", "") or "?"
     back = ", ".join(case.this_node.cidrs) if case.this_node else "this node's pods"
     if knock is not None and knock.result != "timeout":
         return (
             f"is rejected as prohibited or unreachable ({knock.detail}): a filter on the way or there",
-            f"accept udp/{port} between the nodes: the host firewall of {node}, security groups",
+            f"accept {what} between the nodes: the host firewall of {node}, security groups",
         )
     plain = "; plain ping works" if answered else ""
     why = (
         f"is not refused, so a filter drops it on the way or there, or that end has another VNI than {vni} or another "
         f"MAC than {mac}, or no route back to {back}{plain}"
     )
+    ends = f" (id {vni}, dstport {port_of(tunnel)}, MAC {mac})" if port_of(tunnel) else ""
     advice = (
-        f"on {node}: `tcpdump -ni any udp port {port}` shows nothing where a filter on the way drops it (security "
-        f"groups, host firewalls); else compare `ip -d link show type {tunnel.kind}` (id {vni}, dstport {port}, MAC "
-        f"{mac}) and `ip route get` of a pod of this node; the firewall of {address} counts drops in nft or iptables"
+        f"on {node}: `tcpdump -ni any {shown}` shows nothing where a filter on the way drops it (security "
+        f"groups, host firewalls); else compare `ip -d link show type {tunnel.kind}`{ends} and `ip route get` of a pod "
+        f"of this node; the firewall of {address} counts drops in nft or iptables"
     )
     return why, advice
 

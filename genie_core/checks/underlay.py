@@ -154,35 +154,43 @@ GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
 )
 def outer_filter(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
-        address, port = remote.end, port_of(remote.tunnel)
-        if not address or not port:
+        address, sent = remote.end, _sent_by(remote.tunnel)
+        if not address or sent is None:
             continue
         way = case.node.fib.lookup(address)
         link = case.node.name(way.hop.index)
         family, data = version(address), remote.tunnel.data
         own = str(data.get("vxlan_local6" if family == 6 else "vxlan_local") or "")
         own = own or (way.route.source if way.route else "") or ("::" if family == 6 else "0.0.0.0")
-        udp = Packet(family=family, protocol="udp", dport=port)
-        out = udp.with_(source=own, target=address, oif=link, source_local=True)
-        back = udp.with_(source=address, target=own, iif=link, target_local=True)
+        out = sent.with_(family=family, source=own, target=address, oif=link, source_local=True)
+        back = sent.with_(family=family, source=address, target=own, iif=link, target_local=True)
         for hooks, packet in (
             (("output", "postrouting", "egress"), out),
             (("ingress", "prerouting", "input"), back),
         ):
             for hook in hooks:
-                yield from _outer(case, remote, hook, packet, port)
+                yield from _outer(case, remote, hook, packet)
 
 
-def _outer(case: Case, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
+def _sent_by(tunnel: Link) -> Packet | None:
+    """A tunnel's own packet; None where it is not known. Of a protocol without ports, packets back are established."""
+    if port := port_of(tunnel):
+        return Packet(protocol="udp", dport=port)
+    protocol = PORTLESS.get(tunnel.kind)
+    return Packet(protocol=protocol, state="established") if protocol else None
+
+
+def _outer(case: Case, remote: Remote, hook: str, packet: Packet) -> Iterator[Finding]:
     by_device = hook in ("ingress", "egress")
     device = (packet.iif or packet.oif or "") if by_device else ""
+    what = f"udp/{packet.dport}" if packet.dport else f"protocol {packet.protocol}"
     for outcome in at_hook(case.node.rules, hook, packet, "netdev" if by_device else "", device):
         if outcome.verdict == "accept" or outcome.chain is None:
             continue
         chain, rule = outcome.chain, outcome.rule
         text = rule.text if rule else f"policy {chain.policy}"
         yield GN0711.error(
-            f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
+            f"{chain.place} drops the tunnel's own packets ({what}, {packet.source} -> "
             f"{packet.target}): {remote.title} cannot be reached",
             subject("firewall", chain.place),
             seen(
@@ -191,18 +199,20 @@ def _outer(case: Case, remote: Remote, hook: str, packet: Packet, port: int) -> 
                 + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
             ),
             explained_by=(chain.place,),
-            remedy=fix(f"accept udp/{port} between the nodes", _accept(chain.tool, chain, port)),
+            remedy=fix(f"accept {what} between the nodes", _accept(chain, packet)),
         )
 
 
-def _accept(tool: str, chain: Chain, port: int) -> Command:
-    if tool == "nft":
-        return on_node(
-            "nft", "insert", "rule", chain.family, chain.table, chain.name, "udp", "dport", port, "accept"
-        )
-    return on_node(tool, "-t", chain.table, "-I", chain.name, "-p", "udp", "--dport", port, "-j", "ACCEPT")
+def _accept(chain: Chain, packet: Packet) -> Command:
+    protocol, port = packet.protocol, packet.dport
+    if chain.tool == "nft":
+        kind = ("udp", "dport", port) if port else ("meta", "l4proto", protocol)
+        return on_node("nft", "insert", "rule", chain.family, chain.table, chain.name, *kind, "accept")
+    kind = ("-p", protocol, *(("--dport", port) if port else ()))
+    return on_node(chain.tool, "-t", chain.table, "-I", chain.name, *kind, "-j", "ACCEPT")
 
 
+PORTLESS = {"ipip": "ipencap", "sit": "ipv6", "gre": "gre", "gretap": "gre"}  # as /etc/protocols names them
 OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
 
 

@@ -19,7 +19,7 @@ def resolve(
 ) -> None:
     """The pod's ARP request for `target`: the host end of its link, or a pod behind another `port` of its bridge."""
     link, peer, entry = attachment.link, attachment.peer, attachment.entry
-    if not _is_resolved(model, attachment, target) or peer is None or entry is None:
+    if not _is_resolved(model, attachment, target):
         return
 
     def hook(place: str, name: str, packet: Packet, family: str) -> None:
@@ -30,7 +30,9 @@ def resolve(
     question = Packet(protocol="arp", source=source, target=target, smac=link.mac)
     answer = Packet(protocol="arp", source=target, target=source, state="established", dmac=link.mac)
     hook("pod", "output", question.with_(oif=link.name), "arp")
-    if port is not None:
+    if attachment.kind not in ("bridge", "routed") or peer is None or entry is None:
+        pass  # its frames go past the node
+    elif port is not None:
         for name in THROUGH:
             hook("node", name, question.with_(iif=peer.name, oif=port.name), "bridge")
             hook("node", name, answer.with_(iif=port.name, oif=peer.name), "bridge")

@@ -46,7 +46,7 @@ def discover(
     """The pod and its next hop ask for each other's MAC: the node, or a pod behind another `port` of the bridge."""
     pinned = model.pod.neighbour(attachment.link.index, target) if model.pod else None
     is_asked = ":" in target and attachment.link.arp and not (pinned and pinned.state == "permanent")
-    if not is_asked or attachment.kind not in ("bridge", "routed"):
+    if not is_asked:
         return
     for asks, asked, by_pod in ((source, target, True), (target, source, False)):
         question = Packet(
@@ -95,7 +95,9 @@ def _carry(
 
     if is_from_pod:
         inside()
-    if port is None:
+    if attachment.kind not in ("bridge", "routed"):
+        pass  # its frames go past the node
+    elif port is None:
         _at_node(model, through, attachment, packet, is_from_pod=is_from_pod)
     else:
         _over_bridge(model, through, attachment, packet, port, is_from_pod=is_from_pod)

@@ -59,6 +59,8 @@ STATEMENTS |= {
 SILENT = {"--reject-with", "--log-level", "--limit-burst", "--nflog-group", "--mode", "--packet", "--name"}
 # The module recent: `--set` holds for every packet, and the others belong to `--rcheck` and `--update`.
 SILENT |= {"--set", "--seconds", "--reap", "--hitcount", "--rttl", "--mask", "--rsource", "--rdest"}
+# Other names of protocols; iptables-save prints a number where /etc/protocols has none.
+PROTOCOLS = {"icmpv6": "ipv6-icmp", "4": "ipencap", "ipv4": "ipencap", "41": "ipv6", "47": "gre"}
 TEXTS = ("--comment", "--log-prefix", "--nflog-prefix")  # their argument may look like an option
 OPTION = re.compile(r"--?[a-zA-Z]|!$")
 
@@ -143,7 +145,7 @@ class _Parser:
         if word in ("-s", "-d"):
             self._add("source" if word == "-s" else "target", span(value))
         elif word == "-p":
-            self._add("protocol", *(() if value == "all" else ({"icmpv6": "ipv6-icmp"}.get(value, value),)))
+            self._add("protocol", *(() if value == "all" else (PROTOCOLS.get(value, value),)))
         elif word in ("-i", "-o"):
             self._add("iif" if word == "-i" else "oif", _interface(value))
         elif word in STATEMENTS:

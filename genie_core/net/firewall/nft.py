@@ -35,7 +35,16 @@ PASSING = {
     "last",
 }
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
-PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
+PROTOCOL_NUMBERS = {
+    1: "icmp",
+    4: "ipencap",
+    6: "tcp",
+    17: "udp",
+    41: "ipv6",
+    47: "gre",
+    58: "ipv6-icmp",
+    132: "sctp",
+}
 ARP = ("source", "target", "arp_operation", "arp_htype", "arp_hlen", "arp_plen")
 NUMERIC = ("source", "target", "sport", "dport", "mark", "length", "arp_htype", "arp_hlen", "arp_plen")
 TCP_FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
