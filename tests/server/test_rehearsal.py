@@ -51,6 +51,22 @@ def test_nothing_of_a_rehearsal_is_left(own_node, server):
     assert "rehearsal" not in server.said()
 
 
+def strange(pid):
+    """Files that a process has open which only a rehearsal needs, and the signals that it handles."""
+    files = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    handled = Path(f"/proc/{pid}/status").read_text().partition("\nSigCgt:\t")[2].split()[0]
+    parts = ("rehearsal", "memfd:stdin", "memfd:stdout", "/dev/null")
+    return [name for name in files if any(part in name for part in parts)], int(handled, 16)
+
+
+def test_a_rehearsal_leaves_no_file_open_and_no_signals_handler(own_node, server):
+    server.start()
+    own_node.network("a")
+    assert own_node.add("a").result
+    for pid in [server.process.pid, *server.waiting()]:
+        wait(lambda pid=pid: strange(pid) == (["/dev/null"], 0), said=server.said)  # its stdin
+
+
 def test_what_a_killed_rehearsal_left_goes_with_the_next_server(server):
     server.start()
     server.kill()
