@@ -12,7 +12,7 @@ from genie_core.net.traces import Block, Decision, Walk
 
 
 class Passing:
-    """The packet of one flow at the places that decide about it. `model` is never changed."""
+    """The packet of one flow at the places that decide about it. `model` keeps what rules did with it, and no more."""
 
     def __init__(self, model: Model, flow: Flow) -> None:
         assert model.pod is not None

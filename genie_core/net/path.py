@@ -21,7 +21,7 @@ ANY_PORT = 33333  # stands for "some port that no rule names"
 
 
 class _Walker(Passing):
-    """Traces one flow. `model` is never changed."""
+    """Traces one flow."""
 
     # Request
 
