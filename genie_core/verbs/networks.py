@@ -4,7 +4,7 @@ import posix
 
 from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
 from genie_core.edges.confdir import ConfDirs
-from genie_core.errors import Cancelled, GenieError, InvalidConfig, TryAgain
+from genie_core.errors import Cancelled, GenieError, InvalidConfig, IOFailure, TryAgain
 from genie_core.fields import describe, get_object
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Value
@@ -86,9 +86,16 @@ def on_every_pod(context: "Context", *, has_primary: bool = False) -> "list[Choi
     return _chooser(context, None, has_primary=has_primary).on_every_pod()
 
 
-def is_behind_another(name: str, context: "Context") -> bool:
-    """Whether another plugin stands before Genie in the node's configuration list of this name."""
-    return Finder(ConfDirs(context.settings.conf_dirs), context.log).has_before_self(name)
+def is_behind_another(request: "Request", context: "Context") -> bool:
+    """Whether another plugin stands before Genie in the node's configuration list by which Genie was called.
+
+    False where the directories cannot be read; the search for a network in them raises the error.
+    """
+    try:
+        finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
+    except IOFailure:
+        return False
+    return finder.has_before_self(str(request.config["name"]))
 
 
 def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":

@@ -120,13 +120,6 @@ def links_in(request: "Request") -> "Collection[str] | None":
         return None
 
 
-def _is_behind_another(request: "Request", context: "Context") -> bool:
-    try:
-        return is_behind_another(str(request.config["name"]), context)
-    except IOFailure:
-        return False
-
-
 def release(attachments: list[Attachment], request: "Request", context: "Context") -> None:
     """DEL of each, in reverse; failures are logged. There is no next try: the whole of a chain is called.
 
@@ -135,7 +128,7 @@ def release(attachments: list[Attachment], request: "Request", context: "Context
 
     Raises Cancelled, after all were tried, where this process was asked to stop: then the runtime has to try again.
     """
-    if _is_behind_another(request, context):
+    if is_behind_another(request, context):
         attachments = [one for one in attachments if one.ifname != request.ifname]
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments

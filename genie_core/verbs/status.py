@@ -30,7 +30,7 @@ def _networks(request: "Request", context: "Context") -> "list[NetConf]":
 
     Behind another plugin of its chain Genie attaches no default network, so none is asked.
     """
-    has_primary = is_behind_another(str(request.config["name"]), context)
+    has_primary = is_behind_another(request, context)
     choices = on_every_pod(context, has_primary=has_primary)
     name_interfaces(choices, _PRIMARY, context.settings.interface_prefix, has_primary=has_primary)
     require_versions(choices)
