@@ -204,7 +204,8 @@ def _outer(case: Case, remote: Remote, hook: str, packet: Packet) -> Iterator[Fi
 
 
 def _accept(chain: Chain, packet: Packet) -> Command:
-    protocol, port = packet.protocol, packet.dport
+    port = packet.dport
+    protocol = NUMBERS.get(packet.protocol, packet.protocol)
     if chain.tool == "nft":
         kind = ("udp", "dport", port) if port else ("meta", "l4proto", protocol)
         return on_node("nft", "insert", "rule", chain.family, chain.table, chain.name, *kind, "accept")
@@ -212,7 +213,9 @@ def _accept(chain: Chain, packet: Packet) -> Command:
     return on_node(chain.tool, "-t", chain.table, "-I", chain.name, *kind, "-j", "ACCEPT")
 
 
-PORTLESS = {"ipip": "ipencap", "sit": "ipv6", "gre": "gre", "gretap": "gre"}  # as /etc/protocols names them
+# Protocols by Debian's names; the numbers are the same in every distribution's /etc/protocols.
+PORTLESS = {"ipip": "ipencap", "sit": "ipv6", "gre": "gre", "gretap": "gre"}
+NUMBERS = {"ipencap": 4, "ipv6": 41, "gre": 47}
 OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
 
 

@@ -262,6 +262,12 @@ def test_nft_matches(condition, extra, drops):
     assert verdicts(nft([condition, {"drop": None}], extra=extra)) == {("drop" if drops else "accept", 1.0)}
 
 
+@pytest.mark.parametrize("name", ["ipencap", "ipv4", 4])
+def test_nft_names_a_protocol_as_the_distribution_does(name):
+    rules = nft([match({"meta": {"key": "l4proto"}}, name), {"drop": None}])
+    assert verdicts(rules, PACKET.with_(protocol="ipencap", dport=0)) == {("drop", 1.0)}
+
+
 def test_nft_verdict_maps_and_jumps():
     goto = {
         "vmap": {"key": DPORT, "data": {"set": [[80, {"accept": None}], [8080, {"jump": {"target": "g"}}]]}}

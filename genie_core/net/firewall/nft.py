@@ -116,7 +116,7 @@ def _value(field: str, right: Any) -> Value:
         number = _number(field, right)
         return (number, number)
     if field == "protocol":
-        return PROTOCOL_NUMBERS.get(right, {"icmpv6": "ipv6-icmp"}.get(right, str(right)))
+        return PROTOCOL_NUMBERS.get(right, {"icmpv6": "ipv6-icmp", "ipv4": "ipencap"}.get(right, str(right)))
     if field == "family":
         return {"ipv4": "4", "ipv6": "6"}.get(str(right), str(right))
     if field == "ethertype":
