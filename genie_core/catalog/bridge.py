@@ -105,6 +105,7 @@ PLUGIN = Plugin(
     ),
     capabilities=("mac",),
     ipam=Ipam.OPTIONAL,
+    check_fails_without_ipam="CHECK of bridge calls an IPAM plugin also where the configuration names none",
     checks=(_check,),
     template=_template,
     needs="bridge",

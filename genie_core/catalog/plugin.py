@@ -119,7 +119,7 @@ class Plugin:
     the pods' addresses live on a network outside the node, so that its subnet overlaps its parent's on purpose.
     `host_ports` is true where portmap is expected behind it, which makes a pod's hostPort work.
     `check_fails` is the reason why CHECK of a chain with it fails for a healthy pod, observed with the reference
-    plugins 1.1.1.
+    plugins 1.1.1; `check_fails_without_ipam` the same where its entry names no IPAM plugin.
     """
 
     type: str
@@ -136,7 +136,14 @@ class Plugin:
     on_lan: bool = False
     host_ports: bool = False
     check_fails: str = ""
+    check_fails_without_ipam: str = ""
     docs: str = ""
+
+    def why_check_fails(self, entry: JSON) -> str:
+        """Why CHECK of a chain with this entry fails for a healthy pod, "" where it does not."""
+        ipam = entry.get("ipam")
+        has_ipam = isinstance(ipam, dict) and bool(ipam.get("type"))
+        return self.check_fails or ("" if has_ipam else self.check_fails_without_ipam)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -36,11 +36,11 @@ def check_fails(facts: Facts) -> Iterator[Finding]:
         kinds = {runtime.kind for runtime in readers or facts.runtimes}  # others are read through Genie
         if file.network is None or file.network.disable_check or (kinds and "crio" not in kinds):
             continue
-        plugins = [(index, of_type(plugin.type)) for index, plugin in enumerate(file.network.plugins)]
-        for index, plugin in plugins:
-            if plugin and plugin.check_fails:
+        for index, entry in enumerate(file.network.plugins):
+            plugin = of_type(entry.type)
+            if plugin and (why := plugin.why_check_fails(view(entry.text))):
                 yield GN1042.error(
-                    f"{file.file}: {plugin.check_fails}; CRI-O calls CHECK after each ADD, and fails the pod",
+                    f"{file.file}: {why}; CRI-O calls CHECK after each ADD, and fails the pod",
                     at(file, file.where(index)),
                     remedy=fix('set "disableCheck": true beside "plugins"'),
                 )

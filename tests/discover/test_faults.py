@@ -189,6 +189,16 @@ def test_a_chain_whose_check_fails_on_cri_o(node, tmp_path, type_):
     assert "GN1042" not in codes(chain(node, tmp_path, "containerd", type_))  # calls no CHECK
 
 
+@pytest.mark.parametrize("ipam", [{}, {"ipam": {}}, {"ipam": {"type": ""}}, {"ipam": None}])
+def test_a_bridge_without_addresses_whose_check_fails_on_cri_o(node, tmp_path, ipam):
+    """It calls an IPAM plugin without a name; macvlan does not."""
+    plugins = [{"type": "bridge", "bridge": "br-net", **ipam}]
+    assert "IPAM" in the(chain(node, tmp_path, "crio", plugins=plugins), "GN1042").title
+    assert "GN1042" not in codes(chain(node, tmp_path, "crio", plugins=plugins, disableCheck=True))
+    plugins = [{"type": "macvlan", "master": "lo", **ipam}]
+    assert "GN1042" not in codes(chain(node, tmp_path, "crio", plugins=plugins))
+
+
 def test_f89_the_common_version_is_numerically_the_highest(node):
     nodes.add_plugins(node.bin, "bridge", versions=["0.9.0", "0.10.0"])
     nodes.add_plugins(node.bin, "host-local", versions=["0.10.0", "0.9.0"])

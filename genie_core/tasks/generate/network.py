@@ -116,8 +116,8 @@ def _from_type(options: GenerateOptions, facts: Facts, view: NodeView) -> Draft:
 
 def _uncheckable(chain: Sequence[JSON], notes: list[str]) -> bool:
     """Whether CHECK fails on a healthy pod with these plugins, which CRI-O takes for a failed ADD."""
-    known = [of_type(str(entry["type"])) for entry in chain]
-    reasons = [plugin.check_fails for plugin in known if plugin and plugin.check_fails]
+    known = [(of_type(str(entry["type"])), entry) for entry in chain]
+    reasons = [why for plugin, entry in known if plugin and (why := plugin.why_check_fails(entry))]
     notes += [f"disableCheck is set: {reason}" for reason in reasons]
     return bool(reasons)
 
