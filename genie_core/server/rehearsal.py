@@ -25,7 +25,7 @@ from genie_core.server import REHEARSAL
 from genie_core.server.caller import Caller
 
 _NETWORK = "rehearsal"
-_CAT = ("/bin/cat", "/usr/bin/cat")
+_PLUGIN = "cat"  # under its own name: one program may be many commands, as busybox's, and goes by its name
 _NO_NETNS = "/proc/self/nowhere"
 
 
@@ -45,9 +45,9 @@ class Rehearsal:
             fd = open_private(file, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
             write_all(fd, encode(content))
             posix.close(fd)
-        plugin = f"{self._folder}/{_NETWORK}"
+        plugin = f"{self._folder}/{_PLUGIN}"
         remove(plugin)
-        posix.symlink(_CAT[0] if exists(_CAT[0]) else _CAT[1], plugin)
+        posix.symlink(next(filter(exists, (f"/bin/{_PLUGIN}", f"/usr/bin/{_PLUGIN}")), _PLUGIN), plugin)
         AHEAD.share()
         self._config = encode(
             {
@@ -128,7 +128,7 @@ def _network() -> dict[str, object]:
     return {
         "cniVersion": "1.0.0",
         "name": _NETWORK,
-        "type": _NETWORK,
+        "type": _PLUGIN,
         "ipam": {"type": "host-local", "subnet": "192.0.2.0/24"},
         "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:01", "sandbox": _NO_NETNS}],
         "ips": [{"address": "192.0.2.2/24", "gateway": "192.0.2.1", "interface": 0}],
