@@ -354,7 +354,8 @@ def test_checking_a_directory_leaves_out_the_copies_that_writing_made_there(plac
 
 
 def test_checking_a_manifest_looks_into_it(place, tmp_path):
-    config = '{"cniVersion": "1.0.0", "type": "bridge", "mtu": "x"}'
+    ipam = '{"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16"}]]}'
+    config = f'{{"cniVersion": "1.0.0", "type": "bridge", "mtu": "x", "ipam": {ipam}}}'
     item = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "blue"}, "spec": {"config": config}}
     path = nodes.write(tmp_path / "nad.yaml", yaml.safe_dump(item))
     done = genie("generate-config", "--check", str(path), *place, "-o", "json", code=1)
