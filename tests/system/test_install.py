@@ -431,8 +431,9 @@ def test_a_dry_run_of_uninstall_says_what_would_be_done(places, capsys):
     put(places)
     flags = [word for name, path in places.items() for word in (f"--{name.replace('_', '-')}", str(path))]
     main(["uninstall", "--dry-run", *flags])
-    rows = capsys.readouterr().out.splitlines()
-    assert [row.strip().partition("  ")[0] for row in rows] == ["would be removed", "would be released"]
+    rows = [row.strip() for row in capsys.readouterr().out.splitlines()]
+    said = [row.partition("  ")[0] for row in rows if row.startswith("would be")]  # long paths take more rows
+    assert said == ["would be removed", "would be released"]
 
 
 def test_a_level_of_the_log_that_is_set_is_one(places):
