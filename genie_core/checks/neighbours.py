@@ -158,13 +158,16 @@ def silent_next_hops(case: Case) -> Iterator[Finding]:
         stack, link = where
         sure = probe.role in ("gateway", "default route") or _missed(case, probe)
         what = KINDS[probe.kind]
+        # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
+        droppers: tuple[str, ...] = ("GN0519", "GN0515") if probe.role == "gateway" else ()
+        if what == "NDP":  # unlike ARP it meets the rules for IPv6, whose policy may drop it
+            droppers += ("GN0506",)
         yield GN0807.found(
             Severity.ERROR if sure else Severity.WARNING,
             f"{_title(case, probe)} {probe.target} answers no {what} on {link.name}: {_holder(case, probe)}",
             the_interface(link.name) if stack is case.node else the_pod(case, link.name),
             seen("probe", f"{what} {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
-            # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
-            explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
+            explained_by=droppers,
             remedy=_without_router(case, probe)
             or fix("find out which machine should have the address, and whether it is up and on this link"),
         )
