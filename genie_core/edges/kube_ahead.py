@@ -7,7 +7,6 @@ used where the call's own files say the same, byte by byte.
 
 import posix
 
-from genie_core.edges.files import open_regular, read_all
 from genie_core.errors import GenieError
 
 TYPE_CHECKING = False
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from genie_core.edges.kube_cluster import Cluster, Pem
+    from genie_core.edges.kube_cluster import Cluster
 
 _LONGEST = 4096  # PATH_MAX of linux/limits.h
 _KIND = "kubeconfig"  # how the source of a cluster begins, where that is a file
@@ -59,23 +58,13 @@ class Ahead:
 
 def _contents(cluster: "Cluster") -> object:
     """What a context holds; a value equal to no other where a file cannot be read, or the system's CAs are used."""
-    credentials = cluster.credentials
     if not cluster.ca and not cluster.insecure:
         return object()
+    pair = cluster.credentials.certificate, cluster.credentials.key
     try:
-        return cluster.insecure, _bytes(cluster.ca), _bytes(credentials.certificate), _bytes(credentials.key)
-    except (GenieError, OSError, ValueError):
+        return cluster.insecure, *(pem and pem.content() for pem in (cluster.ca, *pair))
+    except GenieError:
         return object()
-
-
-def _bytes(pem: "Pem | None") -> bytes:
-    if pem is None or not pem.path:
-        return pem.data if pem else b""
-    fd = open_regular(pem.path)
-    try:
-        return read_all(fd)
-    finally:
-        posix.close(fd)
 
 
 AHEAD = Ahead()

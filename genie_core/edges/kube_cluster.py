@@ -23,6 +23,10 @@ class Pem(Value):
         self.path = path
         self.data = data
 
+    def content(self) -> bytes:
+        """What it holds, the file read again. Raises IOFailure or InvalidConfig."""
+        return self.data or read_text(self.path, "the PEM file")[0].encode()
+
     def __repr__(self) -> str:  # never the data
         return f"Pem({self.path!r})"
 

@@ -115,10 +115,9 @@ def _same_pem(one: Pem | None, other: Pem | None) -> bool:
     if one is None or other is None:
         return False
     try:
-        first, second = (pem.data or read_text(pem.path, "the authority")[0].encode() for pem in (one, other))
+        return one.content().strip() == other.content().strip()
     except GenieError:
         return False
-    return first.strip() == second.strip()
 
 
 def _override(
