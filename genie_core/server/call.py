@@ -79,15 +79,10 @@ def _run(connection: socket, env: "Mapping[str, str]", own: str, cancel: Cancel)
     connection.sendmsg([bytes([status])], rights if posix.fstat(document).st_size else [])
     for number in range(3):  # its reader waits until every process has closed it
         posix.close(number)
-    _wait_for_end(connection)
+    _has_ended(
+        connection, _SECONDS
+    )  # the launcher needs the processor, and the end of this process takes 0.6 ms
     _reap()
-
-
-def _wait_for_end(connection: socket) -> None:
-    """Leave the processor to the launcher until it has ended; the end of this process takes the kernel 0.6 ms."""
-    poller = poll()
-    poller.register(connection.fileno(), 0)
-    poller.poll(_SECONDS * 1000)
 
 
 def _reap() -> None:
@@ -109,10 +104,11 @@ def _end_with_caller(connection: socket) -> None:
         posix.kill(posix.getpid(), _SIGKILL)
 
 
-def _has_ended(connection: socket) -> bool:
+def _has_ended(connection: socket, within: float = 0) -> bool:
+    """Whether the other end has gone, after up to so many seconds."""
     poller = poll()
     poller.register(connection.fileno(), 0)
-    return any(events & POLLHUP for _, events in poller.poll(0))
+    return any(events & POLLHUP for _, events in poller.poll(within * 1000))
 
 
 def _descriptors(rights: "list[tuple[int, int, bytes]]") -> list[int]:
