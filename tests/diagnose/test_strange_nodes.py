@@ -23,9 +23,7 @@ from genie_core.survey.kernel import (
     Route,
     Rule,
 )
-
-ETH0 = Link(index=5, name="eth0", kind="veth", up=True, mac="02:00:00:00:00:05", peer=2, peer_nsid=0)
-HELD = Address(index=5, ip="10.0.0.5", prefix=24)
+from tests.diagnose.plain_pod import ETH0, HELD
 
 
 def api(kind, name, **more):

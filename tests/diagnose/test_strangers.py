@@ -26,11 +26,7 @@ from genie_core.survey.kernel import (
 from genie_core.survey.records import lean_result
 from genie_core.survey.whole_cluster import pod_row
 from genie_core.tasks.status.asked import attached_to
-
-ETH0 = Link(index=5, name="eth0", kind="veth", up=True, mac="02:00:00:00:00:05", peer=2, peer_nsid=0)
-
-
-HELD = Address(index=5, ip="10.0.0.5", prefix=24)
+from tests.diagnose.plain_pod import ETH0, HELD
 
 
 def test_the_devices_that_tunnel_modules_make_are_no_interfaces_of_the_pod():
