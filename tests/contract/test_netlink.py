@@ -165,7 +165,12 @@ for number in range(2000):
         signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         interrupted += 1
-    elsewhere += posix.stat("/proc/thread-self/ns/net").st_ino != own
+    while True:
+        try:
+            elsewhere += posix.stat("/proc/thread-self/ns/net").st_ino != own
+            break
+        except KeyboardInterrupt:  # Python runs the handler of an alarm later than the alarm is switched off
+            continue
 print("[%d, %d]" % (interrupted, elsewhere))
 """
 
