@@ -10,8 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from genie_core.tasks.conflist import InstallOptions
-from genie_core.tasks.install import put
+from genie_core.tasks.install.conflist import InstallOptions
+from genie_core.tasks.install.run import put
 from tests import machine, own_node
 from tests.netns import Namespace
 

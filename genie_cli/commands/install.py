@@ -20,11 +20,18 @@ from genie_core.errors import IOFailure, WrongUsage
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.conflist import CA_FILE, TOKEN_FILE, InstallOptions
-from genie_core.tasks.daemonset import TOKEN_SECONDS, Keeper, KeepOptions, in_cluster_server, keep, locate
 from genie_core.tasks.health import serve
-from genie_core.tasks.install import InstallReport, NeedsConsent, install
-from genie_core.tasks.placement import Placement, place
+from genie_core.tasks.install.conflist import CA_FILE, TOKEN_FILE, InstallOptions
+from genie_core.tasks.install.daemonset import (
+    TOKEN_SECONDS,
+    Keeper,
+    KeepOptions,
+    in_cluster_server,
+    keep,
+    locate,
+)
+from genie_core.tasks.install.placement import Placement, place
+from genie_core.tasks.install.run import InstallReport, NeedsConsent, install
 
 DAEMONSET = "DaemonSet"
 

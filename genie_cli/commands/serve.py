@@ -8,7 +8,7 @@ from pathlib import Path
 from genie_cli import options
 from genie_cli.flags import flag
 from genie_cli.options import path_flag
-from genie_core.tasks.serving import serve
+from genie_core.tasks.install.native_files import serve
 
 EXAMPLES = [
     ("serve the calls of the plugin that genie install --serve has installed", "genie serve"),

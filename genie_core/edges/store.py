@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 FOLDERS = ("containers", "locks", "slots", "tmp")
 # Everything that may be in the state directory: what an uninstallation removes, and nothing else.
-INSTALLED = "installed.json"  # what `genie install` wrote (tasks/installed.py)
+INSTALLED = "installed.json"  # what `genie install` wrote (tasks/install/record.py)
 REPAIRS = "repairs"
 CONTENTS = (*FOLDERS, "objects", "corrupt", REPAIRS, "lock", INSTALLED)
 _FILE_TYPE, _LINK = 0o170000, 0o120000  # S_IFMT, S_IFLNK

@@ -1,4 +1,4 @@
-"""The header of an installed launcher, which tasks/launcher.py writes; a native one has it among its data."""
+"""The header of an installed launcher, which tasks/install/launcher.py writes; a native one has it among its data."""
 
 from __future__ import annotations
 

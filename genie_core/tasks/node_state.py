@@ -81,7 +81,7 @@ def own_configuration(conf_dir: str, state_dir: str = "") -> tuple[dict[str, Any
 
 def _installed_entry(state_dir: str) -> dict[str, Any]:
     """Genie's entry in the file that `genie install` wrote, by the record in the state directory; {} without one."""
-    from genie_core.tasks.installed import recall_all
+    from genie_core.tasks.install.record import recall_all
 
     known = recall_all([], Path(state_dir) if state_dir else None)
     return next(filter(None, (read_conflist(one.conflist) for one in known)), {})
@@ -110,7 +110,7 @@ def calls(launcher: Path) -> list[int]:
 
     One in another mount namespace, as a dry run's, may run another file of the same path.
     """
-    from genie_core.tasks.installed import CODE, START
+    from genie_core.tasks.install.record import CODE, START
 
     found = []
     names = {os.fsencode(path) for path in (launcher, launcher.parent / CODE / START)}

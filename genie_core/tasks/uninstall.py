@@ -33,10 +33,12 @@ from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
-from genie_core.tasks import delegate_files, node_state, predecessor
+from genie_core.tasks import node_state
 from genie_core.tasks.atomic import sync
-from genie_core.tasks.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
-from genie_core.tasks.installed import (
+from genie_core.tasks.install import delegate_files, predecessor
+from genie_core.tasks.install.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
+from genie_core.tasks.install.placement import place
+from genie_core.tasks.install.record import (
     CODE,
     Installed,
     not_together,
@@ -46,7 +48,6 @@ from genie_core.tasks.installed import (
     remember,
     require_pair,
 )
-from genie_core.tasks.placement import place
 from genie_core.verbs.context import Context
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from genie_core.tasks.install import InstallOptions, InstallReport, install
+from genie_core.tasks.install.run import InstallOptions, InstallReport, install
 
 CNI_BIN = Path("/usr/lib/cni")
 PARENT = "up0"  # of the macvlan network's interfaces

@@ -6,7 +6,7 @@ import subprocess
 
 from genie_cli.app import main
 from genie_core import __version__
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.test_lint import ROOT
 
 

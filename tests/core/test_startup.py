@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.tasks.install import InstallOptions, install
-from genie_core.tasks.launcher import OPTIONS
+from genie_core.tasks.install.launcher import OPTIONS
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.patience import wait_until
 from tests.plugin.harness import HOLD, Node
 

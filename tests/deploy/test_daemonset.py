@@ -24,9 +24,15 @@ from genie_core.errors import InvalidConfig
 from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.survey.runtimes import Runtime
 from genie_core.tasks.atomic import alone
-from genie_core.tasks.daemonset import CHECK_SECONDS, RETRY_SECONDS, Keeper, KeepOptions, in_cluster_server
-from genie_core.tasks.install import InstallOptions
-from genie_core.tasks.placement import Placement
+from genie_core.tasks.install.daemonset import (
+    CHECK_SECONDS,
+    RETRY_SECONDS,
+    Keeper,
+    KeepOptions,
+    in_cluster_server,
+)
+from genie_core.tasks.install.placement import Placement
+from genie_core.tasks.install.run import InstallOptions
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.patience import wait_until
 
@@ -277,7 +283,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from genie_core.errors import GenieError
-from genie_core.tasks.daemonset import locate
+from genie_core.tasks.install.daemonset import locate
 try:
     print(locate(None, None).bin_dir)
 except GenieError as error:

@@ -15,7 +15,7 @@ import yaml
 import genie_core
 from genie_cli.app import main
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
-from genie_core.tasks.conflist import CA_FILE, TOKEN_FILE
+from genie_core.tasks.install.conflist import CA_FILE, TOKEN_FILE
 
 # The oldest and the newest Kubernetes that the manifests are for: the rules of the CRDs need `isCIDR`
 VERSIONS = ("1.31", "1.37")

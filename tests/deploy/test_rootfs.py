@@ -174,7 +174,7 @@ def test_the_image_can_be_signed_and_checked(image, tmp_path):
 LOCATE = """
 import sys
 sys.path.insert(1, "/opt/genie/lib/site")
-from genie_core.tasks.daemonset import locate
+from genie_core.tasks.install.daemonset import locate
 found = locate(None, None)
 print(found.bin_dir, found.conf_dir, *(runtime.name for runtime in found.runtimes))
 """

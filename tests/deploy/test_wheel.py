@@ -41,7 +41,8 @@ def test_the_command_line_runs_from_it(wheel):
 def test_it_can_install_the_plugin(wheel, tmp_path):
     """`genie install` copies the plugin's modules: they are found in the wheel's folder."""
     site, _ = wheel
-    text = "from genie_core.tasks.payload import plugin_files; print('\\n'.join(map(str, plugin_files().values())))"
+    found = "from genie_core.tasks.install.payload import plugin_files as files"
+    text = f"{found}; print('\\n'.join(map(str, files().values())))"
     files = run(site, text).stdout.split()
     own = [file for file in files if "/genie_core/" in file]
     assert len(own) > 50

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.plugin.cluster import Cluster
 from tests.plugin.harness import Node
 

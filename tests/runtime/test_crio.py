@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from genie_core.survey.runtimes import Runtime
-from genie_core.tasks.delegate_files import NeedsConsent
-from genie_core.tasks.install import InstallOptions, install
-from genie_core.tasks.placement import Placement
+from genie_core.tasks.install.delegate_files import NeedsConsent
+from genie_core.tasks.install.placement import Placement
+from genie_core.tasks.install.run import InstallOptions, install
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
 from tests.netns import Namespace
 from tests.runtime.crio import Daemon

@@ -5,7 +5,7 @@ Every test ends with an audit (A47-A50, A62, A67, A73, A79, B46-B49).
 
 import pytest
 
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.netns import Namespace
 from tests.runtime.node import HOST_ADDRESS, InstalledNode, fetch, network_of, serving
 from tests.runtime.replays import CRIO, Containerd, Nerdctl, Pod, Podman

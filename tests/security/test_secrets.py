@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.tasks.dry_run.recorder import read_notes
-from genie_core.tasks.install import CONFLIST, InstallOptions, install
+from genie_core.tasks.install.run import CONFLIST, InstallOptions, install
 from genie_core.tasks.pods import read_pod
 from tests import manifests, warm
 from tests.apiserver import API, Objects

@@ -13,7 +13,7 @@ import pytest
 
 from genie_core import native
 from genie_core.server import COUNTERS, SOCKET, counters
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.patience import wait_until
 from tests.plugin.harness import Node
 from tests.processes import children

@@ -16,7 +16,7 @@ from typing import Any
 
 from genie_core import __version__
 from genie_core.plan import POD_ANNOTATIONS
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.netns import Namespace
 from tests.system import audit
 from tests.test_lint import ROOT

@@ -13,7 +13,9 @@ import pytest
 from genie_cli.app import main
 from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.tasks import install, payload, uninstall
+from genie_core.tasks import uninstall
+from genie_core.tasks.install import payload
+from genie_core.tasks.install import run as installing
 from tests.patience import wait_until
 from tests.system.node import THREE, Node
 
@@ -36,7 +38,7 @@ def places(tmp_path):
 
 
 def put(places, **more):
-    return install.install(install.InstallOptions(**places, **more))
+    return installing.install(installing.InstallOptions(**places, **more))
 
 
 def take_away(places, **more):
@@ -113,7 +115,7 @@ def test_a_conflist_that_does_not_call_genie_is_replaced(places):
 def test_a_dry_run_writes_nothing_and_says_what_an_installation_does(places):
     """Before, and after an upgrade by hand: what it names is what is written then."""
     before = tree(places["conf_dir"])
-    said = install.install(install.InstallOptions(**places), dry_run=True)
+    said = installing.install(installing.InstallOptions(**places), dry_run=True)
     assert (tree(places["conf_dir"]), places["bin_dir"].exists(), places["state_dir"].exists()) == (
         before,
         False,
@@ -123,7 +125,7 @@ def test_a_dry_run_writes_nothing_and_says_what_an_installation_does(places):
     assert said == replace(done, dry_run=True)
     assert [path.name for path in said.changed[1:]] == ["genie", "00-genie.conflist"]
     said.launcher.write_text("changed by hand")
-    assert install.install(install.InstallOptions(**places), dry_run=True).changed == [said.launcher]
+    assert installing.install(installing.InstallOptions(**places), dry_run=True).changed == [said.launcher]
     assert said.launcher.read_text() == "changed by hand"
 
 
@@ -133,7 +135,8 @@ def test_it_runs_from_anywhere_with_nothing_when_the_clone_is_gone(tmp_path, pla
         shutil.copytree(ROOT / package, clone / package)
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from genie_core.tasks.install import *; import genie_core; assert genie_core.__file__.startswith(sys.argv[1]);"
+        "from genie_core.tasks.install.run import *;"
+        "import genie_core; assert genie_core.__file__.startswith(sys.argv[1]);"
         "install(InstallOptions(bin_dir=Path(sys.argv[2]), conf_dir=Path(sys.argv[3])))"
     )
     subprocess.run(
@@ -237,7 +240,7 @@ def test_a_broken_conflist_is_mended(places, text):
     conflist = put(places, extra={"default_plugin": "next"}).conflist
     before = conflist.read_text()
     conflist.write_text(text)
-    said = install.install(install.InstallOptions(**places), dry_run=True)
+    said = installing.install(installing.InstallOptions(**places), dry_run=True)
     assert conflist.read_text() == text
     report = put(places)
     assert conflist.read_text() == before
@@ -463,8 +466,8 @@ def test_a_directory_from_which_nothing_may_be_executed_is_refused(places):
     try:
         with pytest.raises(GenieError, match="does not run in"):
             put(places)
-        assert [path.name for path in places["bin_dir"].rglob("*")] == [install.CODE]
-        assert not (places["conf_dir"] / install.CONFLIST).exists()
+        assert [path.name for path in places["bin_dir"].rglob("*")] == [installing.CODE]
+        assert not (places["conf_dir"] / installing.CONFLIST).exists()
     finally:
         subprocess.run(["umount", places["bin_dir"]], check=True)
 

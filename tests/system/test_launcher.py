@@ -10,8 +10,8 @@ import pytest
 from genie_core.errors import InvalidConfig
 from genie_core.spec.request import DELEGATE_MARK
 from genie_core.survey.launcher import Launcher, read_launcher
-from genie_core.tasks import launcher
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install import launcher
+from genie_core.tasks.install.run import InstallOptions, install
 from tests.plugin.harness import Node
 
 SHELLS = [path for path in ("/bin/dash", "/bin/bash", "/bin/busybox") if Path(path).exists()]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.tasks import install, uninstall
+from genie_core.tasks import uninstall
+from genie_core.tasks.install import run as installing
 
 # As CNI-Genie's manifest for Kubernetes 1.8 writes it.
 OLD = {
@@ -42,7 +43,7 @@ def places(tmp_path):
 
 
 def put(places, **more):
-    return install.install(install.InstallOptions(**places, **more))
+    return installing.install(installing.InstallOptions(**places, **more))
 
 
 def take_away(places, **more):
@@ -99,7 +100,7 @@ def test_a_list_of_genies_that_never_counted_gets_the_keys(places):
 
 def test_a_dry_run_writes_nothing(places):
     before = files(places)
-    report = install.install(install.InstallOptions(**places), dry_run=True)
+    report = installing.install(installing.InstallOptions(**places), dry_run=True)
     assert files(places) == before
     assert len(report.moved) == 2
 

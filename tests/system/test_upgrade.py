@@ -17,9 +17,9 @@ import pytest
 
 from genie_core.errors import GenieError, TryAgain
 from genie_core.tasks import atomic
-from genie_core.tasks import install as installing
-from genie_core.tasks.install import InstallOptions, install
-from genie_core.tasks.runtime_tree import RELEASE
+from genie_core.tasks.install import run as installing
+from genie_core.tasks.install.run import InstallOptions, install
+from genie_core.tasks.install.runtime_tree import RELEASE
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
 from tests.patience import wait_until
 from tests.plugin.harness import listens
@@ -238,7 +238,7 @@ def test_installing_while_pods_come_and_go(node, versions):
 INSTALL = """
 import sys; sys.path.insert(0, {root!r})
 from pathlib import Path
-from genie_core.tasks import install as i
+from genie_core.tasks.install import run as i
 i.__version__ = sys.argv[2]
 folder = Path(sys.argv[1])
 i.install(i.InstallOptions(bin_dir=folder / "bin", conf_dir=folder / "net.d", state_dir=folder / "state"))

@@ -102,8 +102,8 @@ def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str
 
     Genie's settings are those of the first directory that has any.
     """
-    from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
-    from genie_core.tasks.install import put
+    from genie_core.tasks.install.conflist import CONFLIST, InstallOptions, existing_entry
+    from genie_core.tasks.install.run import put
 
     files = (Path(directory) / CONFLIST for directory in conf_dirs)
     settings = next((entry for file in files if (entry := existing_entry(file))), {})

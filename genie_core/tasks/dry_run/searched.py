@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from genie_core.settings import CONF_DIR, USUAL_BIN_DIRS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime, find_runtimes
-from genie_core.tasks.placement import those_that_count
+from genie_core.tasks.install.placement import those_that_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

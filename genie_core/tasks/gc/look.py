@@ -19,9 +19,9 @@ from genie_core.survey.namespaces import addresses_in_use
 from genie_core.survey.places import Places
 from genie_core.survey.sandboxes import NoSocket, Sandboxes
 from genie_core.survey.survey import GC, Survey
-from genie_core.tasks.conflist import CONFLIST
 from genie_core.tasks.gc.nft_rules import OwnedRule, owned_rules
 from genie_core.tasks.gc.report import Kind
+from genie_core.tasks.install.conflist import CONFLIST
 from genie_core.tasks.node_state import open_context, read_conflist
 from genie_core.verbs.context import Context
 

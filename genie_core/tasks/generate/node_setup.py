@@ -16,7 +16,9 @@ from genie_core.survey.facts import Facts
 from genie_core.survey.layouts import CLUSTER_CAS, KUBELET_CONFIGS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
-from genie_core.tasks.conflist import (
+from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
+from genie_core.tasks.install.check import unknown_settings
+from genie_core.tasks.install.conflist import (
     CONFLIST,
     KUBECONFIG,
     InstallOptions,
@@ -24,9 +26,7 @@ from genie_core.tasks.conflist import (
     existing_document,
     kubeconfig_text,
 )
-from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
-from genie_core.tasks.install_check import unknown_settings
-from genie_core.tasks.placement import place
+from genie_core.tasks.install.placement import place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ from genie_core.errors import EXIT_TIMEOUT, GenieError
 from genie_core.survey.cluster import ENDED
 from genie_core.survey.user_exec import ExecAPI
 from genie_core.survey.whole_cluster import NAME_LABEL
+from genie_core.tasks.install.runtime_tree import HOME
 from genie_core.tasks.remote.place import DEBUG
-from genie_core.tasks.runtime_tree import HOME
 
 CONTAINER = "genie"
 ACCOUNT = "genie-debug"

@@ -10,10 +10,10 @@ from threading import Event, Thread
 from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_exec import ExecAPI, ExecCommand, Running, Write
+from genie_core.tasks.install.runtime_tree import HOME
 from genie_core.tasks.remote import ON_NODE, on_node
 from genie_core.tasks.remote.node_pod import CONTAINER, PodSpec, node_pod
 from genie_core.tasks.remote.place import find
-from genie_core.tasks.runtime_tree import HOME
 
 NAMESPACE = "kube-system"
 REQUEST_SECONDS = 60.0  # for all requests of one node together, the command itself excluded

@@ -2,7 +2,7 @@
 
 import ast
 
-from genie_core.tasks import payload
+from genie_core.tasks.install import payload
 
 
 def imports(node):

@@ -6,7 +6,7 @@ import pytest
 
 from genie_core.errors import GenieError
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.placement import place
+from genie_core.tasks.install.placement import place
 from tests.discover import nodes
 
 CNI = '[plugins."io.containerd.grpc.v1.cri".cni]\n'

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.tasks.runtime_tree import RELEASE, ROOM, copy_to, tree_of
+from genie_core.tasks.install.runtime_tree import RELEASE, ROOM, copy_to, tree_of
 
 LOADER = "lib/ld-linux-x86-64.so.2"
 

@@ -4,7 +4,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from genie_core.tasks.payload import plugin_files
+from genie_core.tasks.install.payload import plugin_files
 from tests.fuzz.mutate import Mutator, words_of
 
 _MODULES = {name: path for name, path in sorted(plugin_files().items()) if name.startswith("genie_core/")}

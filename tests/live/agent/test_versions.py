@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.root, pytest.mark.system]
 INSTALL = """
 import sys
 from pathlib import Path
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install.run import InstallOptions, install
 folder = Path(sys.argv[1])
 print(install(InstallOptions(bin_dir=folder / "bin", conf_dir=folder / "conf")).launcher.parent)
 """

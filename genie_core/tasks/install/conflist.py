@@ -16,9 +16,9 @@ from genie_core.fields import get_object, get_strings, holds_secret
 from genie_core.server import DIRECTORY
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
+from genie_core.tasks.install.placement import Placement
+from genie_core.tasks.install.predecessor import configurations, with_its_keys
 from genie_core.tasks.node_state import entry_of, read_document
-from genie_core.tasks.placement import Placement
-from genie_core.tasks.predecessor import configurations, with_its_keys
 
 CONFLIST = "00-genie.conflist"
 BROKEN = f"{CONFLIST}.broken"  # the name of the copy of a conflist that cannot be loaded

@@ -34,10 +34,10 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.rootfs import Root
 from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
-from genie_core.tasks.conflist import CONFLIST, InstallOptions
-from genie_core.tasks.install import install, preview
-from genie_core.tasks.payload import version_of
-from genie_core.tasks.placement import Placement, place
+from genie_core.tasks.install.conflist import CONFLIST, InstallOptions
+from genie_core.tasks.install.payload import version_of
+from genie_core.tasks.install.placement import Placement, place
+from genie_core.tasks.install.run import install, preview
 
 LOOK_SECONDS = 10.0
 TOKEN_SECONDS = 24 * 3600

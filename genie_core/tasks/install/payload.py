@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = ("packing", "plugin", "server/pool")  # what `genie install`, the launcher and `genie serve` import
 BY_NAME = ("verbs", "select")  # whose modules are imported by name
 SEAL = "sealed"

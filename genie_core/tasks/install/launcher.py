@@ -7,7 +7,7 @@ init_sys_streams), and after an upgrade of the distribution the interpreter may 
 builtins, no PATH; 0.5 ms with dash.
 
 Where the interpreter is Genie's own, the kernel starts it directly: it cannot disappear alone, and the node, whose root
-is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh. Even so the file
+is not the installer's, may have no shell (runtime_tree.py). So too where there is no /bin/sh. Even so the file
 begins with a shell line: the kernel reads the first line, then its interpreter opens the file again, and in between an
 upgrade may have replaced a file that sh starts by this one.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from genie_core import __version__
 from genie_core.errors import InvalidConfig
 from genie_core.spec.versions import CURRENT
-from genie_core.tasks import runtime_tree
+from genie_core.tasks.install import runtime_tree
 
 SHELL = "/bin/sh"
 OTHERS = "/usr/bin/python3 /usr/local/bin/python3"  # to be tried until Genie is installed again

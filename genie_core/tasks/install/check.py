@@ -25,9 +25,9 @@ from genie_core.survey.facts import Facts
 from genie_core.survey.genie import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import with_versions
-from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
-from genie_core.tasks.placement import Placement
-from genie_core.tasks.predecessor import configurations
+from genie_core.tasks.install.conflist import CONFLIST, TYPE, InstallOptions
+from genie_core.tasks.install.placement import Placement
+from genie_core.tasks.install.predecessor import configurations
 
 # The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"

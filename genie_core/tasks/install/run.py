@@ -32,9 +32,9 @@ from genie_core.select.files import derived_name
 from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
-from genie_core.tasks import delegate_files, payload, predecessor, runtime_tree
 from genie_core.tasks.atomic import LOCK, alone, is_there, new_directory, remove_temporaries, write_file
-from genie_core.tasks.conflist import (
+from genie_core.tasks.install import delegate_files, payload, predecessor, runtime_tree
+from genie_core.tasks.install.conflist import (
     BROKEN,
     CONFLIST,
     KUBECONFIG,
@@ -47,13 +47,13 @@ from genie_core.tasks.conflist import (
     kept_document,
     kubeconfig_text,
 )
-from genie_core.tasks.delegate_files import NeedsConsent
-from genie_core.tasks.installed import CODE, Installed, recall_all, remember, require_own_state
-from genie_core.tasks.interpreter import cache_tag, find_interpreter, is_foreign
-from genie_core.tasks.launcher import launcher_text
+from genie_core.tasks.install.delegate_files import NeedsConsent
+from genie_core.tasks.install.interpreter import cache_tag, find_interpreter, is_foreign
+from genie_core.tasks.install.launcher import launcher_text
+from genie_core.tasks.install.native_files import PROGRAMS, is_wanted, launcher_files, native_launcher
+from genie_core.tasks.install.placement import place
+from genie_core.tasks.install.record import CODE, Installed, recall_all, remember, require_own_state
 from genie_core.tasks.node_state import entry_of
-from genie_core.tasks.placement import place
-from genie_core.tasks.serving import PROGRAMS, is_wanted, launcher_files, native_launcher
 
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
 
@@ -84,7 +84,7 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     Raises InvalidConfig for what cannot work on this node, Denied without the rights. `dry_run` writes
     nothing.
     """
-    from genie_core.tasks.install_check import require_safe  # 0.1 s, which `put` does without
+    from genie_core.tasks.install.check import require_safe  # 0.1 s, which `put` does without
 
     if options.placement is None:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))

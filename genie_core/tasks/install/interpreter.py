@@ -10,8 +10,8 @@ from pathlib import Path
 
 from genie_core.edges.indicator_programs import refuse_foreign_program
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.tasks.launcher import require_nameable
-from genie_core.tasks.payload import version_of
+from genie_core.tasks.install.launcher import require_nameable
+from genie_core.tasks.install.payload import version_of
 
 
 def find_interpreter(wanted: Path | None) -> Path:

@@ -20,9 +20,9 @@ from genie_core.errors import Denied, InvalidConfig
 from genie_core.server import COUNTERS, SOCKET
 from genie_core.survey.launcher import run_dir_of
 from genie_core.tasks.agent.child import enter
-from genie_core.tasks.conflist import TYPE, InstallOptions
-from genie_core.tasks.installed import CODE, START
-from genie_core.tasks.launcher import launcher_text, server_text
+from genie_core.tasks.install.conflist import TYPE, InstallOptions
+from genie_core.tasks.install.launcher import launcher_text, server_text
+from genie_core.tasks.install.record import CODE, START
 from genie_core.tasks.uninstall import plugin_dir
 
 SERVE = "serve"
