@@ -12,6 +12,7 @@ what http.client makes of the same bytes.
 
 from time import monotonic
 
+from genie_core.edges.kube_ahead import AHEAD
 from genie_core.edges.kube_errors import BadAnswer
 from genie_core.model import Value
 
@@ -75,6 +76,8 @@ class Connection:
             self._stream = None
 
     def _ask(self, request: bytes, until: float) -> Response:
+        if self._stream is None:
+            self._stream = AHEAD.stream(self._cluster)
         if self._stream is not None:
             try:
                 return self._once(self._stream, request, until)
@@ -99,7 +102,7 @@ class Connection:
         from genie_core.edges.kube_tls import client_context, handshake
 
         try:
-            self._context = self._context or client_context(self._cluster)
+            self._context = self._context or AHEAD.context(self._cluster) or client_context(self._cluster)
             sock.settimeout(self._left(until))
             return handshake(self._context, sock, self._cluster)
         except BaseException:
@@ -108,19 +111,13 @@ class Connection:
 
     def _connect(self, until: float) -> "socket":
         """The first address that answers; each has its share of the time that is left."""
-        from _socket import IPPROTO_TCP, TCP_NODELAY, socket
-
-        class Socket(socket):
-            __slots__ = ("__weakref__",)  # which `_ssl` wants, and the C class lacks
-
         addresses = self._resolve(until)
         failure = OSError("the name has no address")
         for index, (family, kind, protocol, _, address) in enumerate(addresses):
-            sock = Socket(family, kind, protocol)
+            sock = new_socket(family, kind, protocol)
             try:
                 sock.settimeout(self._left(until) / (len(addresses) - index))
                 sock.connect(address)
-                sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
                 return sock
             except OSError as error:
                 sock.close()
@@ -165,6 +162,18 @@ class Connection:
         if left <= 0:
             raise TimeoutError("no whole answer in time")
         return left
+
+
+def new_socket(family: int, kind: int, protocol: int) -> "socket":
+    """A TCP socket that `_ssl` takes. Raises OSError."""
+    from _socket import IPPROTO_TCP, TCP_NODELAY, socket
+
+    class Socket(socket):
+        __slots__ = ("__weakref__",)  # which `_ssl` wants, and the C class lacks
+
+    sock = Socket(family, kind, protocol)
+    sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    return sock
 
 
 def _request(method: str, target: str, headers: "Mapping[str, str]", body: bytes) -> bytes:

@@ -16,7 +16,6 @@ ignored. The system's CAs are read (4 ms) only where no CA is given.
 import posix
 
 from genie_core.edges.files import open_regular
-from genie_core.edges.kube_ahead import AHEAD
 from genie_core.edges.kube_errors import Unauthorized, Untrusted
 from genie_core.errors import GenieError, InvalidConfig
 
@@ -83,12 +82,6 @@ def handshake(context: "Any", sock: "socket", cluster: "Cluster") -> TLSStream:
 
 def client_context(cluster: "Cluster") -> "Any":
     """An `_ssl._SSLContext` for this cluster. Raises Untrusted or InvalidConfig naming the file at fault."""
-    AHEAD.note(cluster)
-    return AHEAD.take(cluster) or new_context(cluster)
-
-
-def new_context(cluster: "Cluster") -> "Any":
-    """The same, made now."""
     from _ssl import PROTOCOL_TLS_CLIENT, _SSLContext  # 2 ms
 
     context: Any = _SSLContext(PROTOCOL_TLS_CLIENT)

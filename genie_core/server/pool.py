@@ -16,6 +16,8 @@ from time import sleep
 
 from genie_core.edges.cgroups import group_files, join
 from genie_core.edges.files import make_parents, open_private, refuse_foreign_directory, refuse_open_way
+from genie_core.edges.kube_ahead import AHEAD
+from genie_core.edges.kube_line import Line
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, IOFailure
 from genie_core.plugin import occupy_standard_descriptors
@@ -192,24 +194,33 @@ class Pool:
             posix._exit(status)  # noqa: SLF001
 
     def _accept(self, *, rehearsed: bool) -> "socket | None":
-        """Wait for a call, and rehearse one while none comes; None once the server has ended."""
+        """Wait for a call, and get ready for one while none comes; None once the server has ended."""
         poller = epoll()
         poller.register(self._alive, EPOLLIN)
         poller.register(self._listener.fileno(), EPOLLIN | EPOLLEXCLUSIVE)  # a call wakes one process
+        if rehearsed:
+            AHEAD.connect(poller, Line)
         while True:
-            events = poller.poll(None if rehearsed else _BUSY_SECONDS)
-            if not events:
+            ready = {fd for fd, _ in poller.poll(None if rehearsed else _BUSY_SECONDS)}
+            if not ready:
                 self._rehearsal.make()
+                AHEAD.connect(poller, Line)
                 rehearsed = True
-                continue
-            if any(fd == self._alive for fd, _ in events):
+            if self._alive in ready:
                 return None
-            try:
-                fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (accept(2) of the C class)
-            except (BlockingIOError, ConnectionAbortedError):  # another process was faster
-                continue
-            poller.close()
-            return socket(fileno=fd)
+            if self._listener.fileno() in ready and (connection := self._taken_call()):
+                poller.close()
+                return connection
+            if AHEAD.fileno() in ready:
+                AHEAD.proceed(poller)
+
+    def _taken_call(self) -> "socket | None":
+        """The connection of a call; None where another process was faster."""
+        try:
+            fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (accept(2) of the C class)
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
+        return socket(fileno=fd)
 
 
 def _version_of(program: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import posix
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.files import exists, make_private_directory, open_private, remove, write_all
 from genie_core.edges.kube_ahead import AHEAD
-from genie_core.edges.kube_tls import new_context
+from genie_core.edges.kube_tls import client_context
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.edges.podnet import existing_links
@@ -94,7 +94,7 @@ class Rehearsal:
         """Read the kubeconfig and make a context, as a call does that asks for its pod. No server is asked."""
         cluster = load_cluster({"kubeconfig": AHEAD.kubeconfig() or self._kubeconfig}, {}, JSONLog("error"))
         if cluster and cluster.tls:
-            AHEAD.prepare(cluster, new_context)
+            AHEAD.prepare(cluster, client_context)
 
     def _call(self, verb: str, null: int) -> None:
         config = posix.memfd_create("stdin", posix.MFD_CLOEXEC)

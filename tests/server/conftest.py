@@ -60,6 +60,13 @@ class Server:
         assert self.process is not None
         return children(self.process.pid)
 
+    def replace_waiting(self):
+        """Kill the processes that wait for a call, and wait for others."""
+        before = self.waiting()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait(lambda: len(self.waiting()) >= 2 and not {*before} & {*self.waiting()}, said=self.said)
+
     def kill(self, number=signal.SIGKILL):
         if self.process:
             self.process.send_signal(number)

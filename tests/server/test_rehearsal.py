@@ -1,18 +1,12 @@
-"""What the server does before a call comes: it rehearses one, shares its objects, and makes a TLS context."""
+"""What the server does before a call comes: it rehearses one, and shares its objects."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from genie_core.edges.kube_ahead import Ahead
-from genie_core.edges.kube_cluster import Cluster, Pem
-from tests import manifests
-from tests.apiserver import API, APIServer, Authority, Objects
 from tests.plugin.harness import HOLD
 from tests.server.conftest import wait
 
@@ -30,14 +24,6 @@ def state(server):
 def faults(pid):
     """How many pages the process has had to be given (proc(5), minflt)."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
-
-
-def end_waiting(server):
-    """Kill the processes that wait for a call, and wait for others."""
-    before = server.waiting()
-    for pid in before:
-        os.kill(pid, signal.SIGKILL)
-    wait(lambda: len(server.waiting()) >= 2 and not {*before} & {*server.waiting()}, said=server.said)
 
 
 def test_nothing_of_a_rehearsal_is_left(own_node, server):
@@ -86,7 +72,7 @@ def test_calls_are_served_where_a_rehearsal_cannot_be_made(own_node, server):
     server.start()
     (server.run_dir / "rehearsal/cat").unlink()
     (server.run_dir / "rehearsal/kubeconfig").write_text("{")
-    end_waiting(server)
+    server.replace_waiting()
     own_node.network("a")
     with server.adds(served=2):
         assert own_node.add("a").result
@@ -126,81 +112,3 @@ more = [fresh[0]] * 100
 assert sys.getrefcount(fresh[0]) == before + 100, "references of new objects are not counted"
 """
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-
-
-# --- the context for the API server
-
-
-@pytest.fixture
-def authorities(tmp_path):
-    for name in ("one", "other"):
-        (tmp_path / name).mkdir()
-    return Authority(tmp_path / "one"), Authority(tmp_path / "other")
-
-
-@pytest.fixture
-def https(authorities):
-    server = APIServer(API(Objects(manifests.pod()), {"good-token": "genie"}), authority=authorities[0])
-    yield server
-    server.close()
-
-
-def ask(node, https, tmp_path):
-    """ADD and DEL of a pod that is read from the API server; the error's message, or ""."""
-    node.config["kubernetes"] = {"kubeconfig": str(tmp_path / "kubeconfig")}
-    node.config["api_timeout_seconds"] = 3
-    added = node.add(annotations=None)
-    node.delete()
-    return "" if added.status == 0 else json.loads(added.stdout)["msg"]
-
-
-def test_a_context_that_was_made_ahead_is_of_the_files_as_they_are(
-    own_node, server, https, authorities, tmp_path
-):
-    """The authority's file is replaced between two calls: what was made of the old one is not used."""
-    server.start()
-    https.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good-token"})
-    kubeconfig = json.loads((tmp_path / "kubeconfig").read_text())
-    cluster = kubeconfig["clusters"][0]["cluster"]
-    cluster.pop("certificate-authority-data", None)
-    cluster["certificate-authority"] = str(tmp_path / "ca.crt")
-    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
-    (tmp_path / "ca.crt").write_bytes(authorities[0].ca)
-    own_node.network("default")
-    for _ in range(4):
-        assert ask(own_node, https, tmp_path) == ""
-    end_waiting(server)
-    (tmp_path / "ca.crt").write_bytes(authorities[1].ca)
-    assert "is not to be trusted" in ask(own_node, https, tmp_path)
-    end_waiting(server)
-    (tmp_path / "ca.crt").write_bytes(authorities[0].ca)
-    assert ask(own_node, https, tmp_path) == ""
-    assert server.counted() == {"served": 12}
-
-
-def cluster_of(ca, source="kubeconfig /etc/kubeconfig"):
-    return Cluster(tls=True, host="192.0.2.1", port=6443, ca=Pem(str(ca)), source=source)
-
-
-def test_a_context_whose_authority_is_replaced_while_it_is_made_is_not_used(tmp_path):
-    """It has the old one, and the file that a call compares it with the new one."""
-    file, ahead = tmp_path / "ca.crt", Ahead()
-    file.write_text("old")
-
-    def replace_during(cluster):
-        context = f"a context of {Path(cluster.ca.path).read_text()}"
-        file.write_text("new")
-        return context
-
-    ahead.prepare(cluster_of(file), replace_during)
-    assert ahead.take(cluster_of(file)) is None
-    ahead.prepare(cluster_of(file), replace_during)
-    assert ahead.take(cluster_of(file)) == "a context of new"
-
-
-def test_only_a_cluster_of_a_kubeconfig_is_noted(tmp_path):
-    ahead = Ahead()
-    ahead.share()
-    ahead.note(cluster_of(tmp_path / "ca.crt"))
-    ahead.note(cluster_of(tmp_path / "ca.crt", "genie.conf"))
-    assert ahead.kubeconfig() == "/etc/kubeconfig"
