@@ -22,7 +22,7 @@ from genie_cli.views.tracks import tracks_of
 from genie_core.checks.check import Check
 from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.debug.question import SECONDS, DebugOptions
+from genie_core.tasks.debug.options import SECONDS, DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
 

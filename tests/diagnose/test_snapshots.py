@@ -26,7 +26,7 @@ from genie_core.findings import (
 from genie_core.survey.facts import Event, Facts, Sandbox
 from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug import bundle
-from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
 from tests.diagnose import world

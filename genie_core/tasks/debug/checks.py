@@ -19,7 +19,7 @@ from genie_core.net.target import aim
 from genie_core.net.traces import Walk
 from genie_core.survey import cluster
 from genie_core.survey.facts import Facts
-from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
 FROM_POD = (
@@ -41,14 +41,14 @@ class OfFiles:
     checks: tuple[CheckResult, ...] = ()
 
 
-def choose(question: DebugOptions, checks: Sequence[Check]) -> Selection:
+def choose(options: DebugOptions, checks: Sequence[Check]) -> Selection:
     """What --only and --skip choose of these checks and of those of the node's files. Raises GenieError."""
-    return selection(question.only, question.skip, (*checks, *FILES))
+    return selection(options.only, options.skip, (*checks, *FILES))
 
 
-def target_of(case: Case, question: DebugOptions) -> Case:
+def target_of(case: Case, options: DebugOptions) -> Case:
     """The case with the one conversation that --to asks about; the case itself without --to. Raises GenieError."""
-    return case.narrow(aim(case, question.to).flows()) if question.to else case
+    return case.narrow(aim(case, options.to).flows()) if options.to else case
 
 
 def diagnose(

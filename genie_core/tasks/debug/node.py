@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 from genie_core.checks.check import Check
 from genie_core.checks.registry import OF_NODE
-from genie_core.tasks.debug.pod import Work
-from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.diagnosis import Diagnosis
+from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
 
-def debug_node(question: DebugOptions, announce: Callable[[str], None]) -> DiagnosisReport:
+def debug_node(options: DebugOptions, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis of the node that this runs on; no probe is sent. Raises InvalidConfig for an unusable file."""
-    work = Work(question, checks())
+    diagnosis = Diagnosis(options, checks())
     announce("reading the node")
-    work.begin()
-    return work.of_node(checks(), work.answers())
+    diagnosis.begin()
+    return diagnosis.of_node(checks(), diagnosis.answers())
 
 
 def checks() -> list[Check]:

@@ -20,7 +20,8 @@ from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 from genie_core.survey.kernel import JSON
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
-from genie_core.tasks.debug.question import DebugOptions, read_document
+from genie_core.tasks.debug.objects import read_document
+from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
 KIND = "Snapshot"
@@ -28,22 +29,22 @@ KIND = "Snapshot"
 STATES = ("not-here", "no-sandbox")
 
 
-def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
+def from_snapshot(path: str, options: DebugOptions) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure, NotFound."""
-    chosen = choose(question, NETWORK)
+    chosen = choose(options, NETWORK)
     with saved_facts(path) as (document, facts):
-        require_pod(path, facts, question)
-        named = replace(question, namespace=facts.namespace, name=facts.pod_name)
+        require_pod(path, facts, options)
+        named = replace(options, namespace=facts.namespace, name=facts.pod_name)
         case = target_of(Case(facts), named)
-        report = diagnose(case, chosen, time.monotonic() + question.timeout, _saved(document, chosen))
+        report = diagnose(case, chosen, time.monotonic() + options.timeout, _saved(document, chosen))
     return _as_it_was(report, document)
 
 
-def require_pod(path: str, facts: Facts, question: DebugOptions) -> None:
+def require_pod(path: str, facts: Facts, options: DebugOptions) -> None:
     """Raise NotFound where a pod is asked about and the facts are of another one."""
-    if question.pod not in ("", f"{facts.namespace}/{facts.pod_name}"):
+    if options.pod not in ("", f"{facts.namespace}/{facts.pod_name}"):
         about = f"pod {facts.namespace}/{facts.pod_name}" if facts.pod_name else "a node"
-        raise NotFound(f"--from {path} has the facts of {about}, not of pod {question.pod}")
+        raise NotFound(f"--from {path} has the facts of {about}, not of pod {options.pod}")
 
 
 @contextmanager

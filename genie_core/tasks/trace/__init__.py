@@ -25,9 +25,10 @@ from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import PACKET_PATH
 from genie_core.tasks.debug.checks import since
-from genie_core.tasks.debug.pod import Work, elsewhere, find_netns, not_known, require_records
-from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.diagnosis import Diagnosis
+from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.snapshot import require_pod, saved_facts
+from genie_core.tasks.debug.whereabouts import elsewhere, find_netns, not_known, require_records
 from genie_core.tasks.trace.report import TraceReport
 
 __all__ = ["Elsewhere", "TraceOptions", "TraceReport", "trace", "trace_saved"]
@@ -48,60 +49,60 @@ class Elsewhere(NotFound):
     node = ""
 
 
-def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
+def trace(options: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
     """The path from the pod to the target. Raises Elsewhere, and what `debug_pod` raises."""
-    parse_target(question.to, question.namespace, ASKED)
+    parse_target(options.to, options.namespace, ASKED)
     started = time.perf_counter()
     announce("reading the node and the pod")
-    report = _traced(_facts(question), question, started)
-    return _probed(report, question, announce, started) if question.probe else report
+    report = _traced(_facts(options), options, started)
+    return _probed(report, options, announce, started) if options.probe else report
 
 
-def trace_saved(file: str, question: TraceOptions) -> TraceReport:
+def trace_saved(file: str, options: TraceOptions) -> TraceReport:
     """The path in saved facts. Raises DecodingFailure for others, NotFound where they are of another pod."""
-    if question.probe:
+    if options.probe:
         raise WrongUsage("--from has saved facts: no probe can be sent there")
     started = time.perf_counter()
     with saved_facts(file) as (_, facts):
-        require_pod(file, facts, question)
+        require_pod(file, facts, options)
         if facts.pod is None:
             raise NotFound(f"--from {file}: the pod's network namespace is not in these facts")
-        return _traced(facts, question, started)
+        return _traced(facts, options, started)
 
 
-def _traced(facts: Facts, question: TraceOptions, started: float) -> TraceReport:
+def _traced(facts: Facts, options: TraceOptions, started: float) -> TraceReport:
     case = Case(facts)
-    flow = _flow(case, question.to)
+    flow = _flow(case, options.to)
     path = path_of(case, walk(case, flow))
     return TraceReport(facts=facts, flow=flow, path=path, milliseconds=since(started))
 
 
-def _facts(question: TraceOptions) -> Facts:
-    work = Work(question, NETWORK, PACKET_PATH)
-    work.begin()
-    answers = work.answers()
-    state, reason = elsewhere(question, answers, work.node_name(answers.objects), "trace")
+def _facts(options: TraceOptions) -> Facts:
+    diagnosis = Diagnosis(options, NETWORK, PACKET_PATH)
+    diagnosis.begin()
+    answers = diagnosis.answers()
+    state, reason = elsewhere(options, answers, diagnosis.node_name(answers.objects), "trace")
     if state == "not-here":
         error = Elsewhere(reason)
         error.node = cluster.pod(answers.pod).node
         raise error
     if state:
         raise NotFound(reason)
-    if cluster.pod(answers.pod).host_network and not question.netns:
+    if cluster.pod(answers.pod).host_network and not options.netns:
         raise NotFound(
-            f"pod {question.pod} uses the node's own network: it has no path of its own to the node"
+            f"pod {options.pod} uses the node's own network: it has no path of its own to the node"
         )
-    netns = find_netns(work, answers.pod)
+    netns = find_netns(diagnosis, answers.pod)
     if not netns:
-        _require_time(work)
-        require_records(work, f"trace {question.pod} {shlex.quote(question.to)}")
-        raise not_known(work, f"pod {question.pod} has no sandbox on this node")
+        _require_time(diagnosis)
+        require_records(diagnosis, f"trace {options.pod} {shlex.quote(options.to)}")
+        raise not_known(diagnosis, f"pod {options.pod} has no sandbox on this node")
     try:
-        facts = work.facts(netns, answers)
+        facts = diagnosis.facts(netns, answers)
     except InvalidNetns as error:
-        raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
+        raise NotFound(error.msg, hint="look at --netns" if options.netns else error.hint) from None
     if facts.pod is None or not facts.node.links:
-        _require_time(work)
+        _require_time(diagnosis)
         unread = "pod" if facts.pod is None else "node"
         raise Denied(
             f"the {unread}'s network could not be read: {facts.missing.get(unread, 'no reason is known')}"
@@ -109,11 +110,12 @@ def _facts(question: TraceOptions) -> Facts:
     return facts
 
 
-def _require_time(work: Work) -> None:
+def _require_time(diagnosis: Diagnosis) -> None:
     """Raise GenieError where the time was up before everything was read."""
-    if work.todo.late:
+    if diagnosis.todo.late:
         raise GenieError(
-            f"the node was not read within {work.question.timeout:g} s (--timeout)", exit_code=EXIT_TIMEOUT
+            f"the node was not read within {diagnosis.options.timeout:g} s (--timeout)",
+            exit_code=EXIT_TIMEOUT,
         )
 
 
@@ -127,9 +129,9 @@ def _flow(case: Case, target: str) -> Flow:
 
 
 def _probed(
-    report: TraceReport, question: TraceOptions, announce: Callable[[str], None], started: float
+    report: TraceReport, options: TraceOptions, announce: Callable[[str], None], started: float
 ) -> TraceReport:
-    flow, path, root = report.flow, report.path, Root(question.root)
+    flow, path, root = report.flow, report.path, Root(options.root)
     at = [number for number, hop in enumerate(path.hops) if hop.iface]
     taps = [_tap(path, number, root) for number in at]
     kind = flow.protocol if flow.port else "ping"

@@ -1,4 +1,4 @@
-"""The options of the `genie debug` commands, and the API objects: of files, else of the API server."""
+"""The API objects of a diagnosis: of files, else of the API server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +17,12 @@ from genie_core.survey import api, cluster, events
 from genie_core.survey.collection import Collection, Pending
 from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
-from genie_core.survey.places import Places
 from genie_core.survey.user_cluster import Access, find_cluster, looked_at
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.debug.options import DebugOptions
 
-SECONDS = 30.0
 _LARGEST_FILE = 256 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebugOptions(Places):
-    """Which pod, and where everything is; "" means: find out, or do without.
-
-    `node_explicit`: a flag named the node. `timeout` is for everything, in seconds.
-    """
-
-    namespace: str
-    name: str
-    netns: str = ""
-    pod_file: str = ""
-    objects_file: str = ""
-    access: Access = field(default_factory=Access)
-    node_explicit: bool = False
-    to: str = ""
-    probes: bool = True
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-    timeout: float = SECONDS
-
-    @property
-    def pod(self) -> str:
-        """NS/NAME, "" where no pod is asked about."""
-        return f"{self.namespace}/{self.name}" if self.name else ""
 
 
 def read_document(path: str, what: str) -> Any:
@@ -98,69 +70,69 @@ def _pod(path: str) -> JSON:
     return document
 
 
-def objects_reader(question: DebugOptions, todo: Collection) -> Callable[[api.NodeOf], api.Answers]:
+def objects_reader(options: DebugOptions, todo: Collection) -> Callable[[api.NodeOf], api.Answers]:
     """What reads the Pod and the other objects, given this node's name among the Node objects.
 
     Files are read at once, credentials are got at once. Raises InvalidConfig for files and flags that cannot be used.
     """
-    if question.pod_file or question.objects_file:
-        answers = _read_files(question)
+    if options.pod_file or options.objects_file:
+        answers = _read_files(options)
         return lambda _: answers
-    server = _server(question, todo)
+    server = _server(options, todo)
     if server is None:
         todo.missing.setdefault("objects", f"no API server: {looked_at()}")
         return lambda _: api.Answers()
-    other = pod_of(question.to, question.namespace) if question.to else ("", "")
-    return lambda node_of: api.read(server, question.namespace, question.name, node_of, other)
+    other = pod_of(options.to, options.namespace) if options.to else ("", "")
+    return lambda node_of: api.read(server, options.namespace, options.name, node_of, other)
 
 
-def _read_files(question: DebugOptions) -> api.Answers:
+def _read_files(options: DebugOptions) -> api.Answers:
     try:
-        return _of_files(question)
+        return _of_files(options)
     except (AttributeError, TypeError):
-        named = " and ".join(filter(None, (question.pod_file, question.objects_file)))
+        named = " and ".join(filter(None, (options.pod_file, options.objects_file)))
         raise InvalidConfig(
             f"{named}: an object in it is not of the shape that Kubernetes gives it", exit_code=EXIT_USAGE
         ) from None
 
 
-def _of_files(question: DebugOptions) -> api.Answers:
-    objects = _items(question.objects_file) if question.objects_file else []
-    reported = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
+def _of_files(options: DebugOptions) -> api.Answers:
+    objects = _items(options.objects_file) if options.objects_file else []
+    reported = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, options)]
     return api.Answers(
-        pod=lean(_pod(question.pod_file)) if question.pod_file else {},
+        pod=lean(_pod(options.pod_file)) if options.pod_file else {},
         objects=[lean(item) for item in objects if item.get("kind") != "Event"],
         events=events.newest(reported),
         missing={} if reported else {"events": "no API server, and the --objects-file has no events"},
     )
 
 
-def _is_about(item: JSON, question: DebugOptions) -> bool:
+def _is_about(item: JSON, options: DebugOptions) -> bool:
     about = item.get("involvedObject") or {}
     named = (about.get("kind"), about.get("namespace"), about.get("name"))
-    return named == ("Pod", question.namespace, question.name) or about.get("kind") == "Node"
+    return named == ("Pod", options.namespace, options.name) or about.get("kind") == "Node"
 
 
-def _server(question: DebugOptions, todo: Collection) -> KnownCluster | None:
+def _server(options: DebugOptions, todo: Collection) -> KnownCluster | None:
     """The API server; None where there is none, or where a kubeconfig that no flag names cannot be used.
 
     An exec plugin, which may ask on the terminal, runs before the survey, so its time does not count. Without
     credentials the diagnosis goes on without the API server.
     """
     try:
-        found = find_cluster(question.access)
+        found = find_cluster(options.access)
         return found.login() if found else None
     except Unauthorized as error:
         todo.missing["objects"] = "; ".join(filter(None, (error.msg, error.details)))
         return None
     except GenieError as error:
-        if question.access != Access():
+        if options.access != Access():
             raise
         todo.missing["objects"] = error.msg
         return None
 
 
-def take_objects(question: DebugOptions, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
+def take_objects(options: DebugOptions, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
     """The objects that were read; `todo.missing` has why others were not. Raises NotFound for an unknown pod."""
     answers = todo.result(pending, api.Answers(), let=(NotFound,))
     todo.missing.update(answers.missing)
@@ -168,9 +140,9 @@ def take_objects(question: DebugOptions, pending: Pending[api.Answers], todo: Co
         for source in ("pod object", "events"):
             todo.missing.setdefault(source, todo.missing["objects"])
     if not answers.pod:
-        answers.pod = _found(question, answers.objects)
+        answers.pod = _found(options, answers.objects)
     return answers
 
 
-def _found(question: DebugOptions, objects: Sequence[JSON]) -> JSON:
-    return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == question.pod), {})
+def _found(options: DebugOptions, objects: Sequence[JSON]) -> JSON:
+    return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == options.pod), {})
