@@ -9,11 +9,12 @@ runtime's result, what CHECK compares with and the status annotation agree. Pure
 """
 
 from genie_core.errors import InvalidConfig
-from genie_core.jsontext import encode, join_members, members
+from genie_core.jsontext import encode
 from genie_core.merge import with_gateways
 from genie_core.model import Result, Value
 from genie_core.spec.addresses import canonical_address, is_default, is_v4
 from genie_core.spec.result import encode as encode_result
+from genie_core.spec.result import with_member
 from genie_core.spec.versions import at_least
 
 TYPE_CHECKING = False
@@ -185,5 +186,4 @@ def with_routes(text: str, version: str, result: Result) -> str:
     """
     if not at_least(version, "0.3.0"):
         return encode(encode_result(result, version)) if result.ips else text
-    kept = {name: raw for name, raw in members(text).items() if name.lower() != "routes"}
-    return join_members({**kept, "routes": encode(result.routes)} if result.routes else kept)
+    return with_member(text, "routes", result.routes)

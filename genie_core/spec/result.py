@@ -51,6 +51,12 @@ def recorded_result(attachment: "Attachment") -> Printed:
     return Printed(text, parse(text, attachment.network.version, f"network {attachment.label}")[1])
 
 
+def with_member(text: str, name: str, value: "Any") -> str:
+    """A result's text with another value of the member `name`, in any case of its letters; without it where empty."""
+    kept = {key: raw for key, raw in jsontext.members(text).items() if key.lower() != name}
+    return jsontext.join_members({**kept, name: jsontext.encode(value)} if value else kept)
+
+
 def encode(result: Result, version: str) -> "dict[str, Any]":
     """`result` as a JSON object in `version`; what the form has no place for is left out (A33-A38).
 

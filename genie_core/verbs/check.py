@@ -1,13 +1,17 @@
 """CHECK: every recorded network with its own result (conformance A30, A70-A75)."""
 
 from genie_core.attach import check, drive
+from genie_core.edges.netlink import open_in
 from genie_core.edges.podnet import verify
 from genie_core.edges.store import boot_id, is_taken, netns_of
 from genie_core.errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
-from genie_core.spec.result import previous_of, recorded_result
+from genie_core.spec.result import previous_of, recorded_result, with_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from genie_core.model import Plan, Request, Result
     from genie_core.verbs.context import Context
 
@@ -29,9 +33,44 @@ def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
     ]
 
 
+def _follow_chain(plan: "Plan", final: "Result", netns: str) -> None:
+    """Put the MAC addresses that plugins behind Genie in its chain have set into the results; tuning sets one.
+
+    `final` is the chain's result, as the runtime has it. Where a repair has made the interface again, that is out of
+    date: the kernel decides.
+    """
+    macs = {link["name"]: link.get("mac", "").lower() for link in final.interfaces if link.get("sandbox")}
+    changed = [
+        item
+        for item in plan.attachments
+        if item.result and any(_is_changed(link, macs) for link in recorded_result(item).result.interfaces)
+    ]
+    if not changed:
+        return
+    try:
+        with open_in(netns) as kernel:
+            links = kernel.links()
+    except (InvalidNetns, Denied):  # `_verify` says so
+        return
+    macs = {name: mac for name, mac in macs.items() if name in links and links[name].mac == mac}
+    for item in changed:
+        interfaces = [
+            {**link, "mac": macs[link["name"]]} if _is_changed(link, macs) else link
+            for link in recorded_result(item).result.interfaces
+        ]
+        item.result = with_member(item.result, "interfaces", interfaces)
+
+
+def _is_changed(link: "Mapping[str, Any]", macs: "Mapping[str, str]") -> bool:
+    """Whether an interface of a result, in the pod and with a MAC address, has another one among these by name."""
+    own = link.get("mac", "").lower()
+    return bool(link.get("sandbox") and own) and macs.get(link["name"], "") not in ("", own)
+
+
 def run(request: "Request", context: "Context") -> str:
     """Nothing is printed. Raises the first delegate's error."""
-    if previous_of(request) is None:
+    final = previous_of(request)
+    if final is None:
         raise InvalidConfig(
             "CHECK needs prevResult, and the configuration has none",
             hint="the runtime must pass ADD's result",
@@ -60,6 +99,7 @@ def run(request: "Request", context: "Context") -> str:
                 f"{request.netns} is not the namespace that container {request.container_id} was attached in",
                 hint="recreate the pod",
             )
+        _follow_chain(plan, final, request.netns)
         netns = netns_of(plan, request.netns, missing=request.netns)
         drive(check(plan, netns), context.holding(lock).perform)
         _verify(request, plan, context)

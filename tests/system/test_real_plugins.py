@@ -260,6 +260,31 @@ def test_behind_an_interface_plugin_genie_adds_what_the_pod_asks_for(node, settl
     settled |= {line for line in node.trace() if " br1" in line}  # the bridge itself
 
 
+@pytest.mark.parametrize("version", ["0.4.0", "1.0.0"])
+def test_check_passes_where_a_plugin_behind_genie_has_set_the_mac_address(node, settled, version):
+    """A73: bridge's own CHECK compares the MAC address with the result that it is given."""
+    mac = "c2:b0:57:49:47:aa"
+    added = node.add(version=version)
+    tuning = {"cniVersion": version, "name": "genie", "type": "tuning", "mac": mac, "prevResult": added}
+    tuned = direct(node, "ADD", tuning)
+    assert [link["mac"] for link in tuned["interfaces"] if link["name"] == "eth0"] == [mac]
+    check = node.call("CHECK", prevResult=tuned, version=version)
+    assert (check.status, check.reply) == (0, None), check
+    node.pod.run("ip", "link", "set", "eth0", "address", "c2:b0:57:49:47:bb")
+    check = node.call("CHECK", prevResult=tuned, version=version)
+    assert check.status == 1, check
+    node.delete(version=version, prevResult=tuned)
+
+
+def test_check_passes_where_the_runtime_has_an_older_mac_address(node, settled):
+    """A repair makes an interface again: the runtime keeps the result of the ADD."""
+    added = node.add()
+    old = {link["name"]: {**link, "mac": "c2:b0:57:49:47:cc"} for link in added["interfaces"]}
+    check = node.call("CHECK", prevResult={**added, "interfaces": [*old.values()]})
+    assert (check.status, check.reply) == (0, None), check
+    node.delete()
+
+
 def nft_masquerading(network, container, ifname, address):
     """What bridge makes with `ipMasqBackend: nftables`, as recorded from its version 1.9."""
     digests = (sha512(text.encode()).hexdigest()[:16] for text in (network, f"{ifname}:{container}"))
