@@ -226,7 +226,7 @@ open("/run/held", "w").close()
 deadline = time.monotonic() + 100
 while time.monotonic() < deadline:
     fds = [fd for fd in glob.glob("/proc/[0-9]*/fd/*") if fd.split("/")[2] != str(os.getpid())]
-    if any(os.path.lexists(fd) and os.readlink(fd) == lock.name for fd in fds):
+    if any(os.path.realpath(fd) == lock.name for fd in fds):  # which takes one that is closed meanwhile, too
         break
     time.sleep(0.02)
 open(sys.argv[1], "w").write("x")

@@ -266,14 +266,14 @@ def test_a_rollback_whose_del_is_refused(live):
 
 
 def test_a_plugin_that_hangs_is_ended_and_all_is_rolled_back(live):
-    live.write_configuration(delegate_timeout_seconds=1)
+    live.write_configuration(delegate_timeout_seconds=3)
     live.node.wrap("macvlan", '[ "$CNI_COMMAND" = ADD ] && sleep 300; exec "$REAL"')
     live.start(cni="blue,red@net1")
     live.annotate(cni="blue,green@net1")
     code, report = live.sync()
     assert (code, report["status"], report["error"]["code"]) == (1, "failed", 11), report
     assert report["reason"] == "PluginFailed"
-    assert "no answer after 1 seconds" in report["error"]["msg"]
+    assert "no answer after 3 seconds" in report["error"]["msg"]
     is_right(live, ["net1"])
     assert ("net1", "red") in live.journal()
 

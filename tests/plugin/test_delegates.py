@@ -311,7 +311,7 @@ def test_b33_a_hung_del_is_killed_and_tried_again(node):
     node.networks("a", "b")
     assert node.add("a,b").result
     node.answer("DEL", "b", sleep=60)
-    node.delete(delegate_timeout_seconds=0.3).error(11)
+    node.delete(delegate_timeout_seconds=2).error(11)
     node.heal()
     assert node.delete().is_silent_success
     assert node.said("DEL") == ["DEL b@eth1", "DEL a@eth0", "DEL b@eth1"]

@@ -36,8 +36,7 @@ def test_b52_calls_for_one_container_wait_for_each_other(node):
     node.networks("a")
     node.answer("ADD", "a", shell="sleep 0.3; echo '{}'")
     adding = node.start("ADD", annotations={}).feed()
-    while not node.calls():
-        assert adding.process.poll() is None
+    wait_until(node.calls)
     assert node.delete().is_silent_success
     assert adding.wait().result
     add, delete = node.calls()

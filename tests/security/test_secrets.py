@@ -19,6 +19,7 @@ from genie_core.tasks.pods import read_pod
 from tests import manifests, warm
 from tests.apiserver import API, Objects
 from tests.plugin.cluster import NPWG
+from tests.plugin.harness import HOLD
 from tests.processes import descendants
 
 # Words that no program prints by accident.
@@ -56,7 +57,7 @@ def planted(node, serve, authority):
     node.config |= {
         "log_level": "debug",
         "log_file": str(node.root / "genie.log"),
-        "api_timeout_seconds": 0.5,
+        "api_timeout_seconds": 10,
         "kubernetes": {"kubeconfig": str(write_kubeconfig(node, {"token": TOKEN}))},
         "etcd_password": OLD_TOKEN,
         "cAdvisor_address": f"http://admin:{IN_URL}@127.0.0.1:1/?key={IN_URL}",
@@ -110,7 +111,7 @@ def assert_private(node):
 
 def test_command_lines_and_environments(planted):
     """Command lines and environments of all that an ADD starts, as /proc shows them to every user, or to root."""
-    planted.answer("ADD", sleep=0.3, stdout={"ips": [{"address": "10.1.0.2/24"}]})
+    planted.answer("ADD", "x", shell=HOLD, stdout={"ips": [{"address": "10.1.0.2/24"}]})
     running = planted.start("ADD", annotations=None, env={}).feed()
     seen = ""
     while running.process.poll() is None:
@@ -120,6 +121,8 @@ def test_command_lines_and_environments(planted):
                     seen += Path(f"/proc/{process}/{file}").read_text(errors="replace")
                 except OSError:
                     continue
+        if f"{planted.bin}/x" in seen:
+            planted.release()
         time.sleep(0.02)
     assert running.wait().result
     assert f"{planted.bin}/x" in seen
@@ -198,7 +201,7 @@ def test_passwords_in_addresses(planted, address):
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 429, 500])
 def test_what_the_server_says_when_it_refuses(planted, status):
     planted.server.api.script = [(status, None)] * 20
-    assert found_in(call(planted, "ADD").output) == set()
+    assert found_in(call(planted, "ADD", api_timeout_seconds=0.5).output) == set()
 
 
 BAD_FILES = {

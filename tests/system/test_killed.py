@@ -6,6 +6,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 
@@ -46,14 +47,15 @@ def delegates(node):
 
 def test_del_waits_for_a_delegate_that_outlived_its_add(node):
     before = audit.settle(node)
-    worked = node.root / "worked"
-    slow = f"sleep 1.5; : >{worked}"
+    worked, go = node.root / "worked", node.root / "go"
+    slow = f"for _ in $(seq 2000); do [ -e {go} ] && break; sleep 0.05; done; : >{worked}"
     node.wrap("bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ {slow}; }}\nexec "$REAL"')
     add = start_add(node)
     wait_until(lambda: delegates(node))
     add.kill()
     assert finish(add).killed
     assert not worked.exists()
+    threading.Timer(0.5, go.touch).start()
     node.delete()
     assert worked.exists()
     assert not audit.left(node, before)

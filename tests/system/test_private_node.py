@@ -92,11 +92,12 @@ def test_it_has_an_uplink_with_a_neighbour(node):
     """`master: eth0`, a default route, and a gateway that answers."""
     routes = json.loads(node.run(["ip", "-json", "route", "show", "default"]).stdout)
     assert routes[0]["dev"] == "eth0"
-    code = "import socket; s = socket.create_server(('192.0.2.1', 8080)); s.accept()[0].sendall(b'hello')"
-    answer = "import socket; print(socket.create_connection(('192.0.2.1', 8080), 5).recv(5).decode())"
-    script = (
-        f'nsenter --net=/run/genie-world {sys.executable} -ISc "$1" & sleep 0.3; {sys.executable} -ISc "$2"'
+    code = (
+        "import socket; s = socket.create_server(('192.0.2.1', 8080)); "
+        "print('listens', flush=True); s.accept()[0].sendall(b'hello')"
     )
+    answer = "import socket; print(socket.create_connection(('192.0.2.1', 8080), 100).recv(5).decode())"
+    script = f'nsenter --net=/run/genie-world {sys.executable} -ISc "$1" | {{ read -r _; {sys.executable} -ISc "$2"; }}'
     assert node.run(["sh", "-c", script, "sh", code, answer], timeout=240).stdout.strip() == "hello"
 
 

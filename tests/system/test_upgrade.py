@@ -176,22 +176,29 @@ def test_an_upgrade_keeps_the_old_code_for_running_calls(versions):
     assert not old.code.exists()
 
 
-def add_that_takes_a_second(node):
-    """A call that has begun: its first plugin is at work."""
+def begin_add(node):
+    """A call that has begun: its first plugin works until `end_add`."""
     begun = node.root / "begun"
-    node.wrap("bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ : >{begun}; sleep 1; }}\nexec "$REAL"')
+    hold = f": >{begun}; for _ in $(seq 2000); do [ -e {node.root}/go ] && break; sleep 0.05; done"
+    node.wrap("bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}\nexec "$REAL"')
     add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
     wait_until(begun.exists)
     return add
+
+
+def end_add(node, add):
+    """Let the call go on, and wait for its end."""
+    (node.root / "go").touch()
+    return finish(add)
 
 
 def test_an_add_that_runs_during_an_upgrade_ends_with_the_code_it_began_with(folder, node, versions):
     report = versions(1)
     age(report.code, 24 * 30)
     node.plugins = report.launcher.parent
-    add = add_that_takes_a_second(node)
+    add = begin_add(node)
     versions(2)
-    outcome = finish(add)
+    outcome = end_add(node, add)
     assert outcome.status == 0, outcome
     node.delete()
 
@@ -457,9 +464,9 @@ def test_uninstall_keeps_a_state_that_it_cannot_read(installed, node):
 
 def test_uninstall_during_an_add_leaves_what_the_pod_needs(installed, node):
     """Its call began before the configuration went: it must find its state, and DEL its binary."""
-    add = add_that_takes_a_second(node)
+    add = begin_add(node)
     report = uninstall(removal(installed, node))
-    outcome = finish(add)
+    outcome = end_add(node, add)
     assert outcome.status == 0, outcome
     assert not report.complete
     node.delete()
