@@ -36,13 +36,14 @@ class Places:
     node: str = ""
 
 
-def runtimes_of(places: Places, root: Root) -> list[Runtime]:
-    """The runtimes, with the directories that were asked for in place of theirs.
+def runtimes_of(places: Places, root: Root, *, ask: bool) -> list[Runtime]:
+    """The runtimes, with the directories that were asked for in place of theirs; `ask` as in `find_runtimes`.
 
     Named directories count as the runtime's own, except beside a named runtime configuration, where the difference
     between the two is the question.
     """
-    found = find_runtimes(root, socket=places.cri_socket, config=places.runtime_config)
+    ask = ask and (bool(places.runtime_config) or not (places.conf_dirs and places.bin_dirs))
+    found = find_runtimes(root, socket=places.cri_socket, config=places.runtime_config, ask=ask)
     if not found and places.conf_dirs:
         found = [Runtime(kind="containerd", flavour="assumed")]
     return [_overridden(runtime, places) for runtime in found]

@@ -11,7 +11,9 @@ cri-o pkg/config. A key that no file has takes the runtime's default, and `sourc
 from __future__ import annotations
 
 import glob
+import os
 import re
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +21,13 @@ from typing import Any
 
 from genie_core.published import Published
 from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.survey.commands import start
 from genie_core.survey.layouts import CONTAINERD, CRI_DOCKERD, CRIO, LAYOUTS, MICROK8S, SNAP, Layout
 from genie_core.survey.rootfs import Root
 
 DEFAULT = "default"
 _DEEPEST_IMPORT = 8
+_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +61,14 @@ class Runtime(Published):
         return f"{self.kind} ({self.flavour})" if self.flavour else self.kind
 
 
-def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Runtime]:
+def find_runtimes(root: Root, *, socket: str = "", config: str = "", ask: bool = True) -> list[Runtime]:
     """The runtimes of the node, the kubelet's first; only the one of `socket` or of the file `config` if given.
 
+    Where containerd's files leave a directory open, containerd itself is run, unless `ask` is False.
     Never fails: what cannot be read is in `problems`.
     """
     if config:
-        return [_read(_layout_of_file(root, config), root, (config,))]
+        return [_read(_layout_of_file(root, config), root, (config,), ask=ask)]
     asked = _socket_path(socket or "")
     kubelet = asked or kubelet_socket(root)
     found = []
@@ -72,9 +77,9 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Run
             continue
         configs = tuple(path for path in layout.configs if _is_configured(layout, root, path))[:1]
         if asked or configs or any(root.exists(path) for path in (*layout.sockets, *layout.programs)):
-            found.append(_read(layout, root, configs, kubelet))
+            found.append(_read(layout, root, configs, kubelet, ask=ask))
     if asked and not found:
-        found = [_read(Layout(kind=_kind_of_socket(asked), sockets=(asked,)), root, (), kubelet)]
+        found = [_read(Layout(kind=_kind_of_socket(asked), sockets=(asked,)), root, (), kubelet, ask=ask)]
     found = _one_for_each_socket(found)
     return sorted(found, key=lambda runtime: (runtime.kubelet is not True, not runtime.running))
 
@@ -102,7 +107,7 @@ def _layout_of_file(root: Root, config: str) -> Layout:
         return CRIO
     if re.search(r"^\s*ExecStart\s*=", text, re.MULTILINE):
         return CRI_DOCKERD
-    return Layout(kind="containerd", sockets=CONTAINERD.sockets)
+    return Layout(kind="containerd", sockets=CONTAINERD.sockets, programs=CONTAINERD.programs)
 
 
 def _kind_of_socket(path: str) -> str:
@@ -148,13 +153,15 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
     return text
 
 
-def _read(layout: Layout, root: Root, configs: Sequence[str], kubelet: str = "") -> Runtime:
+def _read(layout: Layout, root: Root, configs: Sequence[str], kubelet: str = "", *, ask: bool) -> Runtime:
     socket = next(
         (path for path in layout.sockets if root.exists(path)), layout.sockets[0] if layout.sockets else ""
     )
     settings = _Settings(layout)
     for path in configs:
         _READERS[layout.kind](settings, root, path)
+    if ask and root.is_here and layout.kind == "containerd" and settings.is_open:
+        _ask_containerd(settings, root, configs)
     return Runtime(
         kind=layout.kind,
         flavour=layout.flavour,
@@ -176,12 +183,16 @@ class _Settings:
         self.layout = layout
         self.values: dict[str, Any] = {"conf_dir": layout.conf_dir, "bin_dirs": layout.bin_dirs}
         self.sources: dict[str, str] = dict.fromkeys(("conf_dir", "bin_dirs"), DEFAULT)
+        self.read: dict[tuple[str, Any], str] = {}  # each value that was read -> the last file that has it
         self.handlers: dict[str, str] = {}
         self.files: list[str] = []
         self.problems: list[str] = []
 
     def take(self, name: str, value: object, path: str) -> None:
-        """Keep a value of the right type; an empty one means the default, as in the runtimes."""
+        """Keep a value of the right type; an empty one means the default, as in the runtimes.
+
+        Without a path it is what the runtime makes of its files.
+        """
         kinds: dict[str, type] = {"bin_dirs": list, "max_conf_num": int}
         if not isinstance(value, kinds.get(name, str)) or value in ("", []):
             return
@@ -189,8 +200,15 @@ class _Settings:
             value = tuple(_trim(str(entry)) for entry in value)
         elif name == "conf_dir":
             value = _trim(str(value))
+        if path:
+            self.read[name, value] = path
         self.values[name] = value
-        self.sources[name] = path
+        self.sources[name] = path or self.read.get((name, value), DEFAULT)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the files do not decide: a directory is the default, or files were merged."""
+        return len(self.files) > 1 or DEFAULT in (self.sources["conf_dir"], self.sources["bin_dirs"])
 
     def load(self, root: Root, path: str) -> dict[str, Any]:
         """A TOML file as a dict; {} and a problem where it cannot be read."""
@@ -224,17 +242,43 @@ _CRI_PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cr
 
 def _read_containerd(settings: _Settings, root: Root, path: str) -> None:
     for file, data in _with_imports(settings, root, path, 0):
-        for plugin in _CRI_PLUGINS:
-            table = _table(data, "plugins", plugin)
-            cni = _table(table, "cni")
-            settings.take("conf_dir", cni.get("conf_dir"), file)
-            if isinstance(cni.get("bin_dir"), str) and cni["bin_dir"]:
-                settings.take("bin_dirs", [cni["bin_dir"]], file)
-            settings.take("bin_dirs", cni.get("bin_dirs"), file)
-            settings.take("max_conf_num", cni.get("max_conf_num"), file)
-            for name, handler in _table(table, "containerd", "runtimes").items():
-                if isinstance(handler, dict) and handler.get("cni_conf_dir"):
-                    settings.handlers[name] = _trim(str(handler["cni_conf_dir"]))
+        _take_cri(settings, data, file)
+
+
+def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
+    """The settings of the CRI plugin in one document."""
+    for plugin in _CRI_PLUGINS:
+        table = _table(data, "plugins", plugin)
+        cni = _table(table, "cni")
+        settings.take("conf_dir", cni.get("conf_dir"), file)
+        if isinstance(cni.get("bin_dir"), str) and cni["bin_dir"]:
+            settings.take("bin_dirs", [cni["bin_dir"]], file)
+        settings.take("bin_dirs", cni.get("bin_dirs"), file)
+        settings.take("max_conf_num", cni.get("max_conf_num"), file)
+        for name, handler in _table(table, "containerd", "runtimes").items():
+            if isinstance(handler, dict) and handler.get("cni_conf_dir"):
+                settings.handlers[name] = _trim(str(handler["cni_conf_dir"]))
+
+
+def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str]) -> None:
+    """What containerd makes of its files, by `containerd config dump`; where it does not answer, the files as read.
+
+    Its default of `bin_dir` is the distribution's: /usr/lib/cni in Debian's package. Before 2.0 an imported file's
+    section of a plugin replaces the whole section of the file that imports it (containerd#5837).
+    """
+    layout = settings.layout
+    program = next((path for path in layout.programs if root.exists(path)), "")
+    if not program or not (configs or layout is CONTAINERD):  # without a file's name it reads /etc/containerd
+        return
+    words = [program, *(["--config", configs[0]] if configs else []), "config", "dump"]
+    shown, _ = start(*words, env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
+    try:
+        data = tomllib.loads(_expand(shown, layout.variables))
+    except tomllib.TOMLDecodeError:
+        return
+    if "plugins" in data:
+        settings.handlers.clear()
+        _take_cri(settings, data, "")
 
 
 def _with_imports(

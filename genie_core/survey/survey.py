@@ -1,7 +1,8 @@
 """The survey of a node: every source is read once, side by side, each with a deadline and each allowed to be missing.
 
 A command says what it wants (`DISCOVER`, `DEBUG`, ...) and gets `Facts`. A source that was not read is named in
-`Facts.missing`. Nothing is changed; nothing is run but nft, iptables-save, crictl, and plugins' VERSION and STATUS.
+`Facts.missing`. Nothing is changed; nothing is run but nft, iptables-save, crictl, the runtimes for their
+version, `containerd config dump`, and plugins' VERSION and STATUS.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ class Survey:
 
     def _configurations(self) -> tuple[list[Runtime], dict[str, list[ConfFile]]]:
         """The runtimes, and the files of each configuration directory: the runtimes', then Genie's own."""
-        runtimes = runtimes_of(self.places, self.root)
+        runtimes = runtimes_of(self.places, self.root, ask=Part.ANSWERS in self.wanted)
         found: dict[str, list[ConfFile]] = {}
         for directory in conf_dirs_of(self.places, runtimes, self.root):
             found[directory] = self._directory(directory)

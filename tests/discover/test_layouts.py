@@ -1,11 +1,15 @@
 """Real nodes' layouts: where each runtime looks, which file it uses and why (lessons 4, 5, 19)."""
 
+import subprocess
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import find_runtimes
+from genie_core.survey.runtimes import _CRI_PLUGINS, DEFAULT, find_runtimes
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
@@ -169,6 +173,37 @@ def test_an_import_overrides_what_imports_it_and_may_be_relative(tmp_path):
     (runtime,) = find_runtimes(Root(str(tmp_path)))
     assert (runtime.conf_dir, runtime.max_conf_num) == ("/c", 2)
     assert runtime.sources["conf_dir"] == "/etc/containerd/more/2.toml"
+
+
+@pytest.mark.parametrize(
+    "main, drop_in",
+    [
+        ("", ""),  # the default is the distribution's: /usr/lib/cni in Debian's package
+        (f'{CNI}bin_dir = "/a"\nconf_dir = "/b"\n', ""),
+        (f'{CNI}bin_dir = "/a"\nconf_dir = "/b"\n', f'{CNI}conf_dir = "/c"\n'),
+        (
+            f'{CNI}bin_dir = "/a"\nconf_dir = "/b"\n',
+            '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]\ncni_conf_dir = "/d"\n',
+        ),
+    ],
+)
+def test_the_directories_are_those_that_the_real_containerd_uses(tmp_path, main, drop_in):
+    """Before 2.0 an imported file's section of a plugin replaces the whole section (containerd#5837)."""
+    config = nodes.write(tmp_path / "config.toml", f'version = 2\nimports = ["conf.d/*.toml"]\n{main}')
+    if drop_in:
+        nodes.write(tmp_path / "conf.d/99-nvidia.toml", f"version = 2\n{drop_in}")
+    command = ["containerd", "--config", config, "config", "dump"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    plugins = tomllib.loads(shown)["plugins"]
+    cri = next(plugins[name] for name in _CRI_PLUGINS if name in plugins)
+    (runtime,) = find_runtimes(Root(), config=str(config))
+    expected = (cri["cni"]["conf_dir"], cri["cni"].get("bin_dirs") or [cri["cni"]["bin_dir"]])
+    assert (runtime.conf_dir, [*runtime.bin_dirs]) == expected
+    for name, value in (("conf_dir", runtime.conf_dir), ("bin_dirs", runtime.bin_dirs[0])):
+        source = runtime.sources[name]
+        assert (source == DEFAULT) is (f'"{value}"' not in main + drop_in)
+        assert source == DEFAULT or f'"{value}"' in Path(source).read_text()
+    assert bool(runtime.handlers) is ('"/d"' in drop_in)
 
 
 def test_a_file_that_imports_itself_is_read_once(tmp_path):

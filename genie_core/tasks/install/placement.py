@@ -1,7 +1,7 @@
 """Where Genie is installed on this node: the directories of the container runtime's own configuration.
 
 Only kubelet's runtimes count; where they are not known, the running ones of a distribution with a kubelet of its own
-(k3s, RKE2, microk8s, k0s); else the running ones; else all that were found.
+(k3s, RKE2, microk8s, k0s); else the running ones; else those with a configuration file; else all that were found.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
         return _usual(bin_dir, conf_dir)
     counting = those_that_count(found)
     if conf_dir:
-        readers = [one for one in found if one.conf_dir == str(conf_dir)]
+        reading = [one for one in found if one.conf_dir == str(conf_dir)]
+        readers = [one for one in reading if one in counting] or reading
         return _in_conf_dir(str(conf_dir), bin_dir, readers, counting, root)
     if bin_dir:
         counting = [one for one in counting if str(bin_dir) in one.bin_dirs] or counting
@@ -84,6 +85,7 @@ def those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
         lambda one: one.kubelet is True,
         lambda one: bool(one.flavour) and one.running,
         lambda one: one.running,
+        lambda one: bool(one.config_files),
     )
     return next((chosen for rule in rules if (chosen := [one for one in found if rule(one)])), list(found))
 

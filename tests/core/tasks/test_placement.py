@@ -112,6 +112,20 @@ def test_runtimes_that_disagree_about_plugins_only(two):
     assert "--bin-dir /usr/lib/cni or --bin-dir /opt/cni/bin" in refused.value.hint
 
 
+def test_a_runtime_that_is_only_installed_does_not_count_beside_one_that_is_configured(two):
+    """As containerd for Docker on a node of CRI-O's; kubelet is not set up yet."""
+    (two / "etc/containerd/config.toml").unlink()
+    nodes.write(two / "usr/bin/containerd", "")
+    assert placed(two).conf_dir == "/etc/crio/net.d"
+
+
+def test_kubelets_runtime_decides_where_another_one_reads_the_same_directory(two):
+    nodes.write(two / "etc/crio/crio.conf", "[crio.network]\n")
+    nodes.write(two / "etc/crictl.yaml", "runtime-endpoint: unix:///run/crio/crio.sock\n")
+    for conf_dir in ("", "/etc/cni/net.d"):
+        assert placed(two, conf_dir=conf_dir).bin_dir == "/opt/cni/bin"
+
+
 def test_kubelets_runtime_decides(two):
     nodes.write(
         two / "var/lib/kubelet/kubeadm-flags.env", "X=--container-runtime-endpoint=unix:///run/crio/crio.sock"
