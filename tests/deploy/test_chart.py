@@ -184,9 +184,21 @@ def test_policies_are_switched_on_for_the_plugin_too():
     )
     assert plugin[plugin.index("--set") + 1] == "policy_engine=true"
     assert "--policy" in agent
-    assert (
-        "--set"
-        not in rendered("--set", "agent.policy=true")["DaemonSet", "genie"]["spec"]["template"]["spec"][
-            "containers"
-        ][0]["args"]
-    )
+    assert "--set" not in installer_args("agent.policy=true")
+
+
+@pytest.mark.parametrize("value", ["agent.policy=false", "agent.enabled=true,agent.policy=false"])
+def test_policies_are_switched_off_on_the_nodes_too(value):
+    """A key that stayed would keep the rules, and without an agent no pod with several networks would start."""
+    args = installer_args(value)
+    assert args[args.index("--set") + 1] == "policy_engine=false"
+
+
+def test_a_chart_without_the_value_leaves_the_nodes_key_alone():
+    assert "--set" not in installer_args("agent.enabled=true")
+
+
+def installer_args(values):
+    """The installer's arguments with these values of the chart."""
+    pod = rendered("--set", values)["DaemonSet", "genie"]["spec"]["template"]["spec"]
+    return pod["containers"][0]["args"]

@@ -39,6 +39,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- /* The plugin's key, too: without it no pod is guarded from its first packet on. */}}
 {{- if and .Values.agent.enabled .Values.agent.policy -}}
 {{- $args = concat $args (list "--set" "policy_engine=true") -}}
+{{- else if eq (toString .Values.agent.policy) "false" -}}
+{{- $args = concat $args (list "--set" "policy_engine=false") -}}
 {{- end -}}
 {{- concat $args .Values.installerArgs | toJson -}}
 {{- end }}
