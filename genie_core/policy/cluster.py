@@ -3,8 +3,10 @@
 Documents are Pod, Namespace, Node, NetworkAttachmentDefinition, Logicalnetwork, the policies, and `AttachmentList`:
 
     {"kind": "AttachmentList", "node": "n1", "items": [{"namespace", "name", "uid", "containerID", "netns",
-      "network", "interface", "config": {...}, "result": {...}, "primary"?: bool}], "defaultNetwork"?: "cni/NAME"}
+      "network", "interface", "config": {...}, "result": {...}, "primary"?: bool, "releasing"?: bool}],
+      "defaultNetwork"?: "cni/NAME"}
 
+What is being released keeps its rules, but is no peer of others any more: its addresses may be another pod's soon.
 The default network is that of pods that ask for none and have no status of several: all that other nodes' pods say of
 themselves then is an address.
 """
@@ -82,6 +84,7 @@ class Attached:
     primary: bool
     config: JSON = field(hash=False)
     result: JSON = field(hash=False)
+    releasing: bool = False
 
     @property
     def key(self) -> PodKey:
@@ -243,6 +246,7 @@ def _attached(item: JSON, node: str, where: str) -> Attached:
         primary=primary if isinstance(primary, bool) else text["interface"] == PRIMARY_IFNAME,
         config=_document(item.get("config"), f"{where}.config"),
         result=_document(item.get("result"), f"{where}.result"),
+        releasing=item.get("releasing") is True,
     )
 
 
@@ -284,8 +288,8 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
         can_undo=any(_can_undo(one) for one in containers),
     )
     own = [one for one in attached.get(pod.key, ()) if pod.has(one)]
-    members = [Member(one.network, one.primary, one.addresses) for one in own]
-    return replace(pod, members=tuple(members or _reported(item, status, default)))
+    members = [Member(one.network, one.primary, one.addresses) for one in own if not one.releasing]
+    return replace(pod, members=tuple(members if own else _reported(item, status, default)))
 
 
 def _reported(item: JSON, status: JSON, default: str) -> list[Member]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from genie_core.attach import drive
 from genie_core.edges.locks import Lock, is_awaited
-from genie_core.steps import Attached, Step
+from genie_core.steps import Attached, Released, Releasing, Step
 from genie_core.verbs.context import Context
+from genie_core.verbs.policy import let_go
 
 if TYPE_CHECKING:
     from genie_core.steps import Steps, T
@@ -28,6 +29,8 @@ def drive_giving_way(steps: Steps[T], context: Context, lock: Lock) -> T:
         # a result is recorded before anything else happens
         if not isinstance(step, Attached) and is_awaited(lock):
             raise GiveWay
+        if isinstance(step, Releasing | Released) and context.settings.policy_engine:
+            let_go(step, context.log)
         return holding.perform(step)
 
     return drive(steps, perform)

@@ -12,6 +12,7 @@ from genie_core.jsontext import JSONError, decode
 from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.select.asked import network_of
 from genie_core.spec.result import parse, recorded_result
+from genie_core.steps import Released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from genie_core.model import Attachment, Plan, Result
     from genie_core.ports import Log
-    from genie_core.steps import Attached
+    from genie_core.steps import Attached, Releasing
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
 _NEIGHBOURS = (
@@ -200,6 +201,15 @@ class Leaving:
                 nft.load(order)
             except GenieError as error:
                 self._log.debug("rules of policies not removed", problem=error.msg)
+
+
+def let_go(step: "Releasing | Released", log: "Log") -> None:
+    """The rules of one network that a running pod loses: the same as of a container that goes."""
+    leaving = Leaving(step.plan.replace(attachments=[step.plan.attachments[step.index]]), log)
+    if isinstance(step, Released):
+        leaving.forget()
+    else:
+        leaving.close()
 
 
 def _is_listed(found: "policy_dir.Selected", network: str) -> bool:

@@ -16,7 +16,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.netns import inside
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.engine import Engine
-from tests import warm
+from tests import manifests, warm
 from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
 from tests.policy.engine_node import ENVIRONMENT, pod_document, until
@@ -354,6 +354,27 @@ def test_a_network_that_is_plugged_is_guarded_before_the_sync_returns(node):
     node.start_engine()
     node.remove_policy()
     until(lambda: node.ping("web", "db"))
+
+
+def test_an_address_that_is_unplugged_is_no_peer_before_it_is_free(node):
+    """The engine is dead: another pod could get the address, and with it what the policy allows the first one."""
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
+    until(lambda: node.status()["policies"] == 1)
+    until(lambda: node.ping("web", "db"))
+    gone = node.addresses["web"]
+    assert gone in node.node.host.run("nft", "list", "ruleset").stdout
+    node.kill()
+    held = node.objects.get(node.objects.kind_of(manifests.pod()), "shop", "web")
+    held["metadata"]["annotations"]["cni"] = "blue"
+    node.objects.add(held)
+    code, report = genie(node, "sync", "pod", "shop/web", "--yes")
+    assert (code, report["status"]) == (0, "changed")
+    assert "net1" not in node.pods["web"].links()
+    left = node.node.host.run("nft", "list", "ruleset").stdout
+    assert gone not in left
+    assert node.addresses["db"] in left
 
 
 def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):

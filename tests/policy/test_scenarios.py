@@ -183,3 +183,17 @@ def test_a_network_whose_definition_is_gone_or_not_there_yet():
     documents = [one for one in world.documents() if one["kind"] != "NetworkAttachmentDefinition"]
     ends = [(world.pods[i], "shop/one", addresses(1, i)[0]) for i in (0, 1)]
     assert not verdict(compile_node(Cluster(documents), "n1"), ends[0], ends[1], "TCP", 80)
+
+
+@pytest.mark.parametrize("leaving, peer", [({0: True}, False), ({1: True}, True), ({}, True)])
+def test_what_is_being_released_is_isolated_and_no_peer(leaving, peer):
+    """Its address may be another pod's before the release has ended; until then it is its own."""
+    world = cluster(policy(podSelector=only(1), ingress=[{"from": [{"podSelector": only(0)}]}]))
+    documents = world.documents()
+    (listed,) = [one for one in documents if one["kind"] == "AttachmentList"]
+    for item in listed["items"]:
+        item["releasing"] = leaving.get(int(item["name"][3:]), False)
+    ruleset = compile_node(Cluster(documents), "n1")
+    ends = [(world.pods[i], "shop/one", addresses(1, i)[0]) for i in (0, 1, 4)]
+    assert verdict(ruleset, ends[0], ends[1], "TCP", 80) is peer
+    assert not verdict(ruleset, ends[2], ends[1], "TCP", 80)

@@ -137,6 +137,7 @@ def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:
             "network": network_of(item),
             "interface": item.ifname,
             "primary": item.ifname == plan.ifname,
+            **({"releasing": True} if item.releasing else {}),
             "config": {"plugins": [dict(view(plugin.text)) for plugin in item.network.plugins]},
             "result": decode(item.result),
         }
