@@ -10,7 +10,7 @@ from genie_core.edges.meter import address_use
 from genie_core.edges.store import Store, boot_id, key_of
 from genie_core.errors import GenieError
 from genie_core.model import NetConf
-from genie_core.tasks.agent.pods import Key
+from genie_core.tasks.agent.pods import Key, PodView
 from genie_core.tasks.node_state import is_whole
 from genie_core.tasks.written_journals import Stamp, WrittenJournals
 
@@ -32,6 +32,10 @@ class Journal:
     is_whole: bool
     written: float
     request: str = ""
+
+    def is_of(self, pod: PodView) -> bool:
+        """Whether it may be this very pod's, as far as both say."""
+        return not pod.uids or not self.uid or self.uid in pod.uids
 
     @property
     def is_cut_off(self) -> bool:
@@ -101,9 +105,9 @@ class Journals:
             request=plan.request,
         )
 
-    def of(self, pod: Key) -> Journal | None:
-        """The newest journal of a pod."""
-        found = [journal for journal in self._known.values() if journal.pod == pod]
+    def of(self, pod: PodView) -> Journal | None:
+        """The newest journal of a pod; that of an earlier pod of its name is not its own."""
+        found = [journal for journal in self._known.values() if journal.pod == pod.key and journal.is_of(pod)]
         return max(found, key=lambda journal: journal.written, default=None)
 
     def torn(self) -> set[Key]:

@@ -9,7 +9,7 @@ from typing import Any
 from genie_core.dialects import NPWG_NETWORKS, does_ask
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
-from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED
+from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED, STATIC_UID
 from genie_core.survey.cluster import ENDED, as_object
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
@@ -22,6 +22,7 @@ Key = tuple[str, str]
 class PodView:
     """`request` is the hash of what the annotations ask for, `observed` that of what was answered last.
 
+    `uids` are those that the runtime may have got, two for a static pod.
     `ready` is the status of Genie's condition, "" without one. `is_live` is false for pods that are never changed.
     `is_named` says that its status has the networks' whole names (policy_engine).
     `is_gated` says that the pod's readiness waits for the condition. `definitions` are (namespace, name) of the
@@ -31,6 +32,7 @@ class PodView:
     namespace: str
     name: str
     uid: str
+    uids: frozenset[str]
     request: str
     observed: str
     ready: str
@@ -69,6 +71,7 @@ def view_of(document: Mapping[str, Any]) -> PodView:
         namespace=namespace,
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
+        uids=frozenset(str(uid) for uid in (metadata.get("uid"), annotations.get(STATIC_UID)) if uid),
         request=observed(annotations),
         observed=annotations.get(OBSERVED, ""),
         ready=_ready(status),

@@ -56,7 +56,7 @@ class Work:
     def update(self, view: PodView) -> None:
         """A pod is new or has changed."""
         self.pods[view.key] = view
-        journal = self._journals.of(view.key)
+        journal = self._journals.of(view)
         if journal and not journal.is_whole:  # as it was seen last: the change may have ended since
             self._read_journals()
         self.consider(view.key)
@@ -195,7 +195,7 @@ class Work:
         view = self.pods.get(key)
         if view is None or not view.is_live or view.namespace in self._opted_out or not self._is_live():
             return None, None
-        return view, self._journals.of(key)
+        return view, self._journals.of(view)
 
     def _is_settled(self, view: PodView, journal: Journal) -> bool:
         """Whether a sync would find nothing to do, and nothing to write."""

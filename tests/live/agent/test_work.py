@@ -99,6 +99,18 @@ def test_an_answer_of_before_does_not_hide_what_the_node_has(node):
     assert KEY in node.queue
 
 
+def test_an_earlier_pod_of_the_name_does_not_hold_the_change_up(node):
+    """Its DEL fails and is repeated, so its journal is always the newer one, and never old enough to be a cut-off."""
+    node.event()
+    node.sync()
+    network = NetConf("a", "1.0.0", [PluginConf("bridge", '{"type": "bridge"}')], "")
+    items = [Attachment(network, "eth0", "a", binaries=["/bin/bridge"], releasing=True)]
+    node.store.save(Plan("c0", "eth0", "/n", [], PodRef("ns", "p", "u0"), boot_id(), items))
+    node.work.journals_changed()
+    node.event(cni="b")
+    assert KEY in node.queue
+
+
 def test_a_change_that_was_seen_half_done_does_not_hold_the_next_one_up(node):
     """The journal is read once a second; a pod that changes in between is not judged by what was read."""
     node.event()
