@@ -145,6 +145,27 @@ static int is_directory(int fd)
     return sys(__NR_fstat, fd, (long)&found, 0, 0, 0, 0) == 0 && S_ISDIR(found.st_mode);
 }
 
+/* Whether the compiled code is as `genie install` wrote it, with its sum in the second word (genie_core/packing.py).
+ * Of damage Python would print a line on stderr and no document. */
+static int is_whole(void)
+{
+    uint64_t words[4096];
+    long fd = sys(__NR_openat, AT_FDCWD, (long)settings.compiled, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return 0;
+    long size = sys(__NR_read, fd, (long)words, sizeof words, 0, 0, 0);
+    sys(__NR_close, fd, 0, 0, 0, 0, 0);
+    if (size < 16 || size == sizeof words)
+        return 0;
+    uint64_t sum = 0xcbf29ce484222325 ^ (uint64_t)size;
+    for (long at = size; at % 8; at++)
+        ((unsigned char *)words)[at] = 0;
+    for (long at = 0; at < (size + 7) / 8; at++)
+        if (at != 1)
+            sum = (sum ^ words[at]) * 0x100000001b3;
+    return sum == words[1];
+}
+
 /* Whether the interpreter is the one that the code was compiled for. Another version would only report an error. */
 static int is_compiled(void)
 {
@@ -154,7 +175,7 @@ static int is_compiled(void)
     uint64_t *stamp = settings.stamp;
     return stamp[0] == found.st_ino && stamp[1] == (uint64_t)found.st_size
         && stamp[2] == (uint64_t)found.st_ctim.tv_sec && stamp[3] == (uint64_t)found.st_ctim.tv_nsec
-        && sys(__NR_faccessat, AT_FDCWD, (long)settings.compiled, R_OK, 0, 0, 0) == 0;
+        && is_whole();
 }
 
 /* Run the call in a Python of its own. Reading the launcher's text, which any version can run, costs 0.5 ms more.

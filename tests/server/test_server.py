@@ -166,6 +166,26 @@ def test_a_script_in_the_interpreters_place_is_never_given_compiled_code(own_nod
     assert own_node.call("VERSION").stdout == b"the text\n"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data[:-1], id="cut short"),
+        pytest.param(lambda data: data[:4000] + bytes([data[4000] ^ 1]) + data[4001:], id="one bit"),
+        pytest.param(lambda data: bytes(4) + data[4:], id="another version's"),
+        pytest.param(lambda data: bytes(len(data)), id="zeros"),
+        pytest.param(lambda data: data + bytes(40_000), id="longer"),
+        pytest.param(lambda _: b"", id="empty"),
+    ],
+)
+def test_damaged_compiled_code_is_not_run(own_node, server, damage):
+    """Python would say so on stderr alone; the launcher's text imports from the sources what cannot be read."""
+    compiled = server.report.code / "start.pyc"
+    (server.root / "bin/.genie/start").write_text("print('the text')\n")
+    assert own_node.call("VERSION").result["cniVersion"] == "1.1.0"
+    compiled.write_bytes(damage(compiled.read_bytes()))
+    assert own_node.call("VERSION").stdout == b"the text\n"
+
+
 def test_code_that_is_gone_is_an_error_document(own_node, server):
     (server.report.code / "modules.marshal").unlink()
     assert own_node.call("VERSION").result
