@@ -5,6 +5,7 @@
                        the network "*" is every network but a pod's primary, the namespace "*" is every namespace
       stamp            its modification time says when the agent was last at work
       fresh            its modification time says when a pod was last guarded
+      status.json      what the engine applied and could not apply: for the agent, and for `genie discover`
       lock             held by the process that changes rules
 
 Kubelet path, where policies are switched on.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     Selected = Mapping[str, list[dict[str, Any]]]
 
 DIRECTORY = "/run/genie/policy"
+STATUS = f"{DIRECTORY}/status.json"
 OLD_SECONDS = 600.0
 EVERY = "*"
 _LOCK_SECONDS = 10.0

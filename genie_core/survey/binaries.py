@@ -18,7 +18,7 @@ from time import monotonic
 
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.delegates import Delegates
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import DelegateFailed, GenieError
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.published import UNPUBLISHED, Published, formed, rounded
@@ -153,8 +153,7 @@ class Prober:
         self._quick, self._patient = (self._delegates(path, s) for s in (PROBE_SECONDS, PATIENT_SECONDS))
 
     def _delegates(self, path: Sequence[str], seconds: float) -> Delegates:
-        log = JSONLog("error", fd=-1)
-        return Delegates(self._env, list(path), seconds, log, Cancel(), echo=False, as_runtime=True)
+        return Delegates(self._env, list(path), seconds, SILENT, Cancel(), echo=False, as_runtime=True)
 
     def versions(self, binaries: Sequence[Binary], root: Root) -> list[Binary]:
         """The binaries with their answers to VERSION. They are run side by side; one that is late is run once more."""

@@ -11,14 +11,13 @@ from typing import Any
 
 from genie_core.edges.kube_cluster import Cluster, Pem, read_token
 from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.files import SELF_TYPE
 from genie_core.survey.facts import ConfFile, Credential
 from genie_core.survey.rootfs import Root
 
-_SILENT = JSONLog("error", fd=-1)
 _END_OF_TIME = 253_402_300_800  # seconds since 1970 at the end of the year 9999
 
 
@@ -61,7 +60,7 @@ def read_credential(path: str, used_by: str, root: Root, entry: Mapping[str, Any
         cluster = load_cluster(
             {**_server_of(entry, "kubernetes"), "kubeconfig": root.real(path)},
             _server_of(entry, "policy"),
-            _SILENT,
+            SILENT,
         )
     except GenieError as error:
         # What Genie refuses by name may be right for the plugin that the file belongs to.

@@ -20,7 +20,7 @@ from genie_core.edges.kube_resources import (
     Resource,
 )
 from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import JSONError, decode
@@ -40,7 +40,6 @@ from genie_core.survey.records import lean_result
 from genie_core.survey.rootfs import Root, age_of
 from genie_core.survey.selection import candidates
 
-_SILENT = JSONLog("error", fd=-1)
 _PLUGIN = "default_plugin"
 _PRIMARY = "eth0"  # what runtimes call a pod's interface
 _NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
@@ -104,7 +103,7 @@ def _policies(settings: Settings, root: Root) -> PolicyState | None:
     if not settings.policy_engine and (age is None or age > policy_dir.OLD_SECONDS):
         return None  # nor does the agent's flag switch them on
     try:
-        problems = decode(root.text(f"{policy_dir.DIRECTORY}/status.json")).get("problems", ())
+        problems = decode(root.text(policy_dir.STATUS)).get("problems", ())
     except (OSError, JSONError, AttributeError):
         problems = ()
     return PolicyState(
@@ -167,7 +166,7 @@ def _finder(facts: Facts, settings: Settings, own: ConfFile | None) -> Finder:
         wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
     directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
     files = [file for directory in directories for file in candidates(facts.directories[directory])]
-    return Finder(_Known(files, directories), _SILENT)
+    return Finder(_Known(files, directories), SILENT)
 
 
 def _unread_labels(settings: Settings) -> tuple[str, ...]:
@@ -309,15 +308,13 @@ def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
     if kubernetes.get("kubeconfig"):
         kubernetes = {**kubernetes, "kubeconfig": root.real(str(kubernetes["kubeconfig"]))}
     try:
-        cluster = load_cluster(kubernetes, settings.policy, _SILENT)
+        cluster = load_cluster(kubernetes, settings.policy, SILENT)
         if cluster is None:
             return {}
-        with KubeAPI(cluster, timeout, _SILENT) as api:
+        with KubeAPI(cluster, timeout, SILENT) as api:
             found = tuple(kind.definition for kind in _NETWORKS if _has(api, kind))
             networks = _networks(api)
             refused = [kind.plural for kind in _read(found) if not _may_get(api, kind)]
-    except APIError as error:
-        return {"api": error.msg}
     except GenieError as error:
         return {"api": error.msg}
     answer = f"its account may not get {', '.join(refused)}" if refused else "ok"

@@ -96,9 +96,9 @@ def _has_account_alone(access: Access) -> bool:
 def _of_account_alone(seconds: float) -> KubeAPI:
     """The API for a pod's account without the package, whose import takes longer than a change of a pod."""
     from genie_core.edges.kube import KubeAPI
-    from genie_core.edges.log import JSONLog
+    from genie_core.edges.log import SILENT
 
-    return KubeAPI(_account_cluster(account_dir(), url_in_pod(os.environ)), seconds, JSONLog("error", fd=-1))
+    return KubeAPI(_account_cluster(account_dir(), url_in_pod(os.environ)), seconds, SILENT)
 
 
 def contexts(access: Access) -> list[str]:

@@ -19,14 +19,13 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Credentials, clean_token, read_token
 from genie_core.edges.kube_errors import Unauthorized
 from genie_core.edges.kubeconfig import pair_of
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_object, get_str, get_strings
 from genie_core.survey import exec_plugin
 from genie_core.survey.collection import in_thread
 from genie_core.survey.user_http import PooledConnection
 
-_SILENT = JSONLog("error", fd=-1)
 _OIDC_SECONDS = 30.0
 _PROXIES = ("http", "https", "socks5", "socks5h")
 _LEGAL = "!#$&'*+-.^_`|~"  # client-go headerKeyEscape: RFC 7230 tokens, without the percent sign
@@ -67,7 +66,7 @@ class KnownCluster:
     def connect(self, seconds: float) -> KubeAPI:
         """Its API, all of whose requests share so many seconds. Raises InvalidConfig, IOFailure, Untrusted."""
         connection = PooledConnection(self.cluster, self.configuration, self.headers)
-        return KubeAPI(self.cluster, seconds, _SILENT, connection=connection)
+        return KubeAPI(self.cluster, seconds, SILENT, connection=connection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

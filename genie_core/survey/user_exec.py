@@ -19,7 +19,7 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import BadAnswer, ObjectNotFound, error_of, server_words
 from genie_core.edges.kube_http import Response
 from genie_core.edges.kube_resources import POD, target
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import EXIT_INCOMPLETE, GenieError, IOFailure
 from genie_core.fields import get_list, get_object, get_str
 from genie_core.survey.user_credentials import KnownCluster
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 STDIN, STDOUT, STDERR, STATUS = b"\0", b"\1", b"\2", b"\3"
 _PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
 _LAST_SECONDS = 5.0  # for output that is still on its way when the exit code is known
-_SILENT = JSONLog("error", fd=-1)
 
 Write = Callable[[bytes], object]
 
@@ -51,7 +50,7 @@ class ExecAPI(KubeAPI):
 
     def __init__(self, known: KnownCluster, seconds: float) -> None:
         self._pool = PooledConnection(known.cluster, known.configuration, known.headers)
-        super().__init__(known.cluster, seconds, _SILENT, connection=self._pool)
+        super().__init__(known.cluster, seconds, SILENT, connection=self._pool)
 
     def start(self, command: ExecCommand) -> Running:
         """Start a command; its stdin is open until the connection ends. Raises one of kube_errors."""

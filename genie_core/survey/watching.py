@@ -19,7 +19,7 @@ from genie_core.edges.kube_errors import BadAnswer, Gone, error_of, server_words
 from genie_core.edges.kube_http import Response
 from genie_core.edges.kube_resources import target
 from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import GenieError
 from genie_core.fields import get_list, get_object, get_str
 from genie_core.settings import Settings
@@ -37,7 +37,6 @@ SILENT_SECONDS = 150.0
 # Of pods, a page is some hundred kilobytes, and 20 times as much while it is decoded.
 PAGE, METADATA_PAGE = 50, 500
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
-_SILENT = JSONLog("error", fd=-1)
 
 JSON = dict[str, Any]
 
@@ -52,7 +51,7 @@ class WatchingAPI(KubeAPI):
         self._accept = _METADATA.format("List") if metadata_only else "application/json"
         self._page = METADATA_PAGE if metadata_only else PAGE
         self._accept_events = _METADATA.format("") if metadata_only else "application/json"
-        super().__init__(known.cluster, seconds, _SILENT, connection=self._pool)
+        super().__init__(known.cluster, seconds, SILENT, connection=self._pool)
 
     def _headers(self, method: str, body: bytes) -> dict[str, str]:
         return {**super()._headers(method, body), **({} if body else {"Accept": self._accept})}
@@ -166,7 +165,7 @@ def follow_cluster(access: Access, own: Mapping[str, Any]) -> KnownCluster | Non
     """
     if own and not names_server(access) and not in_pod():
         settings = Settings(own, forgiving=True)
-        cluster = load_cluster(settings.kubernetes, settings.policy, _SILENT)
+        cluster = load_cluster(settings.kubernetes, settings.policy, SILENT)
         if cluster is not None:
             return plain_cluster(cluster)
     found = find_cluster(access)

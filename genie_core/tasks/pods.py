@@ -11,7 +11,7 @@ from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, WrongUsage
 from genie_core.settings import Settings
 from genie_core.spec.names import is_label, is_subdomain
@@ -100,11 +100,11 @@ def open_api(access: Access, own: Mapping[str, Any]) -> KubeAPI | None:
     """
     problem: GenieError | None = None
     if own and access == Access() and not os.environ.get("KUBECONFIG") and not in_pod():
-        settings, log = Settings(own, forgiving=True), JSONLog("error", fd=-1)
+        settings = Settings(own, forgiving=True)
         try:
-            cluster = load_cluster(settings.kubernetes, settings.policy, log)
+            cluster = load_cluster(settings.kubernetes, settings.policy, SILENT)
             if cluster is not None:
-                return KubeAPI(cluster, API_SECONDS, log)
+                return KubeAPI(cluster, API_SECONDS, SILENT)
         except GenieError as error:
             problem = error
     api = connect(access, API_SECONDS)

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from genie_core.edges import libcni_cache
 from genie_core.edges.confdir import ConfDirs
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS, refuse_shared
 from genie_core.errors import Denied, GenieError, InvalidConfig
@@ -196,7 +196,7 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
 def _next_network(conf_dir: Path) -> str:
     """The name of the network that new pods get now, "" where there is none."""
     try:
-        return Finder(ConfDirs([str(conf_dir)]), JSONLog("error", fd=-1)).default().name
+        return Finder(ConfDirs([str(conf_dir)]), SILENT).default().name
     except GenieError:
         return ""
 

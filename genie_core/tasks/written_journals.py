@@ -65,13 +65,18 @@ def journal_stamps(store: Store, names: Iterable[str] | None = None) -> dict[str
     return found
 
 
+def written_at(path: str) -> int:
+    """When a file was written last, in nanoseconds; 0 where that cannot be read."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _folder_stamp(store: Store) -> int:
     """When a journal was last made, replaced or removed, in nanoseconds; 0 where that cannot be relied on.
 
     The kernel's clock of files advances by up to 10 ms at a time: two writes within that look like one.
     """
-    try:
-        stamp = os.stat(f"{store.directory}/containers").st_mtime_ns
-    except OSError:
-        return 0
+    stamp = written_at(f"{store.directory}/containers")
     return stamp if stamp < time.time_ns() - _TICK_NANOSECONDS else 0

@@ -31,6 +31,7 @@ from genie_core.tasks.agent.pods import Key, view_of
 from genie_core.tasks.agent.policies import PolicyEngine
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
+from genie_core.tasks.written_journals import written_at
 
 RESYNC_SECONDS = 300.0
 # How often files are looked at: what is there is stat(2), nothing is read without need.
@@ -323,7 +324,7 @@ class Agent:
     def _conf_stamps(self) -> Stamps:
         """When the files of the directories of configurations were written."""
         folders = (self.options.conf_dir, *self._settings.conf_dirs)
-        return {path: _stamp(path) for folder in folders for path in _files(folder)}
+        return {path: written_at(path) for folder in folders for path in _files(folder)}
 
 
 def _files(folder: str) -> list[str]:
@@ -331,10 +332,3 @@ def _files(folder: str) -> list[str]:
         return [f"{folder}/{name}" for name in os.listdir(folder)]
     except OSError:
         return []
-
-
-def _stamp(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from genie_core.edges.kube_resources import NAMESPACE, NETWORK_ATTACHMENT, POD
 from genie_core.edges.log import JSONLog
+from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.pods import Key, PodView, view_of
-from genie_core.tasks.agent.watch import Watch
 from genie_core.tasks.agent.work import Work
 from genie_core.tasks.sync.target import is_out
 
@@ -167,9 +167,3 @@ def opt_out_of(document: Mapping[str, Any]) -> tuple[str, bool]:
     """A namespace's name, and whether its running pods are to be left alone."""
     metadata = document.get("metadata") or {}
     return str(metadata.get("name") or ""), is_out(metadata.get("annotations") or {})
-
-
-def key_of(document: Mapping[str, Any]) -> Key:
-    """An object's namespace and name."""
-    metadata = document.get("metadata") or {}
-    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")

@@ -15,16 +15,16 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from genie_core.edges.log import JSONLog
-from genie_core.edges.policy_dir import DIRECTORY
+from genie_core.edges.policy_dir import STATUS
 from genie_core.errors import GenieError
 from genie_core.settings import Settings
 from genie_core.tasks.agent.child import NICE_IN_TIME
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.policy.buckets import BUCKETS
 
 MODULE = "genie_core.tasks.policy"
 AGAIN_SECONDS = 5.0
-BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class PolicyEngine:
@@ -90,7 +90,7 @@ class PolicyEngine:
         """Its last report and when it was written, ({}, 0) without one; the file is in the node's mount namespace."""
         root = f"/proc/{self._options.host_pid}/root" if self._options.host_pid else ""
         try:
-            with open(f"{root}{DIRECTORY}/status.json", encoding="utf-8") as file:
+            with open(f"{root}{STATUS}", encoding="utf-8") as file:
                 found = json.load(file)
                 written = os.fstat(file.fileno()).st_mtime_ns
         except (OSError, ValueError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.log import SILENT
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.jsontext import decode
 from genie_core.select.files import derived_name, is_self
@@ -119,7 +119,7 @@ def _server(root: Root) -> str:
     """The API server that this node's kubelet uses; "" where no file names it."""
     for path in KUBELET_CONFIGS:
         try:
-            cluster = load_cluster({"kubeconfig": root.real(path)}, {}, JSONLog("error", fd=-1))
+            cluster = load_cluster({"kubeconfig": root.real(path)}, {}, SILENT)
         except GenieError:
             continue
         if cluster is not None:

@@ -19,7 +19,7 @@ from genie_core import __version__, native, packing
 from genie_core.errors import Denied, InvalidConfig
 from genie_core.server import COUNTERS, SOCKET
 from genie_core.survey.launcher import run_dir_of
-from genie_core.tasks.agent.child import enter
+from genie_core.tasks.host_namespaces import enter
 from genie_core.tasks.install.conflist import TYPE, InstallOptions
 from genie_core.tasks.install.launcher import launcher_text, server_text
 from genie_core.tasks.install.record import CODE, START

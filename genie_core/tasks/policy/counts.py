@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genie_core.policy.places import POD
-from genie_core.tasks.agent.policies import BUCKETS
+from genie_core.tasks.policy.buckets import BUCKETS
 from genie_core.tasks.policy.counters import counters_of
 from genie_core.tasks.policy.enforce import Applied
 from genie_core.tasks.policy.events import few

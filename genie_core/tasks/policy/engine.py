@@ -23,13 +23,14 @@ from genie_core.edges.kube_resources import Resource
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.policy.rules import NOT_ENFORCED, Finding
+from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
-from genie_core.tasks.agent.watch import Watch
 from genie_core.tasks.policy.counts import Counts
 from genie_core.tasks.policy.enforce import Applied, Enforcer
 from genie_core.tasks.policy.events import Reporter
 from genie_core.tasks.policy.lean import lean
 from genie_core.tasks.policy.sources import KINDS
+from genie_core.tasks.written_journals import written_at
 
 JSON = dict[str, Any]
 TICK_SECONDS = 0.2
@@ -37,7 +38,6 @@ TICK_SECONDS = 0.2
 # cluster there is always some pod that changes.
 SETTLE_SECONDS, LONGEST_REST_SECONDS = 0.05, 0.5
 STAMP_SECONDS, MEND_SECONDS, COUNT_SECONDS, RETRY_SECONDS = 60.0, 5.0, 10.0, 5.0
-STATUS = f"{policy_dir.DIRECTORY}/status.json"
 
 
 class Objects:
@@ -61,7 +61,7 @@ class Objects:
 
     def listed(self, kind: str, items: Sequence[JSON]) -> None:
         """All objects of a kind."""
-        found = {_key(item): item for item in items}
+        found = {key_of(item): item for item in items}
         with self._lock:
             if self._known.get(kind) != found:
                 self.changed.set()
@@ -71,10 +71,10 @@ class Objects:
         """An event of a watch."""
         with self._lock:
             found = self._known.setdefault(kind, {})
-            before = found.pop(_key(item), None)
+            before = found.pop(key_of(item), None)
             if event != "DELETED":
-                found[_key(item)] = item
-            if before != found.get(_key(item)):
+                found[key_of(item)] = item
+            if before != found.get(key_of(item)):
                 self.changed.set()
 
     def contact(self, kind: str, problem: str) -> None:
@@ -108,11 +108,6 @@ class _Sink:
 
     def restarted(self) -> None:
         """A watch starts again."""
-
-
-def _key(item: Mapping[str, Any]) -> tuple[str, str]:
-    meta = item.get("metadata") or {}
-    return str(meta.get("namespace") or ""), str(meta.get("name") or "")
 
 
 class Engine:
@@ -170,7 +165,7 @@ class Engine:
             Watch(kind.everywhere, {}, self._connect, partial(_view, kind), sink).start()
 
     def _turn(self) -> None:
-        stamps = tuple(_stamp(path) for path in (self._folder, f"{policy_dir.DIRECTORY}/fresh"))
+        stamps = tuple(written_at(path) for path in (self._folder, f"{policy_dir.DIRECTORY}/fresh"))
         if stamps != self._stamps or self._is_due("retry"):
             self._stamps = stamps
             self._objects.changed.set()
@@ -267,27 +262,20 @@ class Engine:
             "away": dict(self._objects.away),
             **self.counts.as_json(),
         }
-        temporary = f"{STATUS}.new"
+        temporary = f"{policy_dir.STATUS}.new"
         try:
             fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 write_all(fd, json.dumps(document))
             finally:
                 os.close(fd)
-            os.replace(temporary, STATUS)
+            os.replace(temporary, policy_dir.STATUS)
         except (OSError, GenieError) as error:
             self._log.error("the status is not written", problem=str(error))
             with suppress(OSError):
-                os.unlink(STATUS)  # an old one would say that all is well
+                os.unlink(policy_dir.STATUS)  # an old one would say that all is well
 
 
 def _view(kind: Resource, item: Mapping[str, Any]) -> JSON:
     document = {**item, "kind": kind.kind}  # the items of a list do not have it
     return {**lean(document), "kind": kind.kind}
-
-
-def _stamp(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from genie_core.tasks.agent import child
+from genie_core.tasks.host_namespaces import enter
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GRACE_SECONDS = 10.0
@@ -32,7 +32,7 @@ def begin(word: str) -> None:
     os.environ.setdefault("PATH", PATH)
     os.environ.update(asked["environment"])
     if asked["hostPid"]:
-        child.enter(asked["hostPid"])
+        enter(asked["hostPid"])
     threading.Thread(target=_watch, args=(float(asked["seconds"]),), daemon=True).start()
 
 

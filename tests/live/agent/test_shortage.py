@@ -18,12 +18,12 @@ from genie_core.errors import GenieError, IOFailure
 from genie_core.settings import Settings
 from genie_core.survey.collection import in_thread
 from genie_core.survey.user_cluster import Access
+from genie_core.survey.watch import Watch
 from genie_core.survey.watching import PAGE, WatchingAPI, follow_cluster
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.jobs import Jobs
 from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import AgentOptions
-from genie_core.tasks.agent.watch import Watch
 from tests import manifests
 from tests.apiserver import API, Answer, APIServer, Authority, Objects
 from tests.apiserver.faults import slow_headers

@@ -135,3 +135,9 @@ class Watch(Generic[View]):
 def _pause(failures: int) -> float:
     longest = min(FIRST_SECONDS * 2.0 ** min(failures, 20), LONGEST_SECONDS)
     return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, hides nothing)
+
+
+def key_of(document: Mapping[str, Any]) -> tuple[str, str]:
+    """An object's namespace, "" for none, and its name."""
+    metadata = document.get("metadata") or {}
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
