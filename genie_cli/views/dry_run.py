@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from genie_cli.render import Block, Cell, Heading, Table, Text, Verbatim
 from genie_cli.terminal import symbol
 from genie_core.fields import counted
+from genie_core.spec.addresses import host
 from genie_core.spec.ranges import LEASES
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, Thing
@@ -298,6 +299,6 @@ def _verdict(report: DryRunReport) -> str:
         return f"failed: {', '.join(failed)}"
     if report.left:
         return f"failed: {counted(len(report.left), 'thing is', 'things are')} left after DEL"
-    addresses = ", ".join(address.partition("/")[0] for address in report.addresses) or "no address"
+    addresses = ", ".join(host(address) for address in report.addresses) or "no address"
     released = "; after DEL nothing is left" if report.released else ""
     return f"ok: attached with {addresses}{released} ({report.ms / 1000:.1f} s)"

@@ -18,10 +18,12 @@ from genie_core.findings import (
     Severity,
     Subject,
 )
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.intended import Intended
 from genie_core.net.model import STATUS, Attachment
-from genie_core.net.stack import conf_key, version, within
+from genie_core.net.stack import conf_key
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Address
 
 

@@ -12,7 +12,7 @@ from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain
 from genie_core.net.model import Attachment
-from genie_core.net.stack import version
+from genie_core.spec.addresses import version
 
 LEAST_IPV6 = 1280  # RFC 8200, section 5
 

@@ -11,7 +11,8 @@ from genie_core.findings import Code, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
-from genie_core.net.stack import Stack, conf_key, version
+from genie_core.net.stack import Stack, conf_key
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Link, Route
 
 GN0302 = Code("GN0302", "the default gateway does not exist",

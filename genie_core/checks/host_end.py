@@ -10,9 +10,11 @@ from genie_core.checks.routes import real_defaults
 from genie_core.checks.secondary_interfaces import GN0802
 from genie_core.fields import counted
 from genie_core.findings import Code, Command, Effect, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
-from genie_core.net.stack import FORWARDING, version, within
+from genie_core.net.stack import FORWARDING
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Link, Port
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Finding
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.firewall.owned import OwnedChain, owned_chains
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.stack import subnet, within
 from genie_core.survey.sandboxes import known_containers
 
 ACCEPTING = "CNI-FORWARD"  # the firewall plugin's chain, two rules for each address

@@ -10,7 +10,8 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, t
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import FALLBACKS, RUNTIME, STATUS, Attachment
-from genie_core.net.stack import NO_REPLY, Stack, conf_key, version
+from genie_core.net.stack import NO_REPLY, Stack, conf_key
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"

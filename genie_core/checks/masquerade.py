@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
 from genie_core.net.firewall.rules import Match, Rule, span
 from genie_core.net.prefixes import supernet
-from genie_core.net.stack import version, within
 from genie_core.net.traces import Walk
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import subnets
 
 GN0511 = Code("GN0511", "packets leave without masquerading",

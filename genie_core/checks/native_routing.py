@@ -11,7 +11,7 @@ from genie_core.findings import Code, Confidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
-from genie_core.net.stack import version
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node
 
 

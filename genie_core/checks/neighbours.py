@@ -10,9 +10,11 @@ from genie_core.checks.host_end import expected_bridge
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
 from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
-from genie_core.net.stack import Stack, subnet, version, within
+from genie_core.net.stack import Stack
+from genie_core.spec.addresses import version
 from genie_core.survey.facts import Probe
 from genie_core.survey.kernel import Link, Neighbour
 

@@ -10,9 +10,10 @@ from itertools import combinations
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, the_interface
 from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.model import ON_PARENT, TUNNELS
-from genie_core.net.stack import subnet, version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Address, Link
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
-from genie_core.net.stack import version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link, Route
 

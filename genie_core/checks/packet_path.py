@@ -16,10 +16,12 @@ from genie_core.checks.firewall_drops import (
 )
 from genie_core.checks.parts import by_route, fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.fib import Way
-from genie_core.net.stack import conf_key, subnet, version, within
+from genie_core.net.stack import conf_key
 from genie_core.net.traces import Block
+from genie_core.spec.addresses import version
 
 
 def blocks(case: Case, *kinds: str, place: str = "") -> list[Block]:

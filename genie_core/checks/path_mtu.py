@@ -16,8 +16,8 @@ from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
 from genie_core.net.path import walk
-from genie_core.net.stack import version
 from genie_core.net.traces import Block
+from genie_core.spec.addresses import version
 from genie_core.survey.facts import Probe
 from genie_core.survey.kernel import Link
 

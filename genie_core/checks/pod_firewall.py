@@ -9,11 +9,12 @@ from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import GN0510, delete_rule
 from genie_core.checks.parts import fix, seen, the_pod
 from genie_core.findings import Finding, Severity
+from genie_core.net.addresses import subnet
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.flows import served_ports
-from genie_core.net.stack import subnet, version
+from genie_core.spec.addresses import version
 
 SURE = 0.99
 OUT, IN = ("output", "postrouting"), ("prerouting", "input")

@@ -13,7 +13,8 @@ from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
-from genie_core.net.stack import is_served, version
+from genie_core.net.stack import is_served
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Frontend
 
 CLIENT = {4: "192.0.2.99", 6: "2001:db8::99"}  # stands for a host outside; no packet is sent there

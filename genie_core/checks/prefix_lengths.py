@@ -8,8 +8,9 @@ from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
-from genie_core.net.stack import subnet, version, within
+from genie_core.spec.addresses import version
 
 GN0206 = Code("GN0206", "wrong prefix length",
     cause="pod and bridge have different subnets: one treats neighbours as remote, or remote addresses as neighbours",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from genie_core.checks.overlay import next_hop, port_of, remotes, some_address
 from genie_core.checks.resolv_conf import nameservers
 from genie_core.checks.routes import real_defaults
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.flows import local_peers, remote_targets, tunnel_of
 from genie_core.net.model import Attachment
-from genie_core.net.stack import version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.probe import Ask
 
 MAX_SERVICES, MAX_SERVERS = 3, 2

@@ -9,9 +9,9 @@ from genie_core.checks.duplicates import GN0203
 from genie_core.checks.overlay import Remote, next_hop, outer_name, port_of, remotes
 from genie_core.checks.parts import fix, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.policy_verdicts import denials
-from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
 
 ANSWERED = ("ok", "loss", "refused")

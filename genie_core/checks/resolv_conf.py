@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
-from genie_core.net.stack import is_served, version, within
+from genie_core.net.stack import is_served
+from genie_core.spec.addresses import version
 
 GN0604 = Code("GN0604", "resolv.conf cannot work",
     cause="it names no server, a loopback where nothing listens, or no DNS service",

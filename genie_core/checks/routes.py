@@ -10,11 +10,13 @@ from genie_core.checks.links import restore_routes
 from genie_core.checks.parts import fix, in_pod, seen, the_pod
 from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
-from genie_core.net.stack import conf_key, version, within
+from genie_core.net.stack import conf_key
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import notes_of
 from genie_core.survey.kernel import Route
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, no_carrier, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Finding, Severity
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.model import Attachment
-from genie_core.net.stack import Stack, subnet, version, within
+from genie_core.net.stack import Stack
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Rule
 
 MAIN_PRIORITY = 32766

@@ -11,7 +11,7 @@ from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
-from genie_core.net.stack import version
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64

@@ -9,11 +9,12 @@ from genie_core.checks.links import answering, ignoring
 from genie_core.checks.overlay import Remote, carries, port_of, remotes
 from genie_core.checks.parts import by_route, fix, no_carrier, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
+from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
 from genie_core.net.model import TUNNELS
-from genie_core.net.stack import subnet, version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Link
 
 GN0707 = Code("GN0707", "the tunnel's outer address or device is wrong",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+from genie_core.net.addresses import within
 from genie_core.survey.kernel import Hop, Netns, Route, Rule
 
 MAIN, LOCAL, DEFAULT = 254, 255, 253
@@ -108,10 +109,6 @@ class Fib:
         return None
 
 
-def _within(address: str, prefix: str) -> bool:
-    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
-
-
 def _carries(rule: Rule, protocol: str, ports: tuple[int, int]) -> bool:
     """Whether the rule's conditions on the protocol and its ports hold (fib_rule_port_match)."""
     spans = zip(ports, (rule.sport, rule.dport), strict=True)
@@ -125,8 +122,8 @@ def _selects(rule: Rule, target: str, source: str, iif: str, mark: int) -> bool:
     if rule.narrow or rule.oif:
         return False
     fits = (
-        (not rule.src or (bool(source) and _within(source, rule.src)))
-        and (not rule.dst or _within(target, rule.dst))
+        (not rule.src or (bool(source) and within(source, rule.src)))
+        and (not rule.dst or within(target, rule.dst))
         and (not rule.iif or rule.iif == (iif or "lo"))
         and ((mark ^ rule.mark) & (rule.mask or (0xFFFFFFFF if rule.mark else 0)) == 0)
     )

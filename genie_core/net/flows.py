@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from genie_core.net.addresses import within
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment, Model
-from genie_core.net.stack import version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link, Tenant
 

@@ -5,8 +5,9 @@ Networks that are apart may use one subnet: bridges of which the node routes at 
 
 from __future__ import annotations
 
+from genie_core.net.addresses import subnet, within
 from genie_core.net.model import ON_PARENT, TUNNELS, Attachment, Model
-from genie_core.net.stack import subnet, version, within
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Link, Tenant
 
 

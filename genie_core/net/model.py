@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
 
+from genie_core.net.addresses import subnet, within
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.intended import Intended, from_result
 from genie_core.net.policy import Policies
 from genie_core.net.prefixes import around, used_prefixes
-from genie_core.net.stack import Stack, subnet, version, within
+from genie_core.net.stack import Stack
+from genie_core.spec.addresses import version
 from genie_core.survey import cluster
 from genie_core.survey.facts import Cached, ConfFile, Facts
 from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Tenant

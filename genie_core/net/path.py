@@ -5,6 +5,7 @@ A trace continues behind a blockage as if it were repaired: two faults on one pa
 
 from __future__ import annotations
 
+from genie_core.net.addresses import is_part
 from genie_core.net.arp import resolve
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.net.firewall.rules import Chain, Packet, Rule
@@ -13,7 +14,7 @@ from genie_core.net.leaving import answers_by, holder, leads_to_node, past_paren
 from genie_core.net.model import Attachment, Model
 from genie_core.net.ndp import discover
 from genie_core.net.passing import Passing
-from genie_core.net.stack import calls_iptables, is_part
+from genie_core.net.stack import calls_iptables
 from genie_core.net.traces import Walk
 from genie_core.survey.kernel import Link
 

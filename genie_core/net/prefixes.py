@@ -9,7 +9,8 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from genie_core.net.stack import version, within
+from genie_core.net.addresses import within
+from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node, Pod
 
 _MOST = 0.9  # this share of the addresses is elsewhere where the prefixes are unused

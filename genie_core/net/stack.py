@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from functools import cached_property
 
+from genie_core.net.addresses import subnet
 from genie_core.net.fib import MAIN, Fib
 from genie_core.net.firewall.load import ruleset_of
 from genie_core.net.firewall.rules import Ruleset
-from genie_core.survey.kernel import Address, Link, Neighbour, Netns, Port, Route
+from genie_core.spec.addresses import version
+from genie_core.survey.kernel import Address, Hop, Link, Neighbour, Netns, Port, Route
 
 FORWARDING = 3
 NO_REPLY = 8  # of arp_ignore
-
-
-def version(address: str) -> int:
-    """4 or 6."""
-    return 6 if ":" in address else 4
-
-
-def within(address: str, prefix: str) -> bool:
-    """Whether an address lies in a prefix; families never mix."""
-    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
-
-
-def is_part(prefix: str, around: str) -> bool:
-    """Whether a prefix is a part of another, or the same; families never mix."""
-    address, _, length = prefix.partition("/")
-    return within(address, around) and int(length) >= int(around.partition("/")[2])
-
-
-def subnet(address: Address) -> str:
-    """`10.244.1.0/24`: the prefix that an address puts on its link."""
-    return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))
 
 
 def conf_key(link: str, name: str, family: int = 4) -> str:
@@ -137,8 +117,6 @@ class Stack:
 
     def connected(self, link: Link) -> list[Route]:
         """The routes that the link's addresses would put into the main table."""
-        from genie_core.survey.kernel import Hop
-
         return [
             Route(dst=subnet(a), hops=(Hop(index=link.index),), source=a.ip, scope="link")
             for a in self.addresses(link)

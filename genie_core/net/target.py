@@ -10,9 +10,10 @@ import ipaddress
 from dataclasses import dataclass, replace
 
 from genie_core.errors import GenieError, NotFound, WrongUsage
+from genie_core.net.addresses import within
 from genie_core.net.flows import Flow, local_peers, tunnel_of
 from genie_core.net.model import Model
-from genie_core.net.stack import version, within
+from genie_core.spec.addresses import version
 from genie_core.survey import cluster
 from genie_core.survey.probe import Ask
 

@@ -13,14 +13,10 @@ from genie_core.policy.networks import is_logical
 from genie_core.policy.rules import Block, PodPeer, PolicyName, Port, Rule, ranges, subtract
 from genie_core.policy.ruleset import Rule as RulesetRule
 from genie_core.policy.ruleset import Set, within
+from genie_core.spec.addresses import version as version_of
 
 Networks = tuple[str, ...] | None
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
-
-
-def version_of(address: str) -> int:
-    """4 or 6."""
-    return 6 if ":" in address else 4
 
 
 @lru_cache(maxsize=1 << 16)

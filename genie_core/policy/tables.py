@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from genie_core.policy.chains import ADVERTISEMENT, neighbours
-from genie_core.policy.peers import Peers, in_order, version_of
+from genie_core.policy.peers import Peers, in_order
 from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
 from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, Rule, Set, Table
+from genie_core.spec.addresses import version as version_of
 
 # Before other engines' filters, which keep their say: nothing here accepts for them.
 _PRIORITIES = {"inet": ("filter - 10", "filter - 9"), EGRESS: ("-290", "-289"), INGRESS: ("290", "291")}

@@ -28,6 +28,7 @@ from typing import Any
 
 from genie_core.sandbox import syscalls
 from genie_core.sandbox.requests import REQUESTS, add_namespace, failed, inside, run, send, serve
+from genie_core.spec.addresses import version
 
 WORLD = "/run/genie-world"  # the network namespace behind eth0
 _FILES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
@@ -283,7 +284,7 @@ def _furnish_link(link: dict[str, Any], peer: str) -> None:
         routes = [
             f"route add default via {gateway.partition('/')[0]} dev {link['name']}"
             for gateway in link["gateways"]
-            if _family(gateway) == family
+            if version(gateway) == family
         ]
         with suppress(OSError) if family == 6 else nullcontext():
             if gateways:
@@ -296,12 +297,8 @@ def _addresses(name: str, addresses: Sequence[str], family: int) -> list[str]:
     return [
         f"addr add {address} dev {name}{' nodad' if family == 6 else ''}"
         for address in addresses
-        if _family(address) == family
+        if version(address) == family
     ]
-
-
-def _family(address: str) -> int:
-    return 6 if ":" in address else 4
 
 
 def _ip(batch: str, netns: str = "") -> None:

@@ -66,6 +66,11 @@ def is_v4(canonical: str) -> bool:
     return ":" not in canonical
 
 
+def version(text: str) -> int:
+    """The version of IP of an address or a prefix: 4 or 6."""
+    return 6 if ":" in text else 4
+
+
 def host(prefix: str) -> str:
     """The address of a prefix, without its length."""
     return prefix.partition("/")[0]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.model import NetConf, Plan
+from genie_core.spec.addresses import host
 from genie_core.survey.binaries import Binary
 from genie_core.survey.kernel import JSON, Namespace, Netns, Tenant
 from genie_core.survey.logical import ClusterNetworks
@@ -42,7 +43,7 @@ class Cached:
         """The result's addresses, without prefix length."""
         ips = self.result.get("ips")
         entries = [ip for ip in ips if isinstance(ip, dict)] if isinstance(ips, list) else []
-        return tuple(str(ip.get("address", "")).partition("/")[0] for ip in entries)
+        return tuple(host(str(ip.get("address", ""))) for ip in entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

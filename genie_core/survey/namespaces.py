@@ -12,6 +12,7 @@ from typing import TypeVar
 from genie_core.edges import netns as edge
 from genie_core.edges.netlink import open_in
 from genie_core.errors import GenieError
+from genie_core.spec.addresses import host
 from genie_core.survey.collection import in_thread
 from genie_core.survey.facts import Cached, Sandbox
 from genie_core.survey.kernel import Address, Link, Namespace, Tenant
@@ -149,7 +150,7 @@ def addresses_in_use(named: Iterable[str]) -> dict[str, str]:
         seen.add(number)
         try:
             with open_in(path) as netlink:
-                held = [address.prefix.partition("/")[0] for address in netlink.addresses()]
+                held = [host(address.prefix) for address in netlink.addresses()]
         except (OSError, GenieError):
             continue
         found |= {address: path for address in held if not ip_address(address).is_loopback}

@@ -11,6 +11,7 @@ from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.select.asked import network_of
+from genie_core.spec.addresses import host
 from genie_core.spec.result import parse, recorded_result
 from genie_core.steps import Released
 
@@ -173,7 +174,7 @@ class Leaving:
         values = set()
         for one in attachments:
             result = recorded_result(one).result
-            values |= {ip["address"].partition("/")[0] for ip in result.ips}
+            values |= {host(ip["address"]) for ip in result.ips}
             values |= set(_ends(one, result)[1])
         for family in ("inet", "bridge"):
             for item in _objects(family):

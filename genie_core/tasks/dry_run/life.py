@@ -12,6 +12,7 @@ from genie_core.errors import GenieError
 from genie_core.jsontext import encode
 from genie_core.sandbox.loopback_api import PATCHES, serve, written
 from genie_core.select.files import SELF_TYPE
+from genie_core.spec.addresses import host
 from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
 from genie_core.tasks.dry_run.configuration import AnyNode, Configured
@@ -281,4 +282,4 @@ def _gateways(add: Call) -> list[str]:
 
 
 def _addresses(add: Call) -> list[str]:
-    return [str(ip["address"]).partition("/")[0] for ip in add.result.get("ips", ())]
+    return [host(ip["address"]) for ip in add.result.get("ips", ())]

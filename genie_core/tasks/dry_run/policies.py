@@ -14,10 +14,10 @@ from typing import Any
 from genie_core.errors import DecodingFailure, IOFailure
 from genie_core.policy.cluster import Attached, Cluster, objects_of
 from genie_core.policy.compile import PolicyRuleset, compile_node
-from genie_core.policy.peers import version_of
 from genie_core.policy.rules import MULTI, NETWORK
 from genie_core.policy.ruleset import TABLE
 from genie_core.published import Published, named
+from genie_core.spec.addresses import version as version_of
 from genie_core.state import decode_plan
 from genie_core.survey.cluster import as_object
 from genie_core.tasks.dry_run.configuration import AnyNode

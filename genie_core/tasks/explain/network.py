@@ -28,6 +28,7 @@ from genie_core.select.overlap import (
     readable,
 )
 from genie_core.select.underlay import bridge_name, parse_subnet, underlay_of, with_master
+from genie_core.spec.addresses import host
 from genie_core.spec.conf import parse_network
 from genie_core.spec.result import recorded_result
 from genie_core.survey.user_cluster import Access
@@ -113,7 +114,7 @@ def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
             if item.label != label or item.released or plan.pod is None:
                 continue
             ips = recorded_result(item).result.ips if item.result else []
-            addresses = tuple(str(ip["address"]).partition("/")[0] for ip in ips)
+            addresses = tuple(host(ip["address"]) for ip in ips)
             yield User(pod=str(plan.pod), here=True, interface=item.ifname, addresses=addresses)
 
 

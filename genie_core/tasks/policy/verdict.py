@@ -12,10 +12,11 @@ from genie_core.policy.chains import Isolation, Note, rules_of
 from genie_core.policy.cluster import Attached, Cluster, Member, Pod
 from genie_core.policy.compile import Policies
 from genie_core.policy.evaluate import Packet, run_hook
-from genie_core.policy.peers import Peers, version_of
+from genie_core.policy.peers import Peers
 from genie_core.policy.places import Place, place_of
 from genie_core.policy.rules import EGRESS, INGRESS, PROTOCOLS, PolicyName
 from genie_core.policy.ruleset import Chain, Table
+from genie_core.spec.addresses import version as version_of
 from genie_core.tasks.policy.counters import no_counters
 from genie_core.tasks.policy.listing import ELSEWHERE, NOT, WHERE
 

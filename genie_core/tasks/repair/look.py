@@ -12,6 +12,7 @@ from genie_core.edges.netns import inside_each
 from genie_core.errors import GenieError
 from genie_core.live.leases import faults_with_leases, lease_files
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
+from genie_core.spec.addresses import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Kernel(Netlink):
         """The namespace as it is now."""
         return Seen(
             [_link(body) for body in self._links()],
-            [(address.ifindex, address.prefix.partition("/")[0]) for address in self.addresses()],
+            [(address.ifindex, host(address.prefix)) for address in self.addresses()],
             self._routes(),
         )
 

@@ -19,6 +19,7 @@ from genie_core.live.compare import KEEP, Move
 from genie_core.live.exchange import addresses_of
 from genie_core.model import Attachment, Plan
 from genie_core.published import Published
+from genie_core.spec.addresses import host
 
 Outcome = Literal["unchanged", "changed", "refused", "failed", "partial"]
 _EXIT = {
@@ -76,7 +77,7 @@ class Attached(Published):
     @classmethod
     def of(cls, item: Attachment) -> Attached:
         """The published form of an attachment."""
-        ips = tuple(address.partition("/")[0] for address in addresses_of(item))
+        ips = tuple(host(address) for address in addresses_of(item))
         return cls(network=item.label, interface=item.ifname, ips=ips)
 
 
