@@ -30,6 +30,8 @@ HEAD = 16 << 10  # a head is shorter
 LAYERS = ("plugin", "verbs.delete", "verbs.add")  # each with what it imports and the ones before it do not
 _LAYERS_OF = {b"DEL": 2, b"ADD": 3}  # how many of them a call loads at once; any other verb the first
 _MODULE: "type[ModuleType]" = type(sys)
+# What the runtime gets where the modules cannot be imported; the launcher's text prints it too.
+INCOMPLETE = '{"cniVersion":"1.1.0","code":999,"msg":%s,"details":"run `genie install` again"}\n'
 
 
 class Archive:
@@ -149,8 +151,7 @@ def start(file: str, own: str) -> None:
         from _json import encode_basestring_ascii as quote
 
         problem = quote(f"Genie is not installed completely: {str(error) or type(error).__name__}")
-        text = f'{{"cniVersion":"1.1.0","code":999,"msg":{problem},"details":"run `genie install` again"}}\n'
-        posix.write(1, text.encode())
+        posix.write(1, (INCOMPLETE % problem).encode())
         posix._exit(1)  # noqa: SLF001 (the name of exit(2))
     main(own)
 

@@ -21,6 +21,7 @@ import os
 from pathlib import Path
 
 from genie_core import __version__
+from genie_core.archive import INCOMPLETE
 from genie_core.errors import InvalidConfig
 from genie_core.spec.versions import CURRENT
 from genie_core.tasks.install import runtime_tree
@@ -76,8 +77,8 @@ try:
     from {module} import main
 except BaseException as error:
     from _json import encode_basestring_ascii as quote
-    print('{{"cniVersion":"{current}","code":999,"msg":%s,"details":"run `genie install` again"}}'
-          % quote("Genie is not installed completely: %s" % (error or type(error).__name__)))
+    problem = quote("Genie is not installed completely: %s" % (str(error) or type(error).__name__))
+    print({incomplete!r} % problem, end="")
     sys.exit(1)
 main(*ARGUMENTS)
 ''', {{"CODE": {code!r}, "ARGUMENTS": {arguments!r}}})}}
@@ -106,6 +107,7 @@ def _text(python: Path, code: Path, module: str, arguments: list[str], words: st
         version=__version__,
         code=str(code),
         current=CURRENT,
+        incomplete=INCOMPLETE,
         module=module,
         arguments=arguments,
         words=words,
