@@ -447,6 +447,17 @@ def test_a_look_at_a_node_that_is_as_it_should_be_starts_no_program_and_reads_no
     assert [args[0] for event, args in events if event == "open" and str(args[0]).endswith(".py")] == []
 
 
+def test_a_look_removes_the_code_that_was_replaced_a_day_ago(keeper):
+    keeper.look()
+    old = keeper.options.install.bin_dir / ".genie/0.9.0-0123456789ab-cpython-313"
+    old.mkdir()
+    keeper.look()
+    assert old.exists()
+    os.utime(old, (0, 0))
+    keeper.look()
+    assert (keeper.problems, old.exists()) == ([], False)
+
+
 @contextmanager
 def audited():
     """The audit events (PEP 578) of the block, as (name, arguments). A hook stays: it is switched off."""

@@ -34,10 +34,10 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.rootfs import Root
 from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
-from genie_core.tasks.install.conflist import CONFLIST, InstallOptions
+from genie_core.tasks.install.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.install.payload import version_of
 from genie_core.tasks.install.placement import Placement, place
-from genie_core.tasks.install.run import install, preview
+from genie_core.tasks.install.run import install, old_code, preview
 
 LOOK_SECONDS = 10.0
 TOKEN_SECONDS = 24 * 3600
@@ -193,7 +193,7 @@ class Keeper:
         try:
             options = self._placed()
             unchanged = _networks_beside(options) == self.beside
-            if self.version and unchanged and not preview(options).changed:
+            if self.version and unchanged and not preview(options).changed and not _has_old_code(options):
                 return
             report = install(options)
         except GenieError:
@@ -289,6 +289,10 @@ def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
             hint="name the API server with --api-server",
         )
     return url
+
+
+def _has_old_code(options: InstallOptions) -> bool:
+    return bool(old_code(options.bin_dir / TYPE))
 
 
 def _networks_beside(options: InstallOptions) -> dict[str, tuple[int, ...]]:

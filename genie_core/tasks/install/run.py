@@ -213,8 +213,11 @@ def _install_alone(options: InstallOptions, python: Path, known: Installed | Non
     if not all(is_there(path, text, mode) for path, text, mode in files if path.name in PROGRAMS):
         _try(options, python, code, changed)
     _keep_broken(options.conf_dir / CONFLIST)
+    for path in _named(launcher):  # from now on it may be what is replaced
+        os.utime(path)
     changed += [path for path, text, mode in files if write_file(path, text, mode)]
-    _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
+    for path in old_code(launcher):
+        shutil.rmtree(path, ignore_errors=True)
     return _report(options, python, code, changed)
 
 
@@ -355,15 +358,21 @@ def _sync_tree(directory: Path) -> None:
                 os.close(fd)
 
 
-def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> None:
-    """Remove code that no running call can need any more: it was `replaced` a day ago or earlier."""
-    for path in directory.iterdir():
-        if path in current or path.name == LOCK or path.is_symlink() or not path.is_dir():
-            continue
-        if replaced:
-            os.utime(path)
-        elif time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+def old_code(launcher: Path) -> list[Path]:
+    """The code, and Python, that no running call can need any more: the launcher has not named it for a day."""
+    long_ago = time.time() - KEEP_OLD_SECONDS
+    named = _named(launcher)
+    return [path for path in _code(launcher) if path not in named and path.stat().st_mtime < long_ago]
+
+
+def _named(launcher: Path) -> list[Path]:
+    text = launcher.read_bytes() if launcher.is_file() else b""
+    return [path for path in _code(launcher) if os.fsencode(path.name) in text]
+
+
+def _code(launcher: Path) -> list[Path]:
+    found = (path for path in (launcher.parent / CODE).iterdir() if path.name != LOCK)
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
 
 
 def _warnings(options: InstallOptions) -> list[str]:
