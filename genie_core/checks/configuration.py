@@ -245,7 +245,7 @@ GN1008 = Code("GN1008", "Genie and Multus side by side",
 
 @check("conf-dispatcher", GN1008, title="one dispatcher only", needs=("conf",))
 def two_dispatchers(facts: Facts) -> Iterator[Finding]:
-    for directory, entries in facts.directories.items():
+    for entries in facts.directories.values():
         found = {
             str(file.chain[0].get("type")): file
             for file in candidates(entries)
@@ -253,13 +253,32 @@ def two_dispatchers(facts: Facts) -> Iterator[Finding]:
         }
         if SELF_TYPE in found and len(found) > 1:
             other = next(file for type_, file in found.items() if type_ != SELF_TYPE)
-            yield GN1008.warning(
-                f"{directory} has both {found[SELF_TYPE].file} and {other.file}: only the first by name is used",
-                at(other),
-                remedy=fix(
-                    "uninstall one of the two dispatchers, or keep the delegate's file in /etc/cni/genie/net.d"
-                ),
-            )
+            if facts.genie.default_network or facts.genie.default_file != other.path:
+                yield _beside(found[SELF_TYPE], other)
+            else:
+                plain = [f for f in candidates(entries) if f.network and f not in found.values()]
+                yield _behind(other, plain)
+
+
+def _beside(own: ConfFile, other: ConfFile) -> Finding:
+    return GN1008.warning(
+        f"{own.directory} has both {own.file} and {other.file}: only the first by name is used",
+        at(other),
+        remedy=fix(
+            "uninstall one of the two dispatchers, or keep the delegate's file in /etc/cni/genie/net.d"
+        ),
+    )
+
+
+def _behind(other: ConfFile, plain: list[ConfFile]) -> Finding:
+    """Multus as Genie's default network."""
+    names = [file.network.name for file in plain if file.network]
+    commands = [["genie", "install", "--set", f"default_plugin={name}"] for name in names[:1]]
+    return GN1008.error(
+        f"{other.file}, of Multus, is Genie's default network: both of them attach the networks that a pod asks for",
+        at(other),
+        remedy=fix("pin the network that Multus calls as Genie's default network", *commands),
+    )
 
 
 @check(

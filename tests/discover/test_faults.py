@@ -651,6 +651,18 @@ def test_genie_and_multus_side_by_side(node):
     assert the(node.discover(), "GN1008").severity is Severity.WARNING
 
 
+def test_multus_as_genie_s_default_network(node):
+    nodes.install_genie(node, "default_plugin")
+    nodes.add_plugins(node.bin, "multus")
+    node.configure("01-multus.conf", {"cniVersion": "1.0.0", "name": "multus", "type": "multus"})
+    found = the(node.discover(), "GN1008")
+    assert found.severity is Severity.ERROR
+    (command,) = found.remedy.commands
+    assert command.argv == ("genie", "install", "--set", "default_plugin=net")
+    nodes.install_genie(node, default_plugin=command.argv[-1].partition("=")[2])
+    assert the(node.discover(), "GN1008").severity is Severity.WARNING
+
+
 def test_genie_without_a_default_network(node):
     nodes.add_plugins(node.bin, "genie")
     node.configure("00-genie.conflist", nodes.GENIE)

@@ -1,6 +1,7 @@
 """`genie install` and `genie uninstall` on a node: replaced as a whole, and no pod is locked out (lessons 8, 10)."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from genie_cli.app import main
 from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
+from genie_core.settings import STATE_DIR
 from genie_core.tasks import uninstall
 from genie_core.tasks.install import payload
 from genie_core.tasks.install import run as installing
@@ -341,6 +343,18 @@ def test_a_state_directory_that_others_use_is_refused(places, shared):
     assert shared.stat().st_mode & 0o777 == 0o755
 
 
+def test_the_usual_state_directory_is_not_named_in_its_own_place(places):
+    usual = Path(STATE_DIR)
+    usual.mkdir(parents=True)
+    try:
+        os.chown(usual, 12345, 12345)
+        with pytest.raises(InvalidConfig) as refused:
+            put({**places, "state_dir": None})
+        assert (str(usual) in refused.value.msg, str(usual) in refused.value.hint) == (True, False)
+    finally:
+        usual.rmdir()
+
+
 @pytest.mark.parametrize(
     "what, problem", [("file", "not a directory"), ("link", "not a directory"), ("open", "others may write")]
 )
@@ -449,6 +463,18 @@ def test_a_level_of_the_log_that_is_set_is_one(places):
 
 def test_a_network_that_genie_makes_up_needs_no_file(places):
     put(places, extra={"default_plugin": "bridge", "generate_missing": True})
+
+
+def test_multus_is_no_default_network_unsaid(places):
+    """It attaches what a pod's annotation names, and so does Genie: such a pod got net1 twice, and did not start."""
+    multus = {"cniVersion": "0.3.1", "name": "multus-cni-network", "type": "multus-shim"}
+    (places["conf_dir"] / "00-multus.conf").write_text(json.dumps(multus))
+    (warning,) = (text for text in put(places).warnings if "00-multus.conf" in text)
+    assert "00-multus.conf, of Multus, is Genie's default network" in warning
+    assert "`genie install --set default_plugin=next`" in warning
+    report = put(places, extra={"default_plugin": "next"})
+    (warning,) = (text for text in report.warnings if "00-multus.conf" in text)
+    assert "only the first by name is used" in warning
 
 
 def test_where_there_is_no_network_yet_it_is_said(places):

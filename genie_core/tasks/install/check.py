@@ -32,6 +32,8 @@ from genie_core.tasks.install.predecessor import configurations
 # The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
+# Another dispatcher is there: pods start, with networks that are attached twice or not at all.
+_WARNED_OF = ("GN1008",)
 
 
 def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
@@ -48,12 +50,14 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
         raise Denied(f"cannot read {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot read {error.filename}: {error.strerror}") from None
-    known = {_identity(finding) for finding in _fatal(before)}
-    new = [finding for finding in _fatal(after) if _identity(finding) not in known]
+    known = {_identity(finding) for finding in _fatal(_found(before))}
+    findings = _found(after)
+    new = [finding for finding in _fatal(findings) if _identity(finding) not in known]
     harmless = [finding for finding in new if _is_harmless(finding, after)]
     if fatal := [finding for finding in new if finding not in harmless]:
         raise _refusal(fatal)
-    return after, [*placement.notes, *unknown, *(_words(finding) for finding in harmless)]
+    warned_of = [finding for finding in findings if finding.code in _WARNED_OF]
+    return after, [*placement.notes, *unknown, *(_words(finding) for finding in [*harmless, *warned_of])]
 
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
@@ -130,9 +134,13 @@ def _installed(facts: Facts, options: InstallOptions, placement: Placement, text
     return _described(replace(facts, directories=directories, binaries=binaries), root)
 
 
-def _fatal(facts: Facts) -> list[Finding]:
+def _found(facts: Facts) -> list[Finding]:
     findings, _ = runner.run(facts, FILES)
-    return [finding for finding in ordered(findings) if finding.severity is Severity.FATAL]
+    return ordered(findings)
+
+
+def _fatal(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity is Severity.FATAL]
 
 
 def _identity(finding: Finding) -> tuple[str, str, str]:

@@ -82,8 +82,9 @@ def require_own_state(state_dir: Path) -> None:
             refuse_foreign_directory(path)
             refuse_shared(path)
     except IOFailure as error:
+        own = f"name a directory of Genie's own, such as {STATE_DIR}"
         raise InvalidConfig(
-            f"state_dir: {error.msg}", hint=f"name a directory of Genie's own, such as {STATE_DIR}"
+            f"state_dir: {error.msg}", hint=error.hint if path == STATE_DIR else own
         ) from None
 
 
