@@ -259,7 +259,8 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
         title += f"{_hits(case, found)}: rule {rule.number} of {chain.place}{packets}"
         code = GN0508
     else:
-        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{packets}: {rule.text}"
+        unread = f", as no program reads {rule.action.target}" if rule.action.target else ""
+        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{unread}{packets}: {rule.text}"
         code = GN0510 if found[0].place == "pod" else GN0507
     return code.found(
         Severity.INFO if denied else _severity(case, found, rule, policy),
@@ -270,7 +271,7 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
         # A rule about MACs drops what a changed MAC sends.
         explained_by=("GN0109",) if any(m.name == "smac" for r in chain.rules for m in r.matches) else (),
         remedy=fix(
-            _advice(found, chain, policy, general),
+            _advice(found, chain, rule, policy, general=general),
             *_repairs(case, found, chain, rule, accept=general and not policy),
             risk="check first that the rule is not intended",
         ),
@@ -289,12 +290,15 @@ def _repairs(case: Case, found: list[Block], chain: Chain, rule: Rule, *, accept
             if of_icmp
             else [*discovery, *_accepts(case, found, chain)]
         )
+    if rule.action.target:
+        words = ("-R", chain.name, rule.number, *shlex.split(rule.text), "--queue-bypass")
+        return () if chain.tool == "nft" else [_command(found, chain.tool, "-t", chain.table, *words)]
     if accept:
         return _accepts(case, found, chain)
     return [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
 
 
-def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str:
+def _advice(found: list[Block], chain: Chain, rule: Rule, policy: str, *, general: bool) -> str:
     if is_kube_proxys(chain):
         return (
             "kube-proxy made the rule and restores it: the service has no ready endpoint, "
@@ -304,6 +308,11 @@ def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str
         return (
             f"allow the sender in NetworkPolicy {policy} if its packets should pass; "
             "the policy engine restores deleted rules"
+        )
+    if rule.action.target:
+        return (
+            f"start the program that reads {rule.action.target} again (an intrusion prevention system); "
+            "with the flag `bypass` the rule lets packets pass while none does"
         )
     if "firewalld" in chain.table:
         return (

@@ -254,31 +254,38 @@ def some_address(cidr: str) -> object:
     return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
+# What the node does with packets to an address whose route has this type.
+_MISTAKEN = {"local": "takes them for its own", "broadcast": "takes them for a broadcast address's"}
+
+
 def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
     strict = case.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check reports it, with the drop
         return
-    narrower, mine = route.dst != remote.cidr, route.type == "local"
-    drop = [
-        "ip",
-        "route",
-        "del",
-        *(("local", route.dst, "table", "local") if mine else (route.dst, "dev", link)),
-    ]
-    mend = drop if mine or narrower else _replace(case, remote)
+    narrower, typed = route.dst != remote.cidr, route.type != "unicast"
+    place = ("table", str(route.table)) if typed else ()
+    drop = ["ip", "route", "del", *([route.type] if typed else ()), route.dst, "dev", link, *place]
+    mend = drop if typed or narrower else _replace(case, remote)
     hops = case.node.ways(route)
     yield GN0702.error(
-        f"the route for {remote.title} leaves by {link} ({hops}), past the tunnel "
+        f"the route for {remote.title} is of type {route.type} ({hops}), past the tunnel {remote.tunnel.name}: "
+        f"the node {_MISTAKEN.get(route.type, 'does not forward them')}"
+        if typed
+        else f"the route for {remote.title} leaves by {link} ({hops}), past the tunnel "
         f"{remote.tunnel.name}: the network between the nodes does not route pod addresses",
         subject("route", route.dst, link),
-        seen("netlink", f"{route.dst} {hops}", f"ip route show {route.dst}"),
+        seen(
+            "netlink",
+            f"{f'{route.type} ' if typed else ''}{route.dst} {hops}",
+            " ".join(["ip", "route", "show", *place, route.dst]),
+        ),
         seen(
             "netlink",
             f"{remote.tunnel.name} has neighbours for {remote.cidr}",
             f"ip neigh show dev {remote.tunnel.name}",
         ),
         remedy=fix("route the prefix into the tunnel again", on_node(*mend)),
-        explained_by=("GN0203",) if mine else (),  # the address that the route is for
+        explained_by=("GN0203",) if route.type == "local" else (),  # the address that the route is for
         confidence=Confidence.MEDIUM,
     )
 

@@ -360,14 +360,15 @@ def absent_proxy(case: Case) -> Iterator[Finding]:
     for chain in pod.rules.chains:
         for rule in chain.rules:
             port = rule.action.port
-            if rule.action.kind != "redirect" or port in reported or _any_socket(pod.facts.listeners, port):
+            leads = rule.action.kind == "redirect" or rule.action.target == "TPROXY"
+            if not leads or port in reported or _any_socket(pod.facts.listeners, port):
                 continue
             reported.add(port)
             yield GN0522.warning(
                 f"rules in the pod redirect its connections to port {port}, where nothing listens: the proxy is "
                 "not running",
                 the_pod(case),
-                seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
+                seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
                 seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
                 remedy=fix(
                     "start the sidecar again (recreate the pod), or delete its rules",

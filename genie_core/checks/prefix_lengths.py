@@ -10,7 +10,9 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, t
 from genie_core.findings import Code, Confidence, Effect, Finding
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
+from genie_core.net.model import Attachment
 from genie_core.spec.addresses import version
+from genie_core.survey.kernel import Address
 
 GN0206 = Code("GN0206", "wrong prefix length",
     cause="pod and bridge have different subnets: one treats neighbours as remote, or remote addresses as neighbours",
@@ -31,8 +33,11 @@ def prefix_length(case: Case) -> Iterator[Finding]:
             promised = _promised_prefix(case, own.ip)
             if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
                 continue
+            if promised is None and _is_further(case, attachment, own):
+                continue
             name, right = attachment.link.name, peers[0].prefix
-            gateway = restore_default(case, attachment, version(own.ip))
+            primary = attachment is case.primary
+            gateway = restore_default(case, attachment, version(own.ip)) if primary else ()
             yield GN0206.error(
                 f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
                 "neighbours are taken for remote or remote ones for neighbours",
@@ -47,6 +52,15 @@ def prefix_length(case: Case) -> Iterator[Finding]:
                 ),
                 confidence=Confidence.MEDIUM if promised is None else Confidence.HIGH,
             )
+
+
+def _is_further(case: Case, attachment: Attachment, own: Address) -> bool:
+    """Whether it is one host's address beside one of its subnet, as a pod's keepalived adds it: that has the route."""
+    single = own.prefix == (32 if version(own.ip) == 4 else 128)
+    return single and any(
+        other.prefix < own.prefix and within(own.ip, subnet(other))
+        for other in case.addresses(attachment, version(own.ip))
+    )
 
 
 @check("bridge-prefix", GN0206, title="the bridge's subnet holds the pod", needs=("pod", "node"))

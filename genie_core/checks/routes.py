@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_interface, ip_network
 
 from genie_core.checks.addresses import lacking
 from genie_core.checks.check import check
@@ -15,7 +16,7 @@ from genie_core.net.case import Case
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
-from genie_core.net.stack import conf_key
+from genie_core.net.stack import Stack, conf_key
 from genie_core.spec.addresses import version
 from genie_core.survey.cluster import notes_of
 from genie_core.survey.kernel import Route
@@ -257,7 +258,7 @@ def overlapping(case: Case) -> Iterator[Finding]:
 
 
 GN0304 = Code("GN0304", "a route in the pod rejects packets",
-    cause="a route of type blackhole, unreachable or prohibit for a target that the pod needs",
+    cause="a route of type blackhole, unreachable, prohibit, local or broadcast for a target that the pod needs",
     confirm="ip -n POD route show table all", fix="delete the route", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
@@ -268,9 +269,9 @@ def refused(case: Case) -> Iterator[Finding]:
     pod = case.pod
     if pod is None:
         return
-    refusing = [r for r in pod.facts.routes if r.type in REFUSING and version(r.dst) in case.families]
+    refusing = [r for r in pod.facts.routes if _may_refuse(pod, r) and version(r.dst) in case.families]
     targets = needed_targets(case) if refusing else []
-    hints = {f: [*refusing_targets(case, f)] for f in {version(r.dst) for r in refusing}}
+    hints = {f: [*refusing_targets(case, f)] for f in case.families if refusing}
     for route in refusing:
         everything = route.dst in ("0.0.0.0/0", "::/0")
         needed = [t for t in targets if _refuses(case, route, t)]
@@ -280,7 +281,7 @@ def refused(case: Case) -> Iterator[Finding]:
         argv = ["ip", f"-{version(route.dst)}", "route", "del", route.type, route.dst, "table", route.table]
         yield GN0304.found(
             Severity.ERROR if needed or everything else Severity.WARNING,
-            f"the pod's own routes refuse {route.dst} ({route.type})"
+            f"the pod's own routes {_DEEDS.get(route.type, 'refuse {}').format(route.dst)} ({route.type})"
             + (f": {', '.join(needed[:3])} is not reached" if needed else ""),
             the_pod(case),
             seen(
@@ -290,6 +291,23 @@ def refused(case: Case) -> Iterator[Finding]:
             ),
             remedy=fix("delete the route", in_pod(*argv)),
         )
+
+
+# What routes do with another host's address, by their type.
+_DEEDS = {"local": "take {} for an address of the pod", "broadcast": "take {} for a broadcast address"}
+
+
+def _may_refuse(pod: Stack, route: Route) -> bool:
+    """Whether it takes packets from the network: routes that the kernel made for an address of the pod do not count."""
+    if route.type not in _DEEDS:
+        return route.type in REFUSING
+    own = ip_network(route.dst)
+    made = (ip_interface(f"{a.ip}/{a.prefix}") for a in pod.facts.addresses)
+    return not any(
+        one.ip in own or own.network_address in (one.network.network_address, one.network.broadcast_address)
+        for one in made
+        if one.version == own.version
+    )
 
 
 def _refuses(case: Case, route: Route, target: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.packet_path import GN0305
 from genie_core.checks.parts import fix, in_pod, no_carrier, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Finding, Severity
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
-from genie_core.net.fib import DEFAULT, LOCAL, MAIN
+from genie_core.net.fib import DEFAULT, LOCAL, MAIN, REFUSALS
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
 from genie_core.spec.addresses import version
@@ -31,6 +32,7 @@ GN0307 = Code("GN0307", "no source routing",
 
 @check(
     "source-routing",
+    GN0305,
     GN0307,
     title="replies leave by the interface on which the request arrived",
     needs=("pod",),
@@ -54,10 +56,13 @@ def _source(case: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator
     way = pod.fib.lookup(beyond, ip)
     if way.hop.index == attachment.link.index:
         return
+    if way.rule is not None and way.rule.src and way.rule.action in REFUSALS:
+        yield _refused(case, attachment, ip, way.rule)
+        return
     rules = [
         r
         for r in pod.fib.rules[family]
-        if r.src and within(ip, r.src) and r.table not in (MAIN, LOCAL, DEFAULT)
+        if r.src and within(ip, r.src) and r.action == "lookup" and r.table not in (MAIN, LOCAL, DEFAULT)
     ]
     tables = _tables(pod, attachment, family)
     why = _why_wanted(case, pod, attachment, family, rules, tables)
@@ -88,6 +93,15 @@ def _source(case: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator
             *_mend(attachment, ip, family, gateway, table, rules),
         ),
         confidence=confidence,
+    )
+
+
+def _refused(case: Case, attachment: Attachment, ip: str, rule: Rule) -> Finding:
+    return GN0305.error(
+        f"the pod's ip rule {rule.priority} refuses what {ip} on {attachment.link.name} sends ({rule.action})",
+        the_pod(case, attachment.link.name),
+        seen("netlink", f"{rule.priority}: {rule}", "ip rule"),
+        remedy=fix("delete the rule", in_pod("ip", f"-{rule.family}", "rule", "del", *rule.named)),
     )
 
 

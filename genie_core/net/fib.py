@@ -49,6 +49,7 @@ class Fib:
 
     def __init__(self, netns: Netns, extra: tuple[Route, ...] = ()) -> None:
         self.rules = {f: [r for r in netns.rules if r.family == f] or default_rules(f) for f in (4, 6)}
+        self.priorities = {f: {r.priority for r in rules} for f, rules in self.rules.items()}
         self.names = {link.index: link.name for link in netns.links}
         self.tables: dict[tuple[int, int], list[_Entry]] = {}
         for route in (*netns.routes, *extra):
@@ -86,8 +87,8 @@ class Fib:
             fits = _selects(rule, target, source, iif, mark) and _carries(rule, protocol, ports)
             if rule.priority < skipped or not fits:
                 continue
-            if rule.action == "goto":
-                skipped = rule.goto
+            if rule.action == "goto" and rule.goto in self.priorities[family]:
+                skipped = rule.goto  # the kernel passes over one whose target does not exist ("unresolved")
             if rule.action in REFUSALS:
                 return Way(type=rule.action, rule=rule)
             way = self._in_table(family, rule, int(address), oif) if rule.action == "lookup" else None

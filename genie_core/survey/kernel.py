@@ -202,12 +202,14 @@ class Firewall:
     """Rules as their tools print them.
 
     `nft` is what `nft -j list ruleset` gives, `iptables` the iptables-save text by "ip", "ip6", "ip-legacy",
-    "ip6-legacy", `ipsets` the text of `ipset save` where a rule names a set. `reason` says why something is missing.
+    "ip6-legacy", `ipsets` the text of `ipset save` where a rule names a set. `queues` are the queues of NFQUEUE that a
+    program reads, None where that is not known. `reason` says why something is missing.
     """
 
     nft: tuple[JSON, ...] | None = None
     iptables: dict[str, str] = field(default_factory=dict)
     ipsets: str = ""
+    queues: tuple[int, ...] | None = None
     reason: str = ""
 
     @property

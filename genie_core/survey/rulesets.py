@@ -36,6 +36,7 @@ def firewall() -> Firewall:
         nft=nft,
         ipsets=sets,
         iptables={name: text for name, text in texts.items() if text},
+        queues=_queues(),
         reason="; ".join(reason for reason in reasons if reason),
     )
 
@@ -56,6 +57,15 @@ def _legacy_tables(family: str) -> bool:
         return bool(Path(f"/proc/thread-self/net/{family}_tables_names").read_text().strip())
     except OSError:
         return False
+
+
+def _queues() -> tuple[int, ...] | None:
+    """The queues that a program reads: the first column of a line for each (net/netfilter/nfnetlink_queue.c)."""
+    try:
+        lines = Path("/proc/thread-self/net/netfilter/nfnetlink_queue").read_text().splitlines()
+        return tuple(int(line.split()[0]) for line in lines)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _parsed(text: str, reason: str) -> tuple[tuple[JSON, ...] | None, str]:

@@ -44,6 +44,8 @@ PROBES: dict[str, Check] = {
     "c1-in-node": lambda lab: traffic.ping(lab.netns("node"), "10.244.1.130"),
     "twenty": lambda lab: sum(traffic.ping(lab.netns("p1"), "10.244.2.2", wait=0.2) for _ in range(20)) == 20,
     "net1-far": lambda lab: traffic.ping(lab.netns("inet"), "172.30.0.10", source="172.31.0.1"),
+    "net1-peer": _from("p1", traffic.tcp, "10.88.0.6", 8080),
+    "net1-gateway": _from("p1", traffic.ping, "10.88.0.1", source="10.88.0.5"),
     "net1-near": lambda lab: traffic.ping(lab.netns("inet"), "172.30.0.10"),
     "v6": _from("p1", traffic.udp, "fd00:1::11", 53),
     "v6-in": _from("p2", traffic.tcp, "fd00:1::10", 8080),

@@ -13,10 +13,11 @@ from tests.diagnose.unlisted import UNLISTED
 CLASSED = [fault for kind in KINDS for fault in kind.faults]
 BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
-# policy (asked with --to), a subnet, a next hop, a route between nodes, loopback, a rule, IPv6, a duplicate.
+# policy (asked with --to), a subnet, a next hop, a route between nodes, loopback, a rule, IPv6, a duplicate, a second
+# interface.
 QUICK = (
     *("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48"),
-    *("U96", "U119", "U121", "U116", "U146", "U170", "U172", "U173"),
+    *("U96", "U119", "U121", "U116", "U146", "U170", "U172", "U173", "U189"),
 )
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
 OF_CLASSES = (

@@ -210,6 +210,26 @@ def nft(*expressions, policy="accept", extra=()):
     return ruleset_of(Firewall(nft=({"chain": chain}, *extra, *rules)))
 
 
+@pytest.mark.parametrize(
+    "rule, statement, read, verdict, doubt",
+    [
+        ("--queue-num 5", {"num": 5}, (), "drop", False),
+        ("--queue-num 5", {"num": 5}, (5,), "accept", False),
+        ("--queue-num 5", {"num": 5}, None, "accept", False),  # which queues are read is not known
+        ("--queue-num 5 --queue-bypass", {"num": 5, "flags": "bypass"}, (), "accept", False),
+        ("--queue-balance 0:3", {"num": {"range": [0, 3]}, "flags": ["fanout"]}, (), "drop", False),
+        ("--queue-balance 0:3", {"num": {"range": [0, 3]}}, (0, 1, 2), "accept", True),  # a quarter is lost
+    ],
+)
+def test_a_queue_that_no_program_reads_drops(rule, statement, read, verdict, doubt):
+    text = f"*filter\n:FORWARD ACCEPT [0:0]\n[1:84] -A FORWARD -j NFQUEUE {rule}\nCOMMIT"
+    chain = {"family": "ip", "table": "t", "name": "f", "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}  # fmt: skip
+    listed = ({"chain": chain}, {"rule": {"family": "ip", "table": "t", "chain": "f", "handle": 1, "expr": [{"queue": statement}]}})  # fmt: skip
+    for firewall in (Firewall(iptables={"ip": text}, queues=read), Firewall(nft=listed, queues=read)):
+        (outcome,) = at_hook(ruleset_of(firewall), "forward", PACKET)
+        assert (outcome.verdict, bool(outcome.doubts)) == (verdict, doubt)
+
+
 def match(left, right, op="=="):
     return {"match": {"op": op, "left": left, "right": right}}
 

@@ -208,8 +208,12 @@ def test_rules_that_are_skipped_or_for_other_packets_choose_no_table():
         Route(dst="0.0.0.0/0", table=100, hops=(Hop(index=1),)),
         Route(dst="0.0.0.0/0", hops=(Hop(index=2),)),
     )
-    fib = Fib(Netns(routes=ways, rules=(default_rules(4)[0], goto, tos, other, *default_rules(4)[1:])))
+    target = Rule(family=4, priority=300, table=300)
+    first, *rest = default_rules(4)
+    fib = Fib(Netns(routes=ways, rules=(first, goto, tos, other, target, *rest)))
     assert (fib.lookup("10.9.9.9").hop.index, fib.lookup("198.51.100.1").hop.index) == (2, 1)
+    lost = Fib(Netns(routes=ways, rules=(first, goto, tos, other, *rest)))  # `ip rule` calls it unresolved
+    assert lost.lookup("10.9.9.9").hop.index == 1
     assert goto.named == ["priority", "100", "from", "all", "to", "10.0.0.0/8", "goto", "300"]
 
 

@@ -16,6 +16,12 @@ n link add v8 type veth peer name net1 netns $F-p1; n link set v8 master br8 up
 p link set net1 up; p addr add 10.88.0.5/24 dev net1
 N iptables -t nat -A POSTROUTING -s 10.88.0.0/24 ! -d 10.88.0.0/24 -j MASQUERADE"""
 
+SECOND_PAIR = (
+    SECOND_BRIDGE
+    + """
+n link add v9 type veth peer name net1 netns $F-p2; n link set v9 master br8 up; q link set net1 up; q addr add 10.88.0.6/24 dev net1"""
+)
+
 UNLISTED: tuple[Fault, ...] = (
     Fault(id="U01 bridge has no address", inject="n addr del 10.244.1.1/24 dev cni0; " + FLUSH, codes=("GN0406",), says=("cni0",), breaks=("gateway", "inet")),
     Fault(id="U02 per-interface forwarding", inject="N sysctl -qw net.ipv4.conf.cni0.forwarding=0", codes=("GN0502",), says=("cni0",), breaks=("remote", "inet")),
@@ -207,4 +213,11 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U183 a service's address in the pod", inject="p addr add 10.96.0.10/32 dev lo", codes=("GN0203",), says=("10.96.0.10", "default/web", "lo"), breaks=("vip",)),
     Fault(id="U184 a remote pod's address on the node", inject="n addr add 10.244.2.2/32 dev lo", codes=("GN0203",), says=("10.244.2.2", "default/r1", "lo"), breaks=("remote",)),
     Fault(id="U185 the node takes remote pods for its own", inject="n route add local 10.244.2.0/24 dev lo", codes=("GN0702",), says=("10.244.2.0/24", "lo"), breaks=("remote",)),
+    Fault(id="U186 a rule that jumps to no rule", inject="n rule add pref 100 goto 20000; n rule add pref 150 from 10.244.1.10 lookup 100; n route add default via 192.168.50.1 table 100", codes=("GN0504",), says=("10.244.1.10", "150"), breaks=("remote",)),
+    Fault(id="U187 the pod takes a remote pod's address for its own", inject="p route add local 10.244.2.2 dev lo", codes=("GN0304",), says=("10.244.2.2", "local"), breaks=("in-remote",)),
+    Fault(id="U188 the node takes remote pods for a broadcast address", inject="n route add broadcast 10.244.2.0/24 dev eth0", codes=("GN0702",), says=("10.244.2.0/24", "broadcast"), breaks=("remote",)),
+    Fault(id="U189 the second network's prefix is one host's", setup=SECOND_PAIR, inject="p addr del 10.88.0.5/24 dev net1; p addr add 10.88.0.5/32 dev net1", codes=("GN0206",), says=("net1", "/32"), silent="the node routes between its bridges"),
+    Fault(id="U190 a rule refuses what the second interface sends", setup=SECOND_PAIR, inject="p rule add from 10.88.0.5 prohibit", codes=("GN0305",), says=("10.88.0.5", "prohibit"), breaks=("net1-gateway",)),
+    Fault(id="U191 a queue that no program reads", inject="N iptables -I FORWARD -j NFQUEUE --queue-num 5", codes=("GN0507",), says=("no program reads queue 5", "rule 1"), breaks=("remote", "peer")),
+    Fault(id="U192 a transparent proxy that does not run", inject="P iptables -t mangle -A PREROUTING -p tcp -i eth0 -j TPROXY --tproxy-mark 0x539/0xffffffff --on-port 15006", codes=("GN0522",), says=("15006",), breaks=("in-remote",), severity="warning"),
 )  # fmt: skip

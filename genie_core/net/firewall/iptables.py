@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from genie_core.net.firewall import ipsets, tcp_flags
+from genie_core.net.firewall import ipsets, queues, tcp_flags
 from genie_core.net.firewall.ipsets import IPSets
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
 
@@ -215,6 +215,10 @@ class _Parser:
             self.action = Action("mark", value=_mark(value)[0], mask=_mark(value)[0])
         elif word == "--notrack":
             self.action = Action("notrack")
+        elif word == "--on-port":
+            self.action = replace(self.action, port=int(value))
+        elif queued := queues.of_option(self.action, word, value):
+            self.action = queued
         elif word in ("--zone", "--zone-orig") and value.isdigit():
             self.action = Action("zone", value=int(value))
         else:
@@ -229,7 +233,9 @@ def _target(name: str, goto: bool) -> Action:
         return Action(name.lower())
     if name in PASSING:
         return Action("continue")
-    if name in ("NFQUEUE", "QUEUE", "TPROXY", "NETMAP", "SYNPROXY"):
+    if name == "NFQUEUE":
+        return queues.queue(0, 0)
+    if name in ("QUEUE", "TPROXY", "NETMAP", "SYNPROXY"):
         return Action("foreign", target=name)
     return Action("goto" if goto else "jump", target=name)
 

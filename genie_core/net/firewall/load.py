@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from genie_core.net.firewall import ipsets, iptables, nft
+from genie_core.net.firewall import ipsets, iptables, nft, queues
 from genie_core.net.firewall.rules import Chain, Ruleset, ruleset
 from genie_core.survey.kernel import Firewall
 
@@ -26,6 +26,6 @@ def ruleset_of(firewall: Firewall) -> Ruleset:
     shown = {(chain.family, chain.table) for chain in chains if not chain.tool.endswith("legacy")}
     if firewall.nft is not None:
         chains += nft.parse(firewall.nft, shown)
-    result = ruleset(chains)
+    result = ruleset([queues.judged(chain, firewall.queues) for chain in chains])
     known = firewall.nft is not None or bool(firewall.iptables)
     return replace(result, known=known)

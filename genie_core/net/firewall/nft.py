@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from genie_core.net.firewall import tcp_flags
+from genie_core.net.firewall import queues, tcp_flags
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
 
 JSON = dict[str, Any]
@@ -249,17 +249,13 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
         return [], _translate(kind, detail, maps)
     if kind == "vmap":
         return [], _keyed(detail["key"], [(k, _verdict(v)) for k, v in _elements(detail["data"], maps)])
-    if kind == "mangle":
-        return [], _set(detail["key"], detail["value"])
+    if kind in ("mangle", "queue"):
+        return [], queues.of_nft(detail) if kind == "queue" else _set(detail["key"], detail["value"])
     if kind in ("limit", "ct count"):
         return [Match("rate" if detail.get("inv") else "under")], None
     if kind in PASSING:
         return [], None
-    return (
-        ([], Action("foreign", target=kind))
-        if kind in ("queue", "tproxy", "fwd")
-        else ([Match("unknown")], None)
-    )
+    return ([], Action("foreign", target=kind)) if kind in ("tproxy", "fwd") else ([Match("unknown")], None)
 
 
 def _set(key: Any, value: Any) -> Action | None:

@@ -93,9 +93,11 @@ class Match:
 class Action:
     """accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, mark, notrack, zone, map or continue.
 
-    `target` is the chain of a jump; `address` and `port` those of a translation ("" and 0 leave them);
-    `value` and `mask` set the mark, `value` the zone; `entries` of a map are (key values, action), with `keys` the
-    fields.
+    A parser also gives queue, for the queues from `value` to `mask`; `foreign` is one whose effect is not modelled.
+
+    `target` is the chain of a jump, or the queue that no program reads; `address` and `port` those of a translation
+    ("" and 0 leave them); `value` and `mask` set the mark, `value` the zone; `entries` of a map are (key values,
+    action), with `keys` the fields.
     """
 
     kind: str
