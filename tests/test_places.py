@@ -1,5 +1,6 @@
 """CONTRIBUTING.md has a table of the place for each kind of change. Each place must exist, and be the only one."""
 
+import ast
 import importlib
 import re
 
@@ -54,3 +55,29 @@ def test_there_is_no_second_place(what):
     pattern, only = ELSEWHERE[what]
     found = {path.stem for path in source_files() if re.search(pattern, path.read_text())}
     assert found == {only}
+
+
+# Their modules are in docs/architecture.md or in a table of theirs, or there is one for each command or type.
+LISTED_ELSEWHERE = {
+    "genie_core",
+    "genie_core/checks",
+    "genie_core/catalog",
+    "genie_cli/commands",
+    "genie_core/server",
+}
+
+
+@pytest.mark.parametrize(
+    "page", [path for path in source_files() if path.name == "__init__.py"], ids=lambda path: path.parent.name
+)
+def test_a_folder_s_first_page_names_its_modules(page):
+    folder = page.parent
+    if str(folder.relative_to(ROOT)) in LISTED_ELSEWHERE:
+        return
+    words = re.findall(r"\w+_\*|\w+", ast.get_docstring(ast.parse(page.read_text())) or "")
+    modules = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+    families = tuple(word.removesuffix("*") for word in words if word.endswith("*"))
+    unnamed = modules - set(words) - {"__init__", "__main__"}
+    assert [name for name in sorted(unnamed) if not (families and name.startswith(families))] == []

@@ -3,8 +3,8 @@
 `genie_core.dialects` has the table of annotations, and each dialect a module here: `names`, `attachments` (with `npwg`,
 the standard's grammar), `logical` (with `underlay` and `overlap`) and `smart` (with `indicators`). `chooser` has what
 they share: `files` finds the configuration that a name means, `definitions` reads a NetworkAttachmentDefinition,
-`generated` has CNI-Genie's built-in configurations, `allowed` says what a pod may take. Nothing is attached before all
-networks were found.
+`generated` has CNI-Genie's built-in configurations, `allowed` and `cni_args` say what a pod may take and set, `devices`
+which device it has. `asked` keeps what was asked for as text. Nothing is attached before all networks were found.
 """
 
 from genie_core.dialects import BY_DEFAULT, BY_LOAD, dialect_of

@@ -4,4 +4,5 @@ request      the runtime's call -> Request          call          the environmen
 conf         configurations -> NetConf -> stdin     result        results of all versions <-> Result
 versions     which there are, and their order       addresses     IP addresses as Go's `net` reads them
 names        Kubernetes' names                      plugin_errors remedies for errors that plugins are known for
+ranges       host-local's ranges
 """

@@ -2,13 +2,14 @@
 
 survey, places, collection            who reads what; the directories and sockets; deadlines and what is missing
 facts, kernel, codec                  the values; of a network namespace; written as JSON and read again
-netlink, sysctls, bpf, rulesets, namespaces, pod_netns   the kernel: the node's, the named and the pod's namespaces
+netlink, attributes, sockets, sysctls, bpf, rulesets, tracked   the kernel: one network namespace
+namespaces, pod_netns                 which namespaces there are; a pod's
 layouts, runtimes, sandboxes, cri, crictl   container runtimes and what they run
-conf_files, selection, plugins, binaries, versions   CNI configurations and plugins
+conf_files, selection, plugins, binaries, versions, opened   CNI configurations and plugins
 records, genie, launcher, logical, credentials   leases and cached results; Genie's installation and state
 api, objects, events, cluster         the API server: the pod and what surrounds it
-whole_cluster, watching               all networks, nodes and pods of the cluster; their changes
+whole_cluster, watching, watch        all networks, nodes and pods of the cluster; their changes
 user_cluster, user_*, exec_plugin     the way to it, as kubectl has it, by the package `kubernetes`
-probe                                 packets sent from inside the pod
+probe, capture                        packets sent from inside the pod; one that is watched on its way
 rootfs, commands, yamlio, redact      `--root`, other programs, YAML, texts without secrets
 """

@@ -1,4 +1,4 @@
-"""`genie discover`: what this node does for a pod's network, and what is wrong with it. Read only."""
+"""`genie discover`: what this node does for a pod's network, and what is wrong with it; `report` says it. Read only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`genie explain`: what a code means, what a key does, why a pod has its networks, who uses a network."""
+"""`genie explain`: what a code means, what a key does, why a pod has its networks, who uses a network.
+
+codes (with cni_errors, event_reasons), keys, selection, network: one module for each of these.
+"""
 
 from genie_core.tasks.explain.codes import ALL, Explained, explain, is_code
 from genie_core.tasks.explain.keys import KeyReport, explain_key, key_names

@@ -2,6 +2,8 @@
 
 One look is not enough for a removal: a sandbox that is being created is in no list yet (calicoctl#2431). The second
 look waits until no ADD or DEL of Genie's is under way. Where the first finds nothing, however young, there is none.
+
+look, nft_rules   what is there; judge: what of it has no owner; remove: one function for each kind; report
 """
 
 from __future__ import annotations

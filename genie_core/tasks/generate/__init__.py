@@ -2,6 +2,11 @@
 
 Whatever the options do not give is read from the node (default interface, its MTU, free subnets, the versions and
 capabilities of each plugin), and every choice is noted. A result with an error in it is refused, with all errors.
+
+request, applies         the options, and which apply to each type; what was generated
+network, node_setup      one network's configuration; Genie's own files; manifests: API objects
+check, trial             is it right, and does it work
+difference, write        what writing changes; the files
 """
 
 from __future__ import annotations

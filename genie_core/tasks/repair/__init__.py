@@ -5,6 +5,10 @@ and reported or repaired (case.py). A healthy node needs the first look alone, s
 
 Not repaired: pods whose sandbox, boot or namespace differs from the journal's; pods that opt out; attachments that an
 interrupted change or call of the runtime left: the next change, or the runtime, completes those.
+
+look, case, mend   reading a namespace; one container under its lock; putting things back
+watch, counts      changes as the kernel reports them; what was repaired before
+publish, report    the pod on the API server; what was found
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 The same selection, plan, journal, locks and plugins as at the pod's start. Everything is found and checked before
 anything is changed; the change itself is live/exchange.py. The runtime has priority: where one of its calls waits for
 the container's lock, the change stops as if killed between two steps, and starts again after that call.
+
+target, observed   which pod, and which journal is its; what it asks for, as a text to compare
+change             up to the report; publish: the pod's annotations, condition and events; report
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`genie trace`: the path of a pod's packets to one target, hop by hop, and with a probe what really happened.
 
-Without a probe no packet is sent: the path is computed from what was read of the node and the pod.
+Without a probe no packet is sent: the path is computed from what was read of the node and the pod (`report`).
 """
 
 from __future__ import annotations
