@@ -81,7 +81,7 @@ class Ahead:
             return
         try:
             self._line = make(self._made[0], self._made[2])
-        except OSError:  # a host name, which is not resolved here, or no route
+        except (OSError, ValueError):  # a host name, which is not resolved here, or no route
             return
         poller.register(self._line.fileno(), 0)
         self.proceed(poller)
