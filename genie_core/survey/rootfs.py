@@ -7,6 +7,7 @@ so an absolute link does not lead out of the root.
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from errno import EINVAL
 
@@ -97,6 +98,21 @@ class Root:
     def exists(self, path: str) -> bool:
         """Whether this user can see something at the path."""
         return os.path.exists(self.real(path))
+
+    def is_served(self, path: str) -> bool:
+        """Whether a process listens on the socket at the path; where this user may not connect, whether it is there.
+
+        A socket stays where its process was killed, and then refuses.
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(1)
+            try:
+                connection.connect(self.real(path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:  # no permission, a queue that is full, a long path
+                return self.exists(path)
+        return True
 
 
 def _refuse_impossible(path: str) -> None:

@@ -1,7 +1,10 @@
 """Nodes to discover: copies of the layouts in tests/fixtures/nodes, or built file by file, with plugins that answer."""
 
 import json
+import os
 import shutil
+import socket
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,18 @@ def write(path, content, mode=0o644):
     path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2) + "\n")
     path.chmod(mode)
     return path
+
+
+@contextmanager
+def listening(path):
+    """A runtime's socket; the folder is named by a descriptor, since a socket's path may have 107 bytes only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_PATH)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+        server.listen()
+        yield
 
 
 def install_genie(node, *missing, **settings):

@@ -2,6 +2,7 @@
 
 import subprocess
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,18 @@ FLANNEL = ("flannel", "portmap", "bridge", "host-local")
 
 @pytest.fixture
 def look(tmp_path):
-    """Discover a layout with plugins in one of its directories."""
+    """Discover a layout with plugins in one of its directories, and runtimes that listen on sockets."""
+    opened = ExitStack()
 
     def make(name, bin_dir, types, sockets=(), **options):
         root = nodes.layout(name, tmp_path / "node")
         nodes.add_plugins(root / bin_dir, *types)
-        for socket in sockets:
-            nodes.write(root / socket, "")
+        for path in sockets:
+            opened.enter_context(nodes.listening(root / path))
         return discover(DiscoverOptions(root=str(root), api=False, **options), CHOSEN)
 
-    return make
+    with opened:
+        yield make
 
 
 def first(report):
@@ -127,6 +130,14 @@ def test_two_runtimes_choose_by_their_own_rules(look):
     assert "loads nothing" in containerd.reason
     assert the(report, "GN1001").object.line == 4
     assert "both read /etc/cni/net.d" in the(report, "GN1204").title
+
+
+def test_a_socket_that_a_killed_runtime_has_left_does_not_make_it_run(tmp_path):
+    root, path = Root(str(nodes.layout("kubeadm", tmp_path / "node"))), "run/containerd/containerd.sock"
+    with nodes.listening(tmp_path / "node" / path):
+        assert [runtime.running for runtime in find_runtimes(root)] == [True]
+    assert root.exists(path)
+    assert [runtime.running for runtime in find_runtimes(root)] == [False]
 
 
 def test_a_socket_names_its_runtime(tmp_path):

@@ -138,9 +138,11 @@ def test_a_distribution_that_brings_its_kubelet_decides_before_another_runtime(t
     """containerd is there for Docker, and runs; pods are k3s'."""
     root = nodes.layout("k3s", tmp_path / "node")
     nodes.write(root / "etc/containerd/config.toml", DEBIAN)
-    for socket in ("run/containerd/containerd.sock", "run/k3s/containerd/containerd.sock"):
-        nodes.write(root / socket, "")
-    assert placed(root).bin_dir == f"{K3S}/data/cni"
+    with (
+        nodes.listening(root / "run/containerd/containerd.sock"),
+        nodes.listening(root / "run/k3s/containerd/containerd.sock"),
+    ):
+        assert placed(root).bin_dir == f"{K3S}/data/cni"
 
 
 def test_a_directory_that_no_runtime_reads_is_said(tmp_path):
