@@ -110,9 +110,16 @@ def absolute(path: str | Path) -> str:
     return str(Path(path).absolute()) if path else ""
 
 
-def absolute_path(path: str | Path) -> Path:
-    """The same as a `Path`."""
-    return Path(path).absolute()
+def named(path: str) -> str:
+    """A path as it is. Raises a usage error for an empty one, as of an unset variable: it is no current directory."""
+    if not path:
+        raise typer.BadParameter("a path is expected, and it is empty")
+    return path
+
+
+def absolute_path(path: str) -> Path:
+    """The path as seen from the root directory. Raises a usage error for an empty one."""
+    return Path(named(path)).absolute()
 
 
 def parse_output(text: str, offered: tuple[OutputFormat, ...] = USUAL) -> OutputFormat:
@@ -141,8 +148,9 @@ def timeout(default: float, text: str = 'Give up after so long: "30s", "2m".') -
 
 
 def dir_flag(names: str, text: str, panel: str = NODE, *, default: str | tuple[()] = "") -> Any:
-    """A flag whose value is a directory, as an absolute path."""
-    return flag(f"{names} DIR", text, panel, default=default, complete=DIRECTORIES, parser=absolute)
+    """A flag whose value is a directory, as an absolute path; "" stands for the default, where that is ""."""
+    parser = absolute if default == "" else lambda path: absolute(named(path))
+    return flag(f"{names} DIR", text, panel, default=default, complete=DIRECTORIES, parser=parser)
 
 
 def file_flag(names: str, text: str, panel: str = "") -> Any:
@@ -194,6 +202,11 @@ def refuse_both(everywhere: bool, namespace: str) -> None:
         raise WrongUsage("-A and -n exclude each other")
 
 
+def context(text: str = "The kubeconfig's context. Default: its current one.") -> Any:
+    """The flag --context."""
+    return flag("--context CONTEXT", text, CLUSTER, complete=candidates.contexts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """In which form the result is printed."""
@@ -210,12 +223,7 @@ class Cluster:
         "Credentials for the API server. Default: $KUBECONFIG, ~/.kube/config, in-cluster.",
         CLUSTER,
     )
-    context: str = flag(
-        "--context CONTEXT",
-        "The kubeconfig's context. Default: its current one.",
-        CLUSTER,
-        complete=candidates.contexts,
-    )
+    context: str = context()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,4 +322,5 @@ class Root:
         NODE,
         default="/",
         complete=DIRECTORIES,
+        parser=named,
     )

@@ -26,7 +26,6 @@ from genie_core.tasks.remote.run import (
     LONGEST_SECONDS,
     NAMESPACE,
     LocalEnd,
-    NoPodOfGenie,
     RemoteCommand,
     run_remote,
 )
@@ -62,10 +61,6 @@ class NotRun(GenieError):
     exit_code = EXIT_NOT_FOUND
 
 
-class NotReachable(NotRun):
-    """The same, since the cluster has no pod of Genie by which the node could be reached."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class NodeCommand:
     """A command (`debug pod`) for a node, with the flags that it has there."""
@@ -73,6 +68,7 @@ class NodeCommand:
     node: str
     command: str
     flags: Any
+    into: str = ""  # the file here that its output is for
 
     @property
     def words(self) -> list[str]:
@@ -87,7 +83,8 @@ class NodeCommand:
     @property
     def by_hand(self) -> str:
         """The one command to run where this machine may not run it."""
-        return f"ssh {shlex.quote(self.node)} sudo {shlex.join(['genie', *self.words])}"
+        into = f" >{shlex.quote(self.into)}" if self.into else ""
+        return f"ssh {shlex.quote(self.node)} sudo {shlex.join(['genie', *self.words])}{into}"
 
     def require_no_files(self, given: Mapping[str, str]) -> None:
         """Raise NotRun where one of these flags is given: it names a file of this machine."""
@@ -227,8 +224,7 @@ def known_cluster(remote: NodeCommand, access: Access) -> KnownCluster:
 def not_run(remote: NodeCommand, error: GenieError) -> NotRun:
     """The error for a command that was not started, with the command that does it."""
     code = error.exit_code if error.exit_code in (EXIT_DENIED, EXIT_TIMEOUT) else EXIT_NOT_FOUND
-    kind = NotReachable if isinstance(error, NoPodOfGenie) else NotRun
-    return kind(
+    return NotRun(
         f"genie {remote.command} was not run on node {remote.node}: {error.msg}",
         details="\n".join(filter(None, (error.details, error.hint, _PROGRAM))),
         hint=f"run it there: {remote.by_hand}",

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
-from genie_core.errors import GenieError, WrongUsage
-from genie_core.survey.rootfs import seen_otherwise
+from genie_core.errors import WrongUsage
+from genie_core.settings import CONF_DIR
+from genie_core.survey.rootfs import Root, seen_otherwise
 from genie_core.survey.user_cluster import Access, connect, no_server
 from genie_core.tasks.node_state import own_configuration
 
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
 
 def searched(flags: options.ConfDirs, bin_dirs: Sequence[str]) -> Searched:
     """The directories that the flags name, else those of the runtime. Raises GenieError for missing ones."""
+    from genie_core.survey.places import Places, require_named
     from genie_core.tasks.dry_run.searched import search
 
-    for path in flags.conf_dirs:
-        if not Path(path).is_dir():
-            raise _missing("--conf-dir", path)
+    require_named(Places(conf_dirs=flags.conf_dirs))
     return search(flags.conf_dirs, search_path(bin_dirs) if bin_dirs else ())
 
 
@@ -42,18 +42,27 @@ def search_path(asked: Sequence[str]) -> list[str]:
 
     It is a search path, so some may be missing. Raises GenieError where all that were asked for are.
     """
+    from genie_core.survey.places import Places, require_named
     from genie_core.tasks.dry_run.searched import search
 
     if not asked:
         return list(search((), ()).bin_dirs)
-    found = [path for path in asked if Path(path).is_dir()]
-    if not found:
-        raise _missing("--bin-dir", asked[0])
-    return found
+    require_named(Places(bin_dirs=tuple(asked)))
+    return [path for path in asked if Path(path).is_dir()]
 
 
-def _missing(flag: str, path: str) -> GenieError:
-    return WrongUsage(f"{flag} {path}: there is no such directory")
+def warn_of_missing(flags: object) -> None:
+    """Warn of directories of Genie's and the runtime's that flags name and that do not exist.
+
+    They may come with the first pod, and so may the default ones; a misspelt one would look like an empty one.
+    """
+    from genie_core.survey.records import CACHE_DIR, IPAM_DIR
+
+    root = Root(getattr(flags, "root", "/"))
+    for name in ("conf_dir", "state_dir", "ipam_dir", "cache_dir"):
+        path = getattr(flags, name, "")
+        if path not in ("", CONF_DIR, IPAM_DIR, CACHE_DIR) and not root.exists(path):
+            note(f"warning: --{name.replace('_', '-')} {path}: there is no such directory")
 
 
 class Reached(Protocol):
@@ -144,6 +153,7 @@ def warn_of_container(*paths: str) -> None:
 
 def configuration(flags: options.OwnFiles) -> tuple[dict[str, Any], dict[str, Any]]:
     """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
+    warn_of_missing(flags)
     return own_configuration(flags.conf_dir, flags.state_dir)
 
 

@@ -53,7 +53,7 @@ RUN_BY = {
     "genie networks shop/blue": f"{STATUS}one_network_with_its_pods",
     "genie debug pod": f"{THERE}debug_pod_finds_the_pods_node",
     "genie debug pod shop/web-0 -o": f"{THERE}a_page_and_a_picture_arrive_whole",
-    "genie debug node --node": f"{THERE}debug_node_runs_there_and_says_what_it_examines_otherwise",
+    "genie debug node --node": f"{THERE}debug_node_runs_there_and_here_only_where_that_is_asked_for",
     "genie debug bundle --node": f"{THERE}a_bundle_of_another_node",
     "genie debug bundle --all": f"{THERE}a_bundle_of_all_nodes_names_those_that_are_missing",
     "genie explain pod": f"{THERE}explain_pod_reads_the_files_of_the_pods_node",

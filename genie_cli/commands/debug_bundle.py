@@ -17,7 +17,6 @@ from genie_cli.remote import NodeCommand, NotRun, Remote, fetch, fetch_all, note
 from genie_cli.render import Block, Heading, Table, Text, emit, note
 from genie_cli.views.findings import say_denied
 from genie_core.errors import (
-    EXIT_FAILURE,
     EXIT_INCOMPLETE,
     EXIT_NOT_FOUND,
     EXIT_TIMEOUT,
@@ -99,7 +98,8 @@ def run(flags: Flags) -> int:
 
 def _on_node(flags: Flags, node: str, pod: str = "") -> NodeCommand:
     there = replace(flags, target=pod, namespace="", all=False, file="-", output=options.Report().output)
-    return NodeCommand(node=node, command="debug bundle", flags=there)
+    into = flags.file if flags.file != "-" else ""
+    return NodeCommand(node=node, command="debug bundle", flags=there, into=into)
 
 
 def _of_another(flags: Flags, remote: NodeCommand, access: Access) -> int:
@@ -125,7 +125,8 @@ def _of_all(flags: Flags, access: Access) -> int:
         raise GenieError(
             "no node could be reached",
             details="\n".join(f"{node}: {reason}" for node, reason in failed.items()),
-            exit_code=EXIT_FAILURE,
+            hint=f"`genie debug bundle --node {nodes[0]}` shows what would help",
+            exit_code=EXIT_INCOMPLETE,
         )
     _save(flags, of_nodes(found), failed=failed)
     codes = {node: archives[node][1] for node in found}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from genie_cli import options, wiring
 from genie_cli.debugging import DebugFlags, NodeReport, completed, exit_of, show_checks, show_report
 from genie_cli.progress import Progress
-from genie_cli.remote import NodeCommand, NotReachable, Remote, run_on_node
+from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import note
 from genie_core.checks.registry import FILES
 from genie_core.edges.kube_errors import APIError
@@ -33,16 +33,14 @@ def run(flags: Flags) -> int:
     """Finds faults that concern every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
 
     It sends no packet and changes nothing. For a single pod there is `genie debug pod`. With another node's name it
-    runs there; where Genie has no pod in the cluster, this machine is examined by that name.
+    runs there; --here examines this machine by that name.
     """
     if flags.list_checks:
         return show_checks((*checks(), *FILES), flags.output)
     access = wiring.access(flags)
     if _is_elsewhere(flags, access):
-        try:
-            return run_on_node(NodeCommand(node=flags.node, command="debug node", flags=flags), access)
-        except NotReachable as error:
-            note(f"{error.msg}; this machine is examined as node {flags.node}")
+        return run_on_node(NodeCommand(node=flags.node, command="debug node", flags=flags), access)
+    wiring.warn_of_missing(flags)
     with Progress() as progress:
         report = debug_node(completed(flags, access), progress)
     show_report(report, flags.output)

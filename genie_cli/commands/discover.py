@@ -20,6 +20,7 @@ from genie_cli.views.node_picture import page, svg
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import Selection, selection
 from genie_core.errors import EXIT_INTERRUPTED
+from genie_core.survey.places import require_named
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
 
 EXAMPLES = [
@@ -51,7 +52,12 @@ class Flags(
     api: bool = switch("--api/--no-api", "Ask the API server whether it answers.", CLUSTER, default=True)
     state_dir: str = dir_flag("--state-dir", "Genie's state. Default: its configuration's.")
     runtime_config: str = options.runtime_config()
-    kubeconfig: str = file_flag("--kubeconfig", "One more kubeconfig to look at.", CLUSTER)
+    kubeconfig: str = file_flag(
+        "--kubeconfig",
+        "One more kubeconfig to look at; with --node, the one by which that node is reached.",
+        CLUSTER,
+    )
+    context: str = options.context("The kubeconfig's context, by which --node is reached.")
     node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
     timeout: float = options.timeout(2.0)
     output: OutputFormat = options.output(offered=OF_DISCOVER)
@@ -81,6 +87,8 @@ def _answer(flags: Flags, chosen: Selection) -> int:
     access = wiring.access(flags)
     if flags.api and not wiring.is_here(flags, access):
         return run_on_node(NodeCommand(node=flags.node, command="discover", flags=flags), access)
+    require_named(flags)
+    wiring.warn_of_missing(flags)
     return _watch(flags, chosen)
 
 

@@ -66,6 +66,7 @@ def run(flags: Flags) -> int:
     if not wiring.is_here(flags, access, to_change=not flags.dry_run):
         asks = not (flags.dry_run or flags.yes)
         return run_on_node(NodeCommand(node=flags.node, command="gc", flags=flags), access, asks=asks)
+    wiring.warn_of_missing(flags)
     wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])
     with Progress() as progress:
         report = find(flags, interval=flags.interval, announce=progress)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from genie_core.errors import WrongUsage
 from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR, USUAL_BIN_DIRS
 from genie_core.survey.layouts import SANDBOX_DIRS
 from genie_core.survey.namespaces import NETNS_DIRS
@@ -34,6 +37,35 @@ class Places:
     runtime_config: str = ""
     kubeconfig: str = ""
     node: str = ""
+
+
+def require_named(places: Places) -> None:
+    """Raise WrongUsage for a named configuration directory that is missing, or where all named plugin directories are.
+
+    Plugin directories are a search path, of which some may be missing. Without this, a report on a misspelt directory
+    would look like that of a healthy node.
+    """
+    root = Root(places.root)
+    gone = [path for path in places.conf_dirs if _is_no_directory(root.real(path))]
+    if gone:
+        raise missing("--conf-dir", gone[0])
+    if places.bin_dirs and all(_is_no_directory(root.real(path)) for path in places.bin_dirs):
+        raise missing("--bin-dir", places.bin_dirs[0])
+
+
+def missing(flag: str, path: str) -> WrongUsage:
+    """The error for a directory that a flag names and that is not there."""
+    return WrongUsage(f"{flag} {path}: there is no such directory")
+
+
+def _is_no_directory(path: str) -> bool:
+    """Whether nothing or something else is there; False where this user may not know."""
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def runtimes_of(places: Places, root: Root, *, ask: bool) -> list[Runtime]:

@@ -45,6 +45,28 @@ def test_an_invalid_address_to_listen_on(text):
 
 @pytest.mark.parametrize(
     "line",
+    [
+        "install --dry-run --bin-dir=",
+        "install --dry-run --conf-dir=",
+        "uninstall --dry-run --state-dir=",
+        "serve --bin-dir=",
+        "discover --root=",
+        "debug node --root=",
+        "discover --conf-dir=",
+        "gc --dry-run --ipam-dir=",
+        "explain pod shop/web-0 --conf-dir=",
+        "dry-run --bin-dir=",
+        "generate-config bridge --bin-dir=",
+    ],
+)
+def test_an_empty_path_is_not_the_current_directory(line, capsys):
+    """A script's variable that is not set: `genie install --bin-dir "$DIR"` would install into the directory it is in."""
+    assert main(line.split()) == 2
+    assert "a path is expected, and it is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
     ["status", "networks", "policy list", "dry-run --plan", "debug pod web-0", "sync pod web-0 --dry-run"],
 )
 def test_a_namespace_is_checked_before_it_becomes_a_part_of_a_url(line, capsys):

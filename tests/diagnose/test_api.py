@@ -288,6 +288,25 @@ def test_a_pending_pod_has_the_plugins_words_as_its_cause(capsys, kubeconfig, se
     assert report["events"][0]["reason"] == "FailedCreatePodSandBox"
 
 
+def test_a_pending_pod_is_found_by_the_records_where_no_runtime_answers(
+    capsys, kubeconfig, server, tmp_path, netns
+):
+    """Its init containers may wait for the network: it is Pending as long, and has a sandbox."""
+    server.api.objects.add(world.pod("web-7", "node1", "", phase="Pending"))
+    where = ("--kubeconfig", kubeconfig, "--node", "node1", "--state-dir", tmp_path, "--no-probes")
+    report = genie(capsys, "shop/web-7", *where, code=3)
+    said = "pod shop/web-7 is Pending: it has no sandbox on this node yet (the container runtime could not be asked)"
+    assert report["target"]["reason"] == said
+    store = Store(str(tmp_path))
+    store.prepare()
+    network = NetConf("green", "1.0.0", [PluginConf("ptp", "{}")], "/etc/cni/net.d/30-green.conf")
+    attached = [Attachment(network, "eth0", "green", origin="")]
+    space = str(netns().path)
+    store.save(Plan("c1", "eth0", space, [], PodRef("shop", "web-7"), boot_id(), attached))
+    report = genie(capsys, "shop/web-7", *where, "--fail-on", "never", code=0)
+    assert (report["target"]["state"], report["target"]["netns"]) == ("diagnosed", space)
+
+
 def test_without_its_name_the_node_is_found_by_its_address(read, server):
     """Of the node alone: its pods and its events are those of the Node that has this machine's address."""
     server.api.objects.add(world.node("mine", "127.0.0.1", "10.244.9.0/24"))

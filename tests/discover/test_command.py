@@ -48,7 +48,8 @@ def k3s(tmp_path):
 @pytest.fixture
 def broken(tmp_path):
     """Flags for a node whose first file has a trailing comma."""
-    conf, bin_dir = tmp_path / "conf", tmp_path / "bin"
+    conf, bin_dir, leases = tmp_path / "conf", tmp_path / "bin", tmp_path / "leases"
+    leases.mkdir()
     nodes.write(conf / "05-a.conf", '{"cniVersion":"1.0.0","name":"t","type":"bridge",}')
     nodes.add_plugins(bin_dir, "bridge")
     return [
@@ -58,7 +59,7 @@ def broken(tmp_path):
         str(bin_dir),
         "--no-api",
         "--ipam-dir",
-        str(tmp_path / "none"),
+        str(leases),
     ]
 
 
@@ -118,9 +119,27 @@ def test_an_unknown_check_or_code_is_wrong_usage(flags, said):
     assert said in done.stderr
 
 
-def test_a_directory_that_was_named_and_is_not_there_is_no_clean_one(broken, tmp_path):
-    done = genie("discover", *broken, "--conf-dir", str(tmp_path / "none"), "--only", "conf-readable", code=5)
-    assert "no check ran, 1 skipped (there is no directory " in " ".join(done.stdout.split())
+@pytest.mark.parametrize("command", [["discover"], ["debug", "node"]])
+@pytest.mark.parametrize("flag", ["--conf-dir", "--bin-dir"])
+def test_a_directory_that_was_named_and_is_not_there_is_wrong_usage(command, flag, tmp_path):
+    """Its report would look like that of a healthy node."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "none", tmp_path / "file"):
+        done = genie(*command, flag, str(path), code=2)
+        assert done.stdout == ""
+        assert f"error: {flag} {path}: there is no such directory" in done.stderr
+
+
+def test_of_a_search_path_one_directory_is_enough(tmp_path, broken):
+    genie("discover", *broken, "--bin-dir", str(tmp_path / "none"), "--fail-on", "never")
+
+
+def test_a_directory_of_records_that_is_not_there_yet_is_warned_of(tmp_path, broken):
+    done = genie("discover", *broken, "--ipam-dir", str(tmp_path / "none"), "--fail-on", "never")
+    assert f"warning: --ipam-dir {tmp_path / 'none'}: there is no such directory\n" in done.stderr
+    (tmp_path / "none").mkdir()
+    again = genie("discover", *broken, "--ipam-dir", str(tmp_path / "none"), "--fail-on", "never")
+    assert "no such directory" not in again.stderr
 
 
 def test_quiet_only_sets_the_code(broken):

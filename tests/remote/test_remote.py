@@ -89,11 +89,14 @@ def test_the_exit_code_and_the_failures_document_are_those_from_there(cluster, g
     assert "nosuch" in err
 
 
-def test_debug_node_runs_there_and_says_what_it_examines_otherwise(cluster, genie):
-    """As `genie status` advises. Without a pod of Genie in the cluster it reads this machine, and says so."""
+def test_debug_node_runs_there_and_here_only_where_that_is_asked_for(cluster, genie):
+    """As `genie status` advises. Without a pod of Genie in the cluster no other machine is examined by that name."""
     words = ("debug", "node", "--node", NODE, "--only", "conf", "-o", "json", "--fail-on", "never")
-    _, err = genie(*words)
-    assert f"this machine is examined as node {NODE}" in err
+    out, err = genie(*words, code=3)
+    assert json.loads(out)["kind"] == "Error"
+    assert f"hint: run it there: ssh {NODE} sudo genie debug node" in err
+    out, _ = genie(*words, "--here")
+    assert json.loads(out)["metadata"]["node"] == NODE
     cluster.add(agent())
     out, err = genie(*words)
     assert json.loads(out)["metadata"]["node"] == NODE
@@ -354,9 +357,28 @@ def test_a_bundle_that_cannot_be_written_is_not_collected(cluster, genie, tmp_pa
     assert (tmp_path / "there").read_text() == "another's"
 
 
+def test_a_bundle_that_was_not_made_has_a_command_that_makes_its_file(cluster, genie, tmp_path):
+    """The archive goes to the output of ssh: without a file it would end in the terminal."""
+    path = tmp_path / "a b.tar.gz"
+    _, err = genie("debug", "bundle", "--node", NODE, "-f", str(path), code=3)
+    assert f"hint: run it there: ssh {NODE} sudo genie debug bundle --output-file=- >'{path}'\n" in err
+    _, err = genie("debug", "bundle", "--node", NODE, "-f", "-", code=3)
+    assert f"ssh {NODE} sudo genie debug bundle --output-file=-\n" in err
+
+
+def test_a_context_names_the_cluster_of_the_node(cluster, genie, monkeypatch):
+    """Every command that reaches a node takes it."""
+    cluster.add(agent())
+    for words in (["discover"], ["debug", "node"], ["gc", "--dry-run"]):
+        _, err = genie(*words, "--node", NODE, "--context", "none", code=2)
+        assert "--context none: kubeconfig" in err
+    genie("discover", "--node", NODE, "--context", "test", "--fail-on", "never")
+
+
 def test_a_bundle_of_no_node_is_a_failure(cluster, genie, tmp_path):
-    _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=1)
+    _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=5)
     assert "no node could be reached" in err
+    assert f"hint: `genie debug bundle --node {NODE}` shows what would help" in err
     assert not (tmp_path / "none").exists()
 
 

@@ -62,7 +62,10 @@ def _without_sandbox(diagnosis: Diagnosis, answers: api.Answers) -> DiagnosisRep
     """
     pod = diagnosis.options.pod
     if cluster.pod(answers.pod).phase == "Pending":
-        reason = f"pod {pod} is Pending ({why(answers.pod)}): it has no sandbox on this node yet"
+        cause = why(answers.pod)
+        said = f" ({cause})" if cause != "Pending" else ""
+        unasked = " (the container runtime could not be asked)" if "runtime" in diagnosis.todo.missing else ""
+        reason = f"pod {pod} is Pending{said}: it has no sandbox on this node yet{unasked}"
     else:
         reason = f"pod {pod} has no sandbox on this node: {_not_found(diagnosis)}"
     if kubernetes_reports.refused(answers.events):

@@ -48,8 +48,8 @@ def why(pod: JSON) -> str:
 def find_netns(diagnosis: Diagnosis, pod: JSON) -> str:
     """The path of the pod's namespace, "" where no source of this node has it, or the pod has none of its own.
 
-    By --netns, else by the runtime, by Genie's state, by libcni's cache. The records of a Pending pod are of an earlier
-    attempt: only the runtime counts.
+    By --netns, else by the runtime, by Genie's state, by libcni's cache. The records of a Pending pod may be of
+    an earlier attempt: where the runtime answers, it alone counts.
     """
     about = cluster.pod(pod)
     if diagnosis.options.netns:
@@ -57,7 +57,8 @@ def find_netns(diagnosis: Diagnosis, pod: JSON) -> str:
     if about.host_network:
         return ""
     known = diagnosis.survey.recorded
-    records = () if about.phase == "Pending" else known.files.cached
+    is_known = about.phase == "Pending" and "runtime" not in diagnosis.todo.missing
+    records = () if is_known else known.files.cached
     netns, diagnosis.source = locate(
         diagnosis.options.pod, known.sandboxes or (), records, diagnosis.survey.root
     )

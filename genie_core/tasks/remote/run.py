@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
-from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_exec import ExecAPI, ExecCommand, Running, Write
 from genie_core.tasks.install.runtime_tree import HOME
@@ -20,12 +20,6 @@ REQUEST_SECONDS = 60.0  # for all requests of one node together, the command its
 LONGEST_SECONDS = 600.0
 LARGEST = 256 << 20  # bytes of what one node sends, where it is kept in memory
 _NODE_INIT = 1
-
-
-class NoPodOfGenie(GenieError):
-    """The cluster has no pod of Genie by which a node could be reached."""
-
-    exit_code = EXIT_NOT_FOUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +78,7 @@ def _command(api: ExecAPI, remote: RemoteCommand, here: LocalEnd) -> Iterator[Ex
         return
     image = remote.image or place.image
     if not image:
-        raise NoPodOfGenie(
+        raise NotFound(
             f"node {remote.node} has no agent of Genie in namespace {remote.namespace}, and no pod of Genie there "
             "names an image for a pod that could run the command",
             hint="--genie-namespace names another namespace, --debug-image an image",
