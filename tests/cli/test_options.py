@@ -60,7 +60,7 @@ def test_an_invalid_address_to_listen_on(text):
     ],
 )
 def test_an_empty_path_is_not_the_current_directory(line, capsys):
-    """A script's variable that is not set: `genie install --bin-dir "$DIR"` would install into the directory it is in."""
+    """With a variable that is not set, `genie install --bin-dir "$DIR"` would install into the current directory."""
     assert main(line.split()) == 2
     assert "a path is expected, and it is empty" in capsys.readouterr().err
 

@@ -416,7 +416,7 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
     assert main(["debug", "pod", "shop/web-0", *where]) == 3
     shown = capsys.readouterr().out
     assert "FailedCreatePodSandBox" in shown[: shown.index("GN0901")]
-    assert main(["debug", "node", *where, "--timeout", "1ms"]) == 124
+    assert main(["debug", "node", *where, "--here", "--timeout", "1ms"]) == 124
     assert "timed out (--timeout)" in capsys.readouterr().out
 
 
