@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+# What container runtimes call a pod's first interface. Only the calls that name none, and DEL without state, need it.
+FIRST_INTERFACE = "eth0"
 DEVICE_INFO_DIRECTORY = "/var/run/k8s.cni.cncf.io/devinfo/cni"
 
 

@@ -250,13 +250,13 @@ def _level(config: "Mapping[str, Any]", key: str, default: str) -> str:
 
 
 def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    """The beginning of interface names, which plugins put into commands: select/names.py, `check_ifname`."""
     prefix = get_str(config, key) or default
-    if (
-        not prefix.isprintable()
-        or len(prefix.encode()) > 11  # of 15 bytes, to leave room for a number
-        or any(char in "/:" or char.isspace() for char in prefix)
-    ):
-        raise InvalidConfig(f"{key} must be at most 11 bytes without '/', ':' or spaces, not {prefix!r}")
+    plain = all(char.isalnum() or char in "_.-+" for char in prefix) and not prefix.startswith("-")
+    if not plain or len(prefix.encode()) > 11:  # of 15 bytes, to leave room for a number
+        raise InvalidConfig(
+            f"{key} must be at most 11 bytes of letters, digits, '_', '.', '-' and '+', not {prefix!r}"
+        )
     return prefix
 
 

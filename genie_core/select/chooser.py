@@ -5,7 +5,7 @@ from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFo
 from genie_core.jsontext import encode
 from genie_core.model import Choice, Selection
 from genie_core.select.files import Finder, node_name
-from genie_core.select.names import parse_names
+from genie_core.select.names import parse_name, parse_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,17 +108,18 @@ class Chooser:
         return self._everywhere(definitions=True)
 
     def _everywhere(self, *, definitions: bool) -> list[Choice]:
-        return [
-            self._setting(entry, f"default_networks, item {index}")
-            for index, entry in enumerate(self.settings.default_networks, 1)
-            if definitions or "/" not in entry
-        ]
+        found = []
+        for index, entry in enumerate(self.settings.default_networks, 1):
+            origin = f"default_networks, item {index}"
+            if "/" not in entry:
+                found.append(self._named(parse_name(entry, origin)).replace(additional=True))
+                continue
+            from genie_core.select.npwg import parse_short
 
-    def _setting(self, entry: str, origin: str) -> Choice:
-        """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
-        if "/" not in entry:
-            return self._named(Selection(entry.strip(), "", origin)).replace(additional=True)
-        return self._attachment(_one_definition(entry, origin), self.finder.named)
+            selection = parse_short(entry, SYSTEM_NAMESPACE, origin)  # what is misspelt fails STATUS too
+            if definitions:
+                found.append(self._attachment(selection, self.finder.named))
+        return found
 
     # --- one selection --------------------------------------------------------------------------------------
 

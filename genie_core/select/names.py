@@ -44,7 +44,7 @@ def parse_names(value: str, origin: str) -> list[Selection]:
     """`a, b@eth3, a` -> selections. Raises InvalidConfig naming the item (D03, D05, X36)."""
     items = value.split(",")
     check_count(len(items), origin)
-    return [_parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(items, 1)]
+    return [parse_name(item, f"{origin}, item {index}") for index, item in enumerate(items, 1)]
 
 
 def check_count(count: int, origin: str) -> None:
@@ -55,7 +55,9 @@ def check_count(count: int, origin: str) -> None:
         )
 
 
-def _parse_item(item: str, where: str) -> Selection:
+def parse_name(text: str, where: str) -> Selection:
+    """`name` or `name@interface`. Raises InvalidConfig; `where` is the item's place."""
+    item = text.strip()
     if not item:
         raise InvalidConfig(
             f"{where} is empty", hint="remove the extra comma, or name a network: name or name@interface"

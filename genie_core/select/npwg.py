@@ -81,13 +81,13 @@ def parse_selections(value: str, pod_namespace: str, origin: str) -> list[Defini
     items = value.split(",")
     check_count(len(items), origin)
     return [
-        _parse_short(item.strip(), pod_namespace, f"{origin}, item {index}")
-        for index, item in enumerate(items, 1)
+        parse_short(item, pod_namespace, f"{origin}, item {index}") for index, item in enumerate(items, 1)
     ]
 
 
-def _parse_short(item: str, pod_namespace: str, where: str) -> DefinitionSelection:
-    """`[namespace/]name[@ifname]`."""
+def parse_short(text: str, pod_namespace: str, where: str) -> DefinitionSelection:
+    """`[namespace/]name[@ifname]`. Raises InvalidConfig; `where` is the item's place."""
+    item = text.strip()
     if not item:
         raise InvalidConfig(
             f"{where} is empty", hint="remove the extra comma, or write [namespace/]name[@interface]"

@@ -25,11 +25,11 @@ from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Attachment, Choice, NetConf, Plan, Selection
-from genie_core.plan import name_interfaces
+from genie_core.plan import FIRST_INTERFACE, name_interfaces
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
-from genie_core.select.names import parse_names
+from genie_core.select.names import parse_name, parse_names
 from genie_core.server import counters
 from genie_core.settings import Settings
 from genie_core.survey.facts import Cached, ConfFile, Facts, PolicyState, Recorded, Unknown
@@ -40,8 +40,7 @@ from genie_core.survey.records import lean_result
 from genie_core.survey.rootfs import Root, age_of
 from genie_core.survey.selection import candidates
 
-_PLUGIN = "default_plugin"
-_PRIMARY = "eth0"  # what runtimes call a pod's interface
+_PLUGIN, _ON_EVERY_POD = "default_plugin", "default_networks"
 _NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
 DEFINITIONS = tuple(kind.definition for kind in _NETWORKS)  # custom resources that Genie reads
 # An object that does not exist is enough to ask for a right.
@@ -191,13 +190,18 @@ def _unknown(finder: Finder, settings: Settings) -> tuple[str, ...]:
 
 def _selections(settings: Settings, unknown: list[Unknown]) -> list[Selection]:
     """The networks that default_plugin and default_networks name, but for those with a namespace."""
-    others = [name.strip() for name in settings.default_networks if "/" not in name]
+    found: list[Selection] = []
     try:
-        first = parse_names(settings.default_plugin, _PLUGIN) if settings.default_plugin.strip() else []
+        found += parse_names(settings.default_plugin, _PLUGIN) if settings.default_plugin.strip() else []
     except GenieError as error:
         unknown.append(Unknown(key=_PLUGIN, name=settings.default_plugin, reason=error.msg, hint=error.hint))
-        first = []
-    return [*first, *(Selection(name, "", "default_networks") for name in others)]
+    for index, name in enumerate(settings.default_networks, 1):
+        if "/" not in name:
+            try:
+                found.append(parse_name(name, f"{_ON_EVERY_POD}, item {index}"))
+            except GenieError as error:
+                unknown.append(Unknown(key=_ON_EVERY_POD, name=name, reason=error.msg, hint=error.hint))
+    return found
 
 
 def _without_interface(settings: Settings) -> list[Unknown]:
@@ -206,7 +210,7 @@ def _without_interface(settings: Settings) -> list[Unknown]:
     choices = [Choice(selection, NetConf(selection.name, "", [], "")) for selection in named]
     try:
         if choices:
-            name_interfaces(choices, _PRIMARY, settings.interface_prefix)
+            name_interfaces(choices, FIRST_INTERFACE, settings.interface_prefix)
     except InvalidConfig as error:
         name, reason = settings.default_plugin, error.msg
         return [Unknown(key=_PLUGIN, name=name, reason=reason, hint=error.hint, found=True)]

@@ -208,11 +208,11 @@ def _collect(
 def _networks(plans: "list[Plan]", request: "Request", context: "Context") -> "list[tuple[Plan, Attachment]]":
     """Each delegate network once, as it was recorded last, and those of every pod even if none has them."""
     from genie_core.edges.store import boot_id
-    from genie_core.plan import make_plan
+    from genie_core.plan import FIRST_INTERFACE, make_plan
 
     networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
     try:
-        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), on_every_pod(context))
+        plan = make_plan(request.replace(ifname=FIRST_INTERFACE), None, boot_id(), on_every_pod(context))
     except GenieError as error:
         context.log.debug("no default network to collect", problem=error.msg)
     else:

@@ -3,15 +3,13 @@
 from genie_core.attach import drive
 from genie_core.errors import GenieError, NotAvailable
 from genie_core.node_verbs import status
-from genie_core.plan import name_interfaces, require_versions
+from genie_core.plan import FIRST_INTERFACE, name_interfaces, require_versions
 from genie_core.verbs.networks import is_behind_another, on_every_pod, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from genie_core.model import NetConf, Request
     from genie_core.verbs.context import Context
-
-_PRIMARY = "eth0"  # what runtimes call a pod's interface; STATUS is asked without a name
 
 
 def run(request: "Request", context: "Context") -> str:
@@ -32,7 +30,7 @@ def _networks(request: "Request", context: "Context") -> "list[NetConf]":
     """
     has_primary = is_behind_another(request, context)
     choices = on_every_pod(context, has_primary=has_primary)
-    name_interfaces(choices, _PRIMARY, context.settings.interface_prefix, has_primary=has_primary)
+    name_interfaces(choices, FIRST_INTERFACE, context.settings.interface_prefix, has_primary=has_primary)
     require_versions(choices)
     networks = [choice.network for choice in choices]
     for network in networks:

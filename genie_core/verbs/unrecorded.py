@@ -17,7 +17,7 @@ from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.libcni_cache import Entry, entries_of
 from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.model import Attachment, Choice, Selection
-from genie_core.plan import attachment_of, runtime_capabilities
+from genie_core.plan import FIRST_INTERFACE, attachment_of, runtime_capabilities
 from genie_core.select.files import Finder, is_self
 from genie_core.select.names import parse_names
 from genie_core.verbs.networks import passed_annotations
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from genie_core.model import NetConf, Request
     from genie_core.verbs.context import Context
 
-# The pod's first interface, for container runtimes and for other dispatchers.
-_FIRST = "eth0"
-
 
 def release_unrecorded(request: "Request", context: "Context") -> None:
     """Release what the container may hold, as far as that is possible.
@@ -41,7 +38,7 @@ def release_unrecorded(request: "Request", context: "Context") -> None:
     go on living: only the networks of the annotations, or the default ones, are released then.
     """
     recorded = any(name.startswith(f"{request.container_id}@") for name in context.store.names())
-    whole = request.ifname == _FIRST and not recorded
+    whole = request.ifname == FIRST_INTERFACE and not recorded
     entries = _cached(request) if whole else {}
     attachments = list(_remembered(entries, request, context))
     annotations = _passed(request, context)

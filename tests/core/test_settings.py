@@ -108,7 +108,7 @@ BAD: dict[str, list[Any]] = {
     ],
     "annotation_dialects": ["cni", ["multus"], [7], {}],
     "allow_cni_args": ["mtu", [7], [""], ["a\n"], {}],
-    "interface_prefix": ["a/b", "a b", "abcdefghijkl", 7, "é" * 6, "\0"],
+    "interface_prefix": ["a/b", "a b", "abcdefghijkl", 7, "é" * 6, "\0", "%d", "-x", 'a"b'],
     "result": ["both", 7],
     "readiness_file": ["relative", 7],
     "max_parallel_adds": [-1, "8", True],

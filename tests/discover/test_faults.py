@@ -677,6 +677,13 @@ def test_a_default_network_on_another_interface_than_the_runtime_s(node):
     assert "no network of this pod gets the interface eth0" in finding.evidence[0].value
 
 
+def test_networks_of_every_pod_with_an_interface_of_their_own(node):
+    nodes.install_genie(node, default_networks=["net@data0", "net@lo"])
+    finding = the(node.discover(), "GN1607")
+    assert 'default_networks "net@lo"' in finding.title
+    assert "lo is the loopback interface" in json.dumps([one.value for one in finding.evidence])
+
+
 def test_genie_s_binary_without_its_configuration(node):
     nodes.add_plugins(node.bin, "genie")
     node.configure("10-net.conflist", nodes.bridge())

@@ -67,6 +67,8 @@ def test_a78_no_binary(ready):
         ({"default_plugin": "a@net1"}, "no network of this pod gets the interface eth0"),
         ({"default_plugin": "a,a@x,a@x"}, "Repeated request for same interface name: x"),
         ({"default_plugin": "new"}, 'Genie does not know cniVersion "9.9.9"'),
+        ({"default_networks": ["a@eth0"]}, "interface eth0 belongs to the default network"),
+        ({"default_networks": ["ns/net@lo"]}, "lo is the loopback interface"),
         ({"default_networks": ["new"]}, 'Genie does not know cniVersion "9.9.9"'),
     ],
 )

@@ -260,6 +260,19 @@ def test_behind_an_interface_plugin_genie_adds_what_the_pod_asks_for(node, settl
     settled |= {line for line in node.trace() if " br1" in line}  # the bridge itself
 
 
+def test_check_of_the_plugin_before_genie_passes_with_the_primary_result(node, settled):
+    """A73: bridge expects all addresses of the chain's result on its own interface."""
+    bridge = {"cniVersion": "1.0.0", "name": "chain", "type": "bridge", "bridge": "br1"}
+    bridge |= {"ipam": node.ipam("10.6.0.0/24")}
+    node.settings["result"] = "primary"
+    final = node.add("red@net1", prevResult=direct(node, "ADD", bridge))
+    assert node.call("CHECK", prevResult=final).status == 0
+    direct(node, "CHECK", {**bridge, "prevResult": final})
+    node.delete(prevResult=final)
+    direct(node, "DEL", {**bridge, "prevResult": final})
+    settled |= {line for line in node.trace() if " br1" in line}
+
+
 @pytest.mark.parametrize("version", ["0.4.0", "1.0.0"])
 def test_check_passes_where_a_plugin_behind_genie_has_set_the_mac_address(node, settled, version):
     """A73: bridge's own CHECK compares the MAC address with the result that it is given."""

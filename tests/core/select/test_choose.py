@@ -103,6 +103,18 @@ def test_default_networks_come_after_the_default_and_before_the_pods_own(node):
     assert node.seen({DEFAULT: "ns/net"}, **more) == ["ns/net@eth0", "c@net1", "default/net@net2"]
 
 
+def test_default_networks_name_their_interfaces_as_annotations_do(node):
+    more = {"default_networks": [" c @ data0 ", "default/net@data1", "c"]}
+    assert node.seen({}, **more) == ["a@eth0", "c@data0", "default/net@data1", "c@net3"]
+
+
+@pytest.mark.parametrize("entry", ["c@lo", "c@a@b", "c@", "default/net@lo", "De/net", "default/net,c"])
+def test_a_default_network_that_is_misspelt_is_named_by_its_place(node, entry):
+    assert refusal(node, {}, default_networks=["c", entry]).startswith(
+        f'default_networks, item 2 ("{entry}")'
+    )
+
+
 @pytest.mark.parametrize(
     "annotations, expected",
     [
