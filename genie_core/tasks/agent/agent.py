@@ -59,7 +59,7 @@ class Agent:
         self._read_settings()
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._children = Children(options.host_pid, self._inbox.put)
-        self._journals = Journals(Store(self._settings.state_dir))
+        self._journals = Journals(Store(self._state_dir()))
         self._queue: Queue[Key] = Queue()
         self._work = Work(
             self._journals,
@@ -135,7 +135,7 @@ class Agent:
             self._count_at = now + COUNT_SECONDS
             self.metrics.set_attachments(self._journals.attachments(), self._journals.addresses())
         if self._follow_settings():
-            self._journals.follow(Store(self._settings.state_dir))
+            self._journals.follow(Store(self._state_dir()))
             self._work.configuration_changed()
         if now >= self._resync_at:
             self._resync_at = now + RESYNC_SECONDS
@@ -149,7 +149,7 @@ class Agent:
             with suppress(OSError):  # no thread can be had now: it is tried again at the next turn
                 listen(
                     lambda: self.options.configuration()[0],
-                    lambda: self._settings.state_dir,
+                    self._state_dir,
                     self._something_went,
                     self.log,
                 )
@@ -282,7 +282,9 @@ class Agent:
 
     def page(self) -> bytes:
         """The metrics."""
-        return self.metrics.page(self._settings.metrics_file) + self.policies.page(self._settings)
+        return self.metrics.page(self.options.place(self._settings.metrics_file)) + self.policies.page(
+            self._settings
+        )
 
     def _show(self) -> None:
         self.metrics.depth.set(self._queue.depth())
@@ -321,9 +323,12 @@ class Agent:
         self._unread = ""
         return True
 
+    def _state_dir(self) -> str:
+        return self.options.place(self._settings.state_dir)
+
     def _conf_stamps(self) -> Stamps:
         """When the files of the directories of configurations were written."""
-        folders = (self.options.conf_dir, *self._settings.conf_dirs)
+        folders = (self.options.conf_dir, *map(self.options.place, self._settings.conf_dirs))
         return {path: written_at(path) for folder in folders for path in _files(folder)}
 
 

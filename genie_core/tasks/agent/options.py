@@ -37,6 +37,14 @@ class AgentOptions:
     policy: bool = False
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
+    def place(self, path: str) -> str:
+        """Where the agent itself finds a file of the node's.
+
+        In a container that is below the root of the node's first process: a state directory, or a metrics file, that
+        Genie's configuration names need not be mounted.
+        """
+        return f"/proc/{self.host_pid}/root{path}" if self.host_pid and path else path
+
     def configuration(self) -> tuple[dict[str, Any], Settings]:
         """The configuration to read the node by, with its settings. Raises as `read`."""
         _, config = self.read()
