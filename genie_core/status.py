@@ -3,10 +3,12 @@
 All of them take each network's own result, not the merged one. This module is on the kubelet path.
 """
 
+from genie_core.dialects import STATUS
 from genie_core.jsontext import encode
 from genie_core.merge import with_gateways
 from genie_core.model import Result, Value
-from genie_core.spec.addresses import host, is_default
+from genie_core.routes import default_routes
+from genie_core.spec.addresses import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 MULTI_IP_PREFERENCES = "multi-ip-preferences"
 # Kubelet's annotation of static pods: their manifest's hash is the UID that the runtime gets.
 STATIC_UID = "kubernetes.io/config.hash"
-NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+NETWORK_STATUS = STATUS
 OBSERVED = "genie.cni.dev/networks-observed"  # the hash of the request that was applied last
 # In an entry of the status: what attached it, where that was not the pod's start.
 ADDED_BY = "genie.cni.dev/added-by"
@@ -96,5 +98,5 @@ def _addresses(result: Result, index: int | None) -> list[str]:
 
 def _gateways(result: Result) -> list[str]:
     """The gateways of the default routes; a route without one is left out (C52)."""
-    routes = with_gateways(result).routes
-    return [route["gw"] for route in routes if is_default(route["dst"]) and "gw" in route]
+    result = with_gateways(result)
+    return [route["gw"] for v4 in (True, False) for route in default_routes(result, v4) if "gw" in route]

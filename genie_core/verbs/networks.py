@@ -2,7 +2,7 @@
 
 import posix
 
-from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
+from genie_core.dialects import BY_ATTACHMENT, STATUS, dialect_of, does_ask
 from genie_core.edges.confdir import ConfDirs
 from genie_core.errors import Cancelled, GenieError, InvalidConfig, IOFailure, TryAgain
 from genie_core.fields import describe, get_object
@@ -31,17 +31,25 @@ class Decision(Value):
     """What a call asks for: the pod, None where the runtime names none; its dialect; its networks in order.
 
     `asks`: whether the pod has an annotation that asks, so that others cannot take it for one with the default network.
+    `has_status`: whether it has the status of an earlier sandbox, or of another plugin, which is not true any more.
     """
 
-    __slots__ = ("asks", "choices", "dialect", "pod")
+    __slots__ = ("asks", "choices", "dialect", "has_status", "pod")
 
     def __init__(
-        self, pod: "PodRef | None", dialect: "Dialect", choices: "list[Choice]", *, asks: bool
+        self,
+        pod: "PodRef | None",
+        dialect: "Dialect",
+        choices: "list[Choice]",
+        *,
+        asks: bool,
+        has_status: bool,
     ) -> None:
         self.pod: Final = pod
         self.dialect: Final = dialect
         self.choices: Final = choices
         self.asks: Final = asks
+        self.has_status: Final = has_status
 
     @property
     def by_attachment(self) -> bool:
@@ -49,9 +57,14 @@ class Decision(Value):
         return self.dialect is BY_ATTACHMENT
 
     @property
+    def needs_status(self) -> bool:
+        """Whether the pod gets a status even for one network."""
+        return self.by_attachment or self.has_status or any(choice.additional for choice in self.choices)
+
+    @property
     def is_annotated(self) -> bool:
-        """Whether the pod's annotations get a status even for one network."""
-        return self.by_attachment or any(choice.annotations or choice.additional for choice in self.choices)
+        """The same of any annotation."""
+        return self.needs_status or any(choice.annotations for choice in self.choices)
 
 
 def decide(request: "Request", context: "Context", *, has_primary: bool = False) -> Decision:
@@ -65,7 +78,13 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
         annotations = _annotations(request, pod, args, context)
     dialect = dialect_of(annotations)
     chooser = _chooser(context, pod, has_primary=has_primary)
-    return Decision(pod, dialect, choose(chooser, dialect, annotations), asks=does_ask(annotations))
+    return Decision(
+        pod,
+        dialect,
+        choose(chooser, dialect, annotations),
+        asks=does_ask(annotations),
+        has_status=STATUS in annotations,
+    )
 
 
 def choices_of(

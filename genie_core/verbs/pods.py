@@ -23,7 +23,7 @@ def annotations_of(
     """
     status = {} if decision.by_attachment else _preferences(results)
     is_named = every and (decision.asks or len(results) > 1)
-    if is_named or decision.by_attachment or any(choice.additional for choice in decision.choices):
+    if is_named or decision.needs_status:
         status |= _network_status(plan, results, named=every)
     chosen = {key: value for choice in decision.choices for key, value in choice.annotations.items()}
     yield from (group for group in (status, chosen) if group)

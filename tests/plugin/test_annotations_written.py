@@ -122,6 +122,13 @@ def test_c52_a_default_route_that_leads_nowhere(node, cluster):
     assert "gateway" not in cluster.status()[1]
 
 
+def test_c52_a_default_route_in_a_table_of_its_own_is_not_the_pods(node, cluster):
+    routes = [{"dst": "0.0.0.0/0", "table": 100}, {"dst": "::/0", "gw": "fd05::1", "table": 254}]
+    node.answer("ADD", "x", stdout={**RESULT, "routes": routes})
+    assert add(node).result
+    assert cluster.status()[1]["gateway"] == ["fd05::1"]
+
+
 def test_c09_c10_the_empty_list_still_asks_for_a_status(node, cluster):
     assert add(node, "[]").result
     assert cluster.status() == [DEFAULT_ENTRY]
@@ -133,6 +140,18 @@ def test_a_pod_that_asks_for_nothing_costs_no_request(node, cluster):
 
 
 # --- when it is written, and when not
+
+
+def test_a_status_of_an_earlier_sandbox_is_replaced(node, cluster):
+    """After a reboot, or a change from Multus, which writes it to every pod: its addresses are others now."""
+    cluster.add(pod_manifest({STATUS: '[{"name": "old", "ips": ["10.9.9.9"]}]'}))
+    assert node.call("ADD", annotations={STATUS: "[]"}).result
+    assert cluster.status() == [DEFAULT_ENTRY]
+    assert cluster.annotations().keys() == {STATUS}
+    node.delete()
+    assert node.add(annotations={STATUS: "[]", "cni": "a,b"}).result
+    assert [entry["interface"] for entry in cluster.status()] == ["eth0", "eth1"]
+    assert cluster.annotations().keys() == {STATUS, PREFERENCES}
 
 
 def test_c55_never_on_a_failed_add(node, cluster):
