@@ -276,7 +276,9 @@ def _answer(
     shown = ordered if merged else first
     result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
-        result = merge_previous(_as_it_is_now(previous, plan, results), result)
+        from genie_core.default_routes import as_it_is_now
+
+        result = merge_previous(as_it_is_now(previous, plan, results), result)
     return encode(encode_result(result, request.version)), results
 
 
@@ -297,16 +299,6 @@ def note_absent(
     if absent != [*plan.absent]:  # a change of the running pod may have ended with other networks
         context.log.info("promised by a result and not there", what=absent)
         context.store.record(Absent(plan, absent))
-
-
-def _as_it_is_now(previous: "Result", plan: "Plan", results: "Results") -> "Result":
-    """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
-    requests = {item.ifname: item.default_route for item in plan.attachments}
-    if all(wanted is None for wanted in requests.values()):
-        return previous
-    from genie_core.routes import changed_results, route_changes
-
-    return changed_results(route_changes(requests, results), {"": previous}).get("", previous)
 
 
 def _drop_unused_lock(plan: "Plan", context: "Context") -> None:

@@ -39,11 +39,15 @@ def with_previous(plan: "Plan", results: "Mapping[str, Result]") -> "tuple[Plan,
     """The same, with the network that the plugins before Genie made, if any, as the first: the runtime's own."""
     if plan.previous is None:
         return plan, results
+    from genie_core.default_routes import as_it_is_now
     from genie_core.model import Attachment, NetConf
 
     name = plan.previous_network
     own = Attachment(NetConf(name, "", [], ""), plan.ifname, name)
-    return plan.replace(attachments=[own, *plan.attachments]), {plan.ifname: plan.previous, **results}
+    return plan.replace(attachments=[own, *plan.attachments]), {
+        plan.ifname: as_it_is_now(plan.previous, plan, results),
+        **results,
+    }
 
 
 def entries_of(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> "list[NetworkEntry]":

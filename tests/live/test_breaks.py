@@ -303,11 +303,19 @@ def chained(live):
     return live
 
 
+def gateways(live):
+    """Of each interface in the pod's status."""
+    status = json.loads(live.pod()["metadata"]["annotations"][STATUS])
+    return {entry["interface"]: entry.get("gateway") for entry in status}
+
+
 def test_behind_another_plugin_in_a_chain(chained):
     """The first interface is not Genie's: it stays, with the default route that is its own."""
     assert default_device(chained) == ["net1"]
+    assert gateways(chained) == {"eth0": None, "net1": ["10.4.0.1"]}
     code, report = chained.sync()
     assert (code, report["status"], actions(report)) == (0, "unchanged", ["keep ns/x@net1"]), report
+    assert gateways(chained) == {"eth0": None, "net1": ["10.4.0.1"]}
     assert [entry[:2] for entry in status_of(chained)] == [("genie", "eth0"), ("ns/x", "net1")]
     for asked, names in (({"cni": "far"}, ["eth1"]), ({}, []), ({"cni": "far,red@net7"}, ["eth1", "net7"])):
         chained.annotate(**asked)
@@ -316,6 +324,7 @@ def test_behind_another_plugin_in_a_chain(chained):
         assert [name for name, _ in chained.journal()] == names
         assert chained.links().keys() == {"eth0", *names}
         assert default_device(chained) == ["eth0"]
+        assert gateways(chained)["eth0"] == ["10.9.0.1"]
     checked = chained.node.call("CHECK", env=cni_args("c1"), prevResult=chained.previous)
     assert (checked.status, checked.reply) == (0, None)
 

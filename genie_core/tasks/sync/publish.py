@@ -15,6 +15,7 @@ from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
 from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict, Forbidden
 from genie_core.edges.kube_resources import EVENT, POD
 from genie_core.errors import GenieError
+from genie_core.live.exchange import as_asked
 from genie_core.model import Plan
 from genie_core.published import timestamp
 from genie_core.spec.result import recorded_result
@@ -135,7 +136,7 @@ def _annotations_of(pod: LivePod, plan: Plan, *, every: bool) -> dict[str, str |
     """The same of a plan: of what is attached. `every` (policy_engine) is that of verbs.pods.annotations_of."""
     attached = [item for item in plan.attachments if item.result and not item.releasing]
     own = {item.ifname: recorded_result(item).result for item in attached}
-    plan, results = with_previous(plan.replace(attachments=attached), own)
+    plan, results = with_previous(as_asked(plan.replace(attachments=attached)), own)
     found: dict[str, str | None] = {}
     is_named = every and (does_ask(pod.annotations) or len(results) > 1)
     if is_named or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
