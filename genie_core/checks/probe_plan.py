@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genie_core.checks.overlay import next_hop, port_of, remotes, some_address
-from genie_core.checks.resolv_conf import nameservers
+from genie_core.checks.resolv_conf import address_of, nameservers
 from genie_core.checks.routes import real_defaults
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
@@ -206,6 +206,9 @@ def _services(case: Case, netns: str) -> list[Ask]:
     asks += [
         Ask(kind="udp", target=server, port=53, role="dns", netns=netns)
         for server in nameservers(case.facts.resolv_conf or "")[:MAX_SERVERS]
-        if server not in known and version(server) in case.families and not server.startswith("127.")
+        if server not in known
+        and address_of(server)
+        and version(server) in case.families
+        and not server.startswith("127.")
     ]
     return asks

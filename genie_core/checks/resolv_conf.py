@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
@@ -89,7 +90,9 @@ def _refuses(case: Case, server: str) -> bool:
 
 
 def _words(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+    """The words of each line as glibc reads it: a keyword begins its line, and blanks and tabs part words."""
+    lines = (line for line in text.split("\n") if line.strip() and line[0] not in "#; \t")
+    return [[word for word in re.split("[ \t]+", line) if word] for line in lines]
 
 
 def nameservers(text: str) -> list[str]:
@@ -101,8 +104,10 @@ def _resolver_faults(
     case: Case, servers: list[str], words: list[list[str]]
 ) -> Iterator[tuple[str, str, Severity]]:
     if not servers:
+        indented = re.search(r"^[ \t]+nameserver\s", case.facts.resolv_conf or "", re.MULTILINE)
+        where = " at the beginning of a line, where the C library looks" if indented else ""
         yield (
-            "the pod's resolv.conf names no nameserver: every lookup goes to 127.0.0.1",
+            f"the pod's resolv.conf names no nameserver{where}: every lookup goes to 127.0.0.1",
             "correct kubelet's clusterDNS or the pod's dnsPolicy",
             Severity.FATAL,
         )
@@ -114,22 +119,38 @@ def _resolver_faults(
             Severity.WARNING,
         )
     for server in servers[:3]:
-        address = _address(server)
+        address = address_of(server)
         if address is None:
+            ends = ": the C library reads the carriage return of a Windows line end as a part of it"
             yield (
-                f"resolv.conf: {server!r} is not an address",
+                f"resolv.conf: {server!r} is not an address{ends if server.endswith(chr(13)) else ''}",
                 "correct the file that kubelet's resolvConf names",
                 Severity.ERROR,
             )
-        elif address.is_loopback and not _listens(case, server):
+        elif (address.is_loopback or address.is_unspecified) and not _listens(case, server):
             yield (
                 f"the pod's resolv.conf points to {server}, where nothing listens in its namespace",
                 "set kubelet's resolvConf to /run/systemd/resolve/resolv.conf, and recreate the pod",
                 Severity.FATAL,
             )
+    yield from _without_family(case, servers[:3])
     yield from _no_dns_service(case, servers[:3])
     if any(w[0] == "search" and len(w) > 33 for w in words):
         yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
+
+
+def _without_family(case: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+    """Servers of a family of which the pod has no address."""
+    held = {version(address.ip) for one in case.attachments for address in case.addresses(one)}
+    lost = [
+        s for s in servers if (found := address_of(s)) and not found.is_loopback and found.version not in held
+    ]
+    if lost and held:
+        yield (
+            f"resolv.conf names {', '.join(lost)}, and the pod has no IPv{version(lost[0])} address",
+            "name a server of the pod's own family (kubelet's clusterDNS), or give the pod an address of that family",
+            Severity.WARNING if len(lost) < len(servers) else Severity.FATAL,
+        )
 
 
 def _no_dns_service(case: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
@@ -156,12 +177,12 @@ def _listens(case: Case, server: str) -> bool:
 
 def _in_service_range(case: Case, server: str) -> bool:
     """Whether an address looks like a service's: in one /16 with known ones, and not a pod's or node's."""
-    if _address(server) is None or version(server) != 4 or case.in_cluster(server):
+    if address_of(server) is None or version(server) != 4 or case.in_cluster(server):
         return False
     return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in case.frontends)
 
 
-def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def address_of(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """A server's address without its zone, None for other text."""
     try:
         return ipaddress.ip_address(server.split("%", maxsplit=1)[0])

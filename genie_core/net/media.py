@@ -26,7 +26,8 @@ def is_apart(model: Model, attachment: Attachment, ip: str, tenant: Tenant, link
         return master is not None and master.index != bridge.index and not routed
     if attachment.kind == "parent":
         parent = attachment.peer
-        return port is not None and not (master and parent and master.index in (parent.index, parent.master))
+        links = {parent.index, parent.master} - {0} if parent else set()
+        return port is not None and not links & {port.index, port.master}
     return attachment.kind == "routed" and port is None
 
 

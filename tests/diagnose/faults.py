@@ -52,6 +52,7 @@ PROBES: dict[str, Check] = {
     "v6-remote": _from("p1", traffic.udp, "fd00:50::1", 53),
     "v6-pod": _from("p1", traffic.tcp, "fd00:2::2", 8080),
     "v6-host-port": _from("ext", traffic.tcp, "fd00:50::10", 8099),
+    "lan": _from("p1", traffic.ping, "203.0.113.1", source="203.0.113.50"),
     "shim": _from("p1", traffic.ping, "203.0.113.10", source="203.0.113.50"),
     "dns": _from("p1", traffic.resolves),
     "far": _from("p1", traffic.tcp, "198.51.100.1", 8080),

@@ -180,6 +180,11 @@ def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
         ("nameserver 127.0.0.1\n", ("udp 0.0.0.0:53",), 0),
         ("nameserver dns.example\n", (), 1),
         ("nameserver 8.8.8.8\n" * 4, (), 1),
+        ("search a\n\tnameserver 8.8.8.8\n", (), 1),  # glibc wants keywords at the beginning of a line
+        ("nameserver\t8.8.8.8 # ours\n", (), 0),
+        ("nameserver 8.8.8.8\r\n", (), 1),
+        ("nameserver 0.0.0.0\n", (), 1),
+        ("nameserver 0.0.0.0\n", ("udp 0.0.0.0:53",), 0),
     ],
 )
 def test_resolv_conf(text, listeners, faults):
