@@ -263,12 +263,12 @@ class Plan(Value):
     for ADD only, are
     the indexes of the attachments that are made side by side, in the plan's order; () for one after the other.
     `request` is the hash of what the pod asked for when a sync last brought it in line, or began to; "" before the
-    first one.
+    first one. `unreported` are changes whose events are not written yet (tasks/sync/unreported.py), "" for none.
     """
 
     __slots__ = (
         "absent", "attachments", "batches", "boot_id", "container_id", "failed_releases", "ifname", "netns", "netns_id",
-        "path", "pod", "previous", "previous_network", "request",
+        "path", "pod", "previous", "previous_network", "request", "unreported",
     )  # fmt: skip
 
     def __init__(
@@ -287,7 +287,9 @@ class Plan(Value):
         previous_network: str = "",
         request: str = "",
         batches: "Sequence[Sequence[int]]" = (),
+        unreported: str = "",
     ) -> None:
+        self.unreported: Final = unreported
         self.batches: Final = batches
         self.request: Final = request
         self.failed_releases: Final = failed_releases

@@ -9,6 +9,7 @@ The first line is the plan. Each later line is one event (steps.py):
     {"released": 0}                    a DEL of it succeeded
     {"refused": 0}                     its DEL fails, and nothing of it is held (refusals.py)
     {"failed": true}                   a DEL of the container failed
+    {"reported": "57@1203"}            the events of the changes that this process has made are written
 
 A line that is torn or has no known key is skipped: a write cut short by a kill or a full disk costs that line and
 nothing else, and an earlier version can read a later one's journal. Texts of plugins and results are kept verbatim.
@@ -24,7 +25,7 @@ from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.spec import versions
 from genie_core.spec.conf import capabilities_of, check_plugin_type
 from genie_core.spec.request import is_identifier
-from genie_core.steps import Absent, Attached, Event, Failed, Passed, Refused, Released, Releasing
+from genie_core.steps import Absent, Attached, Event, Failed, Passed, Refused, Released, Releasing, Reported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def encode_plan(plan: Plan) -> str:
             "pod": pod
             and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
             **({"request": plan.request} if plan.request else {}),
+            **({"unreported": plan.unreported} if plan.unreported else {}),
             **({} if plan.previous is None else {"previous": _encode_previous(plan.previous, plan)}),
             "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
         }
@@ -83,6 +85,7 @@ _LINES: "dict[type[Event], Callable[[Any], dict[str, Any]]]" = {
     Released: lambda event: {"released": event.index},
     Refused: lambda event: {"refused": event.index},
     Failed: lambda _: {"failed": True},
+    Reported: lambda event: {"reported": event.plan.unreported.partition(" ")[0]},
 }
 
 
@@ -148,6 +151,8 @@ def decode_plan(text: str) -> Plan:
     for line in rest.split("\n"):
         if line:  # events are written with a newline on both sides
             _replay(line, own, changes)
+    if plan.unreported.partition(" ")[0] == own.pop("reported", None):
+        own["unreported"] = ""
     changed = [item.replace(**fields) for item, fields in zip(plan.attachments, changes, strict=True)]
     return plan.replace(attachments=changed, **own)
 
@@ -164,6 +169,8 @@ def _replay(line: str, own: "dict[str, Any]", changes: "list[dict[str, Any]]") -
             _at(changes, event["passed"])["partial"] = result
         elif "absent" in event:
             own["absent"] = [_text(item) for item in event["absent"]]
+        elif "reported" in event:
+            own["reported"] = event["reported"]
         elif "failed" in event:
             own["failed_releases"] += 1
         else:
@@ -194,6 +201,7 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
         attachments=[_decode_attachment(item) for item in data["attachments"]],
         netns_id=_text(data.get("netnsId", "")),  # earlier versions did not write it
         request=_text(data.get("request", "")),
+        unreported=_text(data.get("unreported", "")),
         **_decode_previous(data.get("previous")),
     )
 

@@ -74,6 +74,12 @@ class Failed(Event):
     __slots__ = ()
 
 
+class Reported(Event):
+    """The events of the plan's `unreported` changes are written."""
+
+    __slots__ = ()
+
+
 class AttachmentEvent(Event):
     """Something that happened to one attachment of the plan."""
 

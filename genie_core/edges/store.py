@@ -337,7 +337,7 @@ def namespace_id(path: str) -> str:
         if file.st_mode & _FILE_TYPE != _LINK:
             return f"{file.st_ino}@{file.st_ctime_ns}"
         pid = path.removeprefix("/proc/").partition("/")[0]
-        return f"{posix.stat(path).st_ino}@{_start_of(pid)}" if pid.isdecimal() else ""
+        return f"{posix.stat(path).st_ino}@{start_of(pid)}" if pid.isdecimal() else ""
     except (OSError, ValueError):
         return ""
 
@@ -364,8 +364,8 @@ def netns_of(plan: "Plan", netns: str, missing: str = "") -> str:
     return netns if own.st_dev == given.st_dev else ""  # all namespaces are on nsfs
 
 
-def _start_of(pid: str) -> str:
-    """When the process started, in clock ticks since the boot (proc(5), /proc/PID/stat, field 22)."""
+def start_of(pid: str) -> str:
+    """When the process started, in clock ticks since the boot (proc(5), /proc/PID/stat, field 22). Raises OSError."""
     fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         return posix.read(fd, 4096).decode("utf-8", "replace").rpartition(")")[2].split()[19]

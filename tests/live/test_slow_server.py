@@ -2,10 +2,12 @@
 
 import pytest
 
+from tests import warm
 from tests.apiserver.faults import slow_headers
 from tests.live.live import NPWG
 from tests.live.test_repair import events_of, kinds
 from tests.live.test_sync import STATUS, events
+from tests.live.ward import environment
 from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -67,3 +69,62 @@ def test_a_whole_cluster_is_listed(live):
     slow(live, 0.6)
     code, report = live.genie("policy", "list")
     assert (code, report["kind"]) == (0, "PolicyList"), report
+
+
+def test_a_change_that_is_killed_before_it_has_reported(live):
+    """The next one, which has nothing to change, writes the events, once."""
+    go, waits = live.node.root / "go", live.node.root / "waits"
+    hold = f"touch {waits}; until [ -e {go} ]; do sleep 0.05; done"
+    live.node.wrap("ptp", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
+    live.start(cni="blue,green@net1")
+    live.annotate(cni="blue,red@net2")
+    words = ("sync", "pod", "ns/c1", "--yes", "--conf-dir", live.node.conf)
+    running = warm.start("genie_cli", *words, netns=live.node.host.path, env=environment())
+    wait_until(waits.exists)
+    port = live.cluster.server.port
+    live.cluster.server.close()
+    go.touch()
+    wait_until(lambda: live.journal() == [("eth0", "blue"), ("net2", "red")] and not is_changing(live))
+    running.kill()
+    running.communicate()
+    live.cluster.serve(port)
+    assert events(live) == []
+    for _ in range(2):
+        code, report = live.sync()
+        assert (code, report["status"]) == (0, "unchanged")
+        said = {event["reason"]: event["message"] for event in events(live)}
+        assert said == {
+            "NetworkDetached": "network green on net1",
+            "NetworkAttached": "network red on net2: 10.2.0.2",
+        }
+        assert len(events(live)) == 2
+
+
+def is_changing(live):
+    (file,) = (live.node.state / "containers").glob("c1@*")
+    return "changing" in file.read_text().splitlines()[0]
+
+
+def test_events_that_could_not_be_written_are_written_later(live):
+    live.start(cni="blue")
+    live.annotate(cni="blue,red@net1")
+    live.cluster.server.api.forbidden = {("create", "events")}
+    code, report = live.sync()
+    assert (code, report["status"], len(report["warnings"])) == (0, "changed", 1)
+    live.cluster.server.api.forbidden = set()
+    live.sync()
+    assert [event["reason"] for event in events(live)] == ["NetworkAttached"]
+
+
+def test_what_was_rolled_back_is_no_event_later(live):
+    fails = live.node.root / "fails"
+    live.node.wrap("macvlan", f'[ "$CNI_COMMAND" = ADD ] && [ -e {fails} ] && exit 1; exec "$REAL"')
+    live.start(cni="blue,red@net1")
+    fails.touch()
+    live.annotate(cni="blue,green@net2")
+    live.cluster.server.api.forbidden = {("create", "events")}
+    assert live.sync()[1]["status"] == "failed"
+    live.cluster.server.api.forbidden = set()
+    live.annotate(cni="blue,red@net1")
+    assert live.sync()[1]["status"] == "unchanged"
+    assert events(live) == []

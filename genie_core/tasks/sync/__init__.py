@@ -37,6 +37,7 @@ from genie_core.tasks.repair.look import faults_of, look_here
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
 from genie_core.tasks.sync.target import LivePod, Refused, are_running, fetch, journal_of, refuse_untouchable
+from genie_core.tasks.sync.unreported import left_in, noted
 from genie_core.verbs.add import (
     bridges_of,
     enter,
@@ -260,8 +261,10 @@ class _Sync:
         going = [move.held for move in moves if move.held and move.action in (DETACH, REPLACE)]
         order = [move.ifname for move in moves if move.choice]
         kept = {move.ifname: move.choice for move in moves if move.action == KEEP and move.choice}
+        before, earlier = plan.unreported, left_in(plan)
         plan = plan.replace(
             request=self._request,
+            unreported=noted(earlier, moves),
             attachments=[
                 item.replace(default_route=kept[item.ifname].default_route) if item.ifname in kept else item
                 for item in plan.attachments
@@ -276,9 +279,10 @@ class _Sync:
         with held:
             outcome = drive_giving_way(exchange(plan, going, arriving, order), self.context, lock)
         self._note_absent(outcome.plan)
-        report = self._report(outcome.plan, self._begun)
+        report = replace(self._report(outcome.plan, self._begun), unreported=earlier)
         if outcome.error is None:
             return replace(report, status="changed")
+        self.context.store.save(outcome.plan.replace(unreported=before))
         return replace(
             report,
             status="partial" if outcome.left else "failed",
@@ -302,6 +306,7 @@ class _Sync:
             request=self._request,
             status="unchanged",
             changes=tuple(Change.of(move) for move in moves),
+            unreported=left_in(plan),
             state=state_of(plan),
             warnings=tuple(_faults(plan)),
         )

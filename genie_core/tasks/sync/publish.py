@@ -26,9 +26,11 @@ from genie_core.status import (
     multi_ip_preferences,
     network_status,
 )
+from genie_core.steps import Reported
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
+from genie_core.tasks.sync.unreported import holds, may_be_noted_as_reported, newest
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of, with_previous
 
@@ -55,7 +57,10 @@ def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
         return []
     give_time(pod)
     problems = []
-    for write in (_publish_status, _publish_events):
+    for write in (
+        _publish_events,
+        _publish_status,
+    ):  # with its status written, the pod is not looked at again
         try:
             write(pod, report, context)
         except GenieError as error:
@@ -202,9 +207,18 @@ def publish_networks(pod: LivePod, journal: Callable[[], Plan | None], *, every:
             return
 
 
-def _publish_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
+def _publish_events(pod: LivePod, report: SyncReport, context: Context) -> None:
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind, once=report.request if report.error else "")
+    if report.unreported or report.status == "changed":
+        _note_reported(report, context)
+
+
+def _note_reported(report: SyncReport, context: Context) -> None:
+    """Note it without the container's lock: whose changes they are is part of the note."""
+    plan = context.store.load(report.target.container, report.target.interface)
+    if plan and may_be_noted_as_reported(plan) and not report.error:
+        context.store.record(Reported(plan))
 
 
 def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: str = "") -> None:
@@ -250,14 +264,14 @@ def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str
 
 def events_of(report: SyncReport) -> list[tuple[str, str, str]]:
     """(reason, message, type) of each event: one per interface, or one for what did not work."""
-    if report.status == "changed":
+    if report.error is None:
         ips = {item.interface: ", ".join(item.ips) for item in report.state}
+        changes = newest((*report.unreported, *(report.moves if report.status == "changed" else ())))
         return [
             (_EVENTS[change.action], _sentence(change.network, change.interface, ips), "Normal")
-            for change in report.moves
+            for change in changes
+            if change.action in _EVENTS and holds(change, report.state)
         ]
-    if report.error is None:
-        return []
     reason = "NetworkRefused" if report.status == "refused" else "NetworkFailed"
     text = report.error.msg + (f"; {report.error.hint}" if report.error.hint else "")
     return [(reason, text, "Warning")]

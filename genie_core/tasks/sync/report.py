@@ -86,7 +86,8 @@ class SyncReport:
     """The changes, their result, and what the pod has now.
 
     `planned` is true where nothing was done yet (--dry-run). `left` names what could not be put back.
-    `request` is the hash of what the annotations asked for.
+    `request` is the hash of what the annotations asked for. `unreported` are earlier changes whose Events are still to
+    be written.
     """
 
     kind: ClassVar[str] = "SyncReport"
@@ -99,6 +100,7 @@ class SyncReport:
     warnings: tuple[str, ...] = ()
     planned: bool = False
     request: str = ""
+    unreported: tuple[Change, ...] = ()
     milliseconds: float = field(default=0, compare=False)
 
     @property

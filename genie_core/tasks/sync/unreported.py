@@ -1,0 +1,66 @@
+"""The changes of a running pod whose Events are not written yet, so that a kill before that loses none.
+
+The journal has them from before the change until they are written: "PID@START [[action, network, interface], ...]", of
+the process that makes the change. As long as that one runs it writes the Events itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from genie_core.edges.store import start_of
+from genie_core.jsontext import JSONError, decode, encode
+from genie_core.live.compare import DETACH, KEEP, Move
+from genie_core.model import Plan
+from genie_core.tasks.sync.report import Attached, Change
+
+
+def noted(earlier: Iterable[Change], moves: Iterable[Move]) -> str:
+    """The text for the journal, before this process makes these changes; `earlier` ones are not reported yet either."""
+    changes = [*earlier, *(Change.of(move) for move in moves if move.action != KEEP)]
+    words = [[one.action, one.network, one.interface, one.reason] for one in newest(changes)]
+    return f"{_this_process()} {encode(words)}"
+
+
+def left_in(plan: Plan) -> tuple[Change, ...]:
+    """The changes that no running process will report; none where the text cannot be read."""
+    maker, _, text = plan.unreported.partition(" ")
+    if not text or _runs(maker):
+        return ()
+    try:
+        return tuple(
+            Change(action=str(action), network=str(network), interface=str(interface), reason=str(reason))
+            for action, network, interface, reason in decode(text)
+        )
+    except (JSONError, TypeError, ValueError):
+        return ()
+
+
+def newest(changes: Iterable[Change]) -> list[Change]:
+    """The last change of each interface."""
+    return list({one.interface: one for one in changes}.values())
+
+
+def holds(change: Change, state: Sequence[Attached]) -> bool:
+    """Whether the pod is as the change has left it."""
+    has = [one.network for one in state if one.interface == change.interface]
+    return not has if change.action == DETACH else has == [change.network]
+
+
+def may_be_noted_as_reported(plan: Plan) -> bool:
+    """Whether the changes are this process's, or no running one's: another process reports its own."""
+    maker = plan.unreported.partition(" ")[0]
+    return bool(maker) and (maker == _this_process() or not _runs(maker))
+
+
+def _this_process() -> str:
+    return f"{os.getpid()}@{start_of('self')}"
+
+
+def _runs(maker: str) -> bool:
+    pid, _, start = maker.partition("@")
+    try:
+        return pid.isdecimal() and start_of(pid) == start
+    except (OSError, IndexError):
+        return False
