@@ -12,7 +12,7 @@ import pytest
 
 from genie_core.tasks.install.conflist import InstallOptions
 from genie_core.tasks.install.run import put
-from tests import machine, own_node
+from tests import failures, machine, own_node
 from tests.netns import Namespace
 
 CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
@@ -62,6 +62,14 @@ def pytest_collection_modifyitems(items):
         if not NEED_ROOT.isdisjoint(item.fixturenames):
             item.add_marker("root")
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        failures.put_away(call.excinfo.value, getattr(item, "funcargs", {}).values())
+    return report
 
 
 def pytest_collection_finish(session):

@@ -1,5 +1,6 @@
 """The machine's processes, as /proc shows them (proc(5))."""
 
+import os
 from pathlib import Path
 
 
@@ -16,18 +17,23 @@ def processes(is_wanted, file="cmdline"):
     return found
 
 
-def are_starting():
-    """Whether a process has left its program for another one, and has no command line yet: it may be any."""
-    return any(map(_is_between_programs, processes(lambda words: words == [b""])))
+def are_starting(netns):
+    """Whether a process in the network namespace with this path has left its program for another one.
+
+    It has no command line yet.
+    """
+    place = os.stat(netns)
+    return any(_is_between_programs(pid, place) for pid in processes(lambda words: words == [b""]))
 
 
-def _is_between_programs(pid):
+def _is_between_programs(pid, place):
     """Kernel threads and ended processes have no command line either (linux/sched.h, PF_KTHREAD)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        is_here = os.path.samestat(os.stat(f"/proc/{pid}/ns/net"), place)
     except OSError:
         return False
-    return fields[0] != "Z" and not int(fields[6]) & 0x00200000
+    return is_here and fields[0] != "Z" and not int(fields[6]) & 0x00200000
 
 
 def children(pid):

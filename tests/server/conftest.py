@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,15 @@ from tests.patience import wait_until
 from tests.plugin.harness import Node
 from tests.processes import children
 
-SECONDS = 15
+SECONDS = 100
 wait = partial(wait_until, seconds=SECONDS)
+
+
+def _leads_a_group(pid):
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 class Server:
@@ -49,7 +56,7 @@ class Server:
                 [self.program, *map(str, words)], env={}, stdin=subprocess.DEVNULL, stderr=log
             )
         wait(lambda: b'"serving"' in self.log.read_bytes()[before:], said=self.said)
-        wait(lambda: sum(os.getpgid(pid) == pid for pid in self.waiting()) >= 2, said=self.said)
+        wait(lambda: sum(map(_leads_a_group, self.waiting())) >= 2, said=self.said)
         return self
 
     def said(self):
@@ -64,7 +71,8 @@ class Server:
         """Kill the processes that wait for a call, and wait for others."""
         before = self.waiting()
         for pid in before:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # one that has ended by itself
+                os.kill(pid, signal.SIGKILL)
         wait(lambda: len(self.waiting()) >= 2 and not {*before} & {*self.waiting()}, said=self.said)
 
     def kill(self, number=signal.SIGKILL):

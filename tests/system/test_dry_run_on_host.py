@@ -93,9 +93,8 @@ class Host:
         self.node.run(["kill", f"-{int(number)}", *pids])
 
     def guard(self):
-        """The process that outlives the command."""
-        (pid,) = (pid for pid, line in self.processes().items() if "host_node_inside" in line)
-        return pid
+        """The process that outlives the command; those that it has just forked have its command line too."""
+        return min((pid for pid, line in self.processes().items() if "host_node_inside" in line), key=int)
 
     def left(self):
         """Namespaces, links but the uplink and the bridge, leases, NAT rules, files, processes."""

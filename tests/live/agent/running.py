@@ -139,7 +139,8 @@ class Running(Live):
 
         One that has not its own command line yet has still the agent's, or for a moment none.
         """
-        wait_until(lambda: not (self._commands() or are_starting() or self._commands()), 60)
+        host = self.node.host.path
+        wait_until(lambda: not (self._commands() or are_starting(host) or self._commands()))
 
     def children(self):
         """The changes that run on this node."""
