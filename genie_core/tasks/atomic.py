@@ -122,7 +122,7 @@ def alone(directory: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
 def _try_lock(file: Path) -> int:
     """A descriptor of the file, locked; -1 where another process has it, or has just removed it."""
     with suppress(FileExistsError):
-        file.parent.mkdir(mode=0o700)
+        file.parent.mkdir(mode=0o700, parents=True)  # an uninstallation has just removed the directory
     try:
         refuse_foreign_directory(str(file.parent))
         file.parent.chmod(0o700)

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks import node_state
-from genie_core.tasks.atomic import sync
+from genie_core.tasks.atomic import alone, sync
 from genie_core.tasks.install import delegate_files, predecessor
 from genie_core.tasks.install.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
 from genie_core.tasks.install.placement import place
@@ -157,6 +157,13 @@ def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir:
 
 
 def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
+    folder = found.bin_dirs[0] / CODE
+    with nullcontext() if options.dry_run or not folder.is_dir() else alone(folder):
+        return _uninstall_alone(options, found)
+
+
+def _uninstall_alone(options: UninstallOptions, found: Installed) -> UninstallReport:
+    """An installation that runs meanwhile would write a configuration whose plugin is then removed."""
     refuse_shared(str(found.state_dir))
     restored = [
         Path(old) for old, new in found.moved.items() if os.path.exists(new) and not os.path.lexists(old)

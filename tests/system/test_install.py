@@ -345,14 +345,14 @@ def test_a_state_directory_that_others_use_is_refused(places, shared):
 
 def test_the_usual_state_directory_is_not_named_in_its_own_place(places):
     usual = Path(STATE_DIR)
-    usual.mkdir(parents=True)
+    usual.mkdir(parents=True, exist_ok=True)
     try:
         os.chown(usual, 12345, 12345)
         with pytest.raises(InvalidConfig) as refused:
             put({**places, "state_dir": None})
         assert (str(usual) in refused.value.msg, str(usual) in refused.value.hint) == (True, False)
     finally:
-        usual.rmdir()
+        os.chown(usual, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -381,6 +381,41 @@ def test_one_at_a_time(tmp_path):
     assert max(most) == 1
 
 
+def test_install_and_uninstall_do_not_run_side_by_side(folder):
+    """The configuration that one has written would name the plugin that the other removes."""
+    report = install(options(folder))
+    what = UninstallOptions(
+        bin_dir=folder / "bin", conf_dir=folder / "net.d", state_dir=folder / "state", force=True
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with atomic.alone(report.code.parent):
+            removal = pool.submit(uninstall, what)
+            with pytest.raises(TimeoutError):
+                removal.result(timeout=0.5)
+            assert report.conflist.exists()
+        assert removal.result(timeout=60).complete
+    assert not report.launcher.exists()
+
+
+def test_a_lock_whose_directory_was_removed_meanwhile(tmp_path):
+    """An installation that waits for an uninstallation starts again."""
+    folder = tmp_path / "bin/.genie"
+    folder.mkdir(parents=True)
+    inside = threading.Event()
+
+    def wait():
+        with atomic.alone(folder):
+            inside.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with atomic.alone(folder):
+            waiting = pool.submit(wait)
+            assert not inside.wait(0.2)
+            shutil.rmtree(folder)
+        waiting.result(timeout=60)
+    assert inside.is_set()
+
+
 # --- uninstalling ---------------------------------------------------------------------------------------------------
 
 
