@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from genie_cli import options, wiring
@@ -25,8 +25,8 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, options.Runtime):
-    """How the agent runs."""
+class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, options.Runtime, AgentOptions):
+    """The options of the agent, and how it runs."""
 
     once: bool = switch("--once", "Make one pass over this node's pods, and end.")
     repair: Literal["", "off", "report", "fix"] = flag(
@@ -63,7 +63,8 @@ def run(flags: Flags) -> int:
     """
     log = JSONLog("info")
     log.context = {"pid": os.getpid()}
-    agent = Agent(_options(flags), log)
+    asked = replace(flags, node=wiring.node_of(flags.node)[0], access=wiring.access(flags))
+    agent = Agent(asked, log)
     if flags.once:
         return 0 if agent.once() else EXIT_FAILURE
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -76,18 +77,3 @@ def run(flags: Flags) -> int:
         agent.run()
     log.info("stopped")
     return 0
-
-
-def _options(flags: Flags) -> AgentOptions:
-    return AgentOptions(
-        node=wiring.node_of(flags.node)[0],
-        access=wiring.access(flags),
-        conf_dir=flags.conf_dir,
-        state_dir=flags.state_dir,
-        ipam_dir=flags.ipam_dir,
-        cache_dir=flags.cache_dir,
-        cri_socket=flags.cri_socket,
-        repair=flags.repair,
-        host_pid=flags.host_pid,
-        policy=flags.policy,
-    )
