@@ -123,6 +123,11 @@ class NetConf(Value):
         self.disable_check: Final = disable_check
         self.disable_gc: Final = disable_gc
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and source: definitions of two namespaces may have one name, and leases in different places."""
+        return self.name, self.source
+
 
 class Selection(Value):
     """One network that an annotation or a setting names, before it is looked up (NPWG: network selection element).
@@ -260,10 +265,10 @@ class Plan(Value):
     namespace_id; "" where it is not known). `failed_releases` counts the DELs that failed. `absent` is what the
     results promise and ADD did not make (edges/podnet.py, never_there). `previous` is the result of the plugins before
     Genie in its chain, where they have made the primary interface; `previous_network` is that chain's name. `batches`,
-    for ADD only, are
-    the indexes of the attachments that are made side by side, in the plan's order; () for one after the other.
-    `request` is the hash of what the pod asked for when a sync last brought it in line, or began to; "" before the
-    first one. `unreported` are changes whose events are not written yet (tasks/sync/unreported.py), "" for none.
+    for ADD only, are the indexes of the attachments that are made side by side, in the plan's order; () for one after
+    the other. `request` is the hash of what the pod asked for when a sync last brought it in line, or began to; ""
+    before the first one. `unreported` are changes whose events are not written yet (tasks/sync/unreported.py), "" for
+    none.
     """
 
     __slots__ = (

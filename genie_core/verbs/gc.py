@@ -87,7 +87,7 @@ def run(request: "Request", context: "Context") -> str:
         disabled = with_gc_disabled(context)
 
         def spare(item: "Attachment") -> bool:
-            return item.network.disable_gc or _identity(item) in disabled
+            return item.network.disable_gc or item.network.identity in disabled
 
         failures += _release_all(stale, spare, context)
         context.store.sweep()
@@ -210,17 +210,12 @@ def _networks(plans: "list[Plan]", request: "Request", context: "Context") -> "l
     from genie_core.edges.store import boot_id
     from genie_core.plan import FIRST_INTERFACE, make_plan
 
-    networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
+    networks = {item.network.identity: (plan, item) for plan in plans for item in plan.attachments}
     try:
         plan = make_plan(request.replace(ifname=FIRST_INTERFACE), None, boot_id(), on_every_pod(context))
     except GenieError as error:
         context.log.debug("no default network to collect", problem=error.msg)
     else:
         for item in plan.attachments:
-            networks.setdefault(_identity(item), (plan, item))
+            networks.setdefault(item.network.identity, (plan, item))
     return list(networks.values())
-
-
-def _identity(attachment: "Attachment") -> tuple[str, str]:
-    """Definitions of two namespaces may have one name, and keep their leases in different places."""
-    return (attachment.network.name, attachment.network.source)

@@ -120,7 +120,7 @@ def is_behind_another(request: "Request", context: "Context") -> bool:
 def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":
     """The (name, file) of the networks whose files have `disableGC`."""
     found = Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
-    return {(network.name, network.source) for network in found if network.disable_gc}
+    return {network.identity for network in found if network.disable_gc}
 
 
 def _chooser(context: "Context", pod: "PodRef | None", *, has_primary: bool = False) -> Chooser:

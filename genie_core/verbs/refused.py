@@ -30,7 +30,7 @@ def record_refusal(refused: Refused, store: "Store") -> None:
     """
     store.record(refused)
     plan = refused.plan
-    network = _identity(plan.attachments[refused.index])
+    network = plan.attachments[refused.index].network.identity
     for other in store.plans():
         if isinstance(other, Plan) and other.key != plan.key and _holds_only(other, network):
             try:
@@ -45,11 +45,9 @@ def record_refusal(refused: Refused, store: "Store") -> None:
 
 def _holds_only(plan: Plan, network: tuple[str, str]) -> bool:
     """Whether all that is recorded for the container is refused tries of this network."""
-    return all(item.refused and _identity(item) == network for item in plan.attachments if not item.released)
-
-
-def _identity(attachment: "Attachment") -> tuple[str, str]:
-    return attachment.network.name, attachment.network.source
+    return all(
+        item.refused and item.network.identity == network for item in plan.attachments if not item.released
+    )
 
 
 def is_gone(plan: Plan, failures: "Sequence[GenieError]", netns: str) -> bool:
