@@ -8,6 +8,7 @@ from genie_core.catalog.codes import GN1502, GN1602
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity
 from genie_core.dialects import WORDS
 from genie_core.fields import place
+from genie_core.plan import POD_ANNOTATIONS
 from genie_core.settings import (
     API_TIMEOUT_SECONDS,
     BIN_DIRS,
@@ -19,11 +20,9 @@ from genie_core.settings import (
     STATE_DIR,
 )
 
-ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
-
 # The union of what delegates may need: the runtime sends only what Genie declares (conformance B48).
 CAPABILITIES = (
-    ANNOTATIONS,
+    POD_ANNOTATIONS,
     "portMappings",
     "bandwidth",
     "ipRanges",
@@ -82,10 +81,10 @@ _IGNORED = (
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     capabilities = data.get("capabilities")
-    if not isinstance(capabilities, dict) or capabilities.get(ANNOTATIONS) is not True:
+    if not isinstance(capabilities, dict) or capabilities.get(POD_ANNOTATIONS) is not True:
         yield Problem(
             place(where, "capabilities"),
-            f"does not declare {ANNOTATIONS}: every ADD then asks the API server for the annotations",
+            f"does not declare {POD_ANNOTATIONS}: every ADD then asks the API server for the annotations",
             severity=Severity.WARNING,
             hint="`genie install` declares it",
             code=GN1602,

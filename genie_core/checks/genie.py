@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
 from genie_core.edges.policy_dir import OLD_SECONDS
 from genie_core.fields import counted
 from genie_core.findings import Code, Finding, Severity, Subject
+from genie_core.plan import POD_ANNOTATIONS
 from genie_core.select.files import SELF_TYPE
 from genie_core.survey.facts import Facts, Unknown
 from genie_core.survey.genie import DEFINITIONS
@@ -306,7 +306,7 @@ def api(facts: Facts) -> Iterator[Finding]:
             f"Genie's API server: {genie.api}",
             _genie("api", genie.conf),
             remedy=fix(
-                f"pods that name networks still start where the runtime passes {ANNOTATIONS}; "
+                f"pods that name networks still start where the runtime passes {POD_ANNOTATIONS}; "
                 "NetworkAttachmentDefinitions need the API server, and the rights of deploy/rbac.yaml"
             ),
         )

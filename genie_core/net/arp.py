@@ -19,7 +19,7 @@ def resolve(
 ) -> None:
     """The pod's ARP request for `target`: the host end of its link, or a pod behind another `port` of its bridge."""
     link, peer, entry = attachment.link, attachment.peer, attachment.entry
-    if not _is_resolved(model, attachment, target):
+    if ":" in target or not is_asked_for(model, attachment, target):
         return
 
     def hook(place: str, name: str, packet: Packet, family: str) -> None:
@@ -41,10 +41,10 @@ def resolve(
     hook("pod", "input", answer.with_(iif=link.name), "arp")
 
 
-def _is_resolved(model: Model, attachment: Attachment, target: str) -> bool:
-    """Whether the kernel sends an ARP request for the target: not with a permanent neighbour entry."""
+def is_asked_for(model: Model, attachment: Attachment, target: str) -> bool:
+    """Whether the kernel asks the link for the target's MAC: not with a permanent neighbour entry."""
     pinned = model.pod.neighbour(attachment.link.index, target) if model.pod else None
-    return ":" not in target and attachment.link.arp and not (pinned and pinned.state == "permanent")
+    return attachment.link.arp and not (pinned and pinned.state == "permanent")
 
 
 def _with_node(

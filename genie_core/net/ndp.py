@@ -6,14 +6,13 @@ The kernel does not track these messages (nf_conntrack_icmpv6_error): rules for 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 
+from genie_core.net.arp import THROUGH, Pass, is_asked_for
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.model import Attachment, Model
-from genie_core.net.stack import Stack, calls_iptables
+from genie_core.net.stack import calls_iptables
 from genie_core.survey.kernel import Link
 
-Pass = Callable[[Stack, str, str, Packet, str], Packet]  # stack, place, hook, packet, family
 # As rules write the types: by number, as ip6tables and as nft name them.
 SOLICITATION = (
     "135",
@@ -32,7 +31,6 @@ ADVERTISEMENT = (
     "any",
 )
 OUT, IN = ("output", "postrouting"), ("prerouting", "input")
-THROUGH = ("prerouting", "forward", "postrouting")
 
 
 def is_discovery(packet: Packet) -> bool:
@@ -44,9 +42,7 @@ def discover(
     model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
 ) -> None:
     """The pod and its next hop ask for each other's MAC: the node, or a pod behind another `port` of the bridge."""
-    pinned = model.pod.neighbour(attachment.link.index, target) if model.pod else None
-    is_asked = ":" in target and attachment.link.arp and not (pinned and pinned.state == "permanent")
-    if not is_asked:
+    if ":" not in target or not is_asked_for(model, attachment, target):
         return
     for asks, asked, by_pod in ((source, target, True), (target, source, False)):
         question = Packet(

@@ -15,7 +15,6 @@ from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
 
 INGRESS, EGRESS = "Ingress", "Egress"
-NAME_LABEL = "kubernetes.io/metadata.name"
 Answer = bool | None
 
 
@@ -169,10 +168,10 @@ class Policies:
 
     def _in_namespace(self, selector: JSON | None, name: str) -> Answer:
         """Every namespace has its name as a label; its others are known only where its object is."""
-        known = {NAME_LABEL: name} | self.namespaces.get(name, {})
+        known = {cluster.NAME_LABEL: name} | self.namespaces.get(name, {})
         parts = [*((selector or {}).get("matchLabels") or {})]
         parts += [str(e.get("key")) for e in (selector or {}).get("matchExpressions") or ()]
-        if name not in self.namespaces and any(part != NAME_LABEL for part in parts):
+        if name not in self.namespaces and any(part != cluster.NAME_LABEL for part in parts):
             return None
         return selected(selector, known)
 

@@ -27,10 +27,9 @@ from genie_core.policy.networks import CNI
 from genie_core.policy.rules import annotations_of
 from genie_core.policy.selectors import JSON, Selector, object_at
 from genie_core.status import NETWORK_NAME, NETWORK_STATUS, STATIC_UID
+from genie_core.survey.cluster import ENDED, NAME_LABEL
 
-NAME_LABEL = "kubernetes.io/metadata.name"
 PRIMARY_IFNAME = "eth0"
-ENDED = ("Succeeded", "Failed")
 PodKey = tuple[str, str]
 
 

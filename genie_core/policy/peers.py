@@ -50,7 +50,7 @@ class Peers:
         key = networks, peers
         if key not in self._pods:
             found = [address for pod in self._selected(peers) for address in addresses_on(pod, networks)]
-            self._pods[key] = self._by_version("p", key, found)
+            self._pods[key] = self.add("p", key, found)
         return self._pods[key]
 
     def blocks(self, blocks: tuple[Block, ...]) -> dict[int, str]:
@@ -86,13 +86,19 @@ class Peers:
                 deniers = tuple(pairing.deniers(network, other))
                 apart.setdefault(deniers, []).extend(self._addresses_on[other])
         return [
-            (deniers, self._by_version("g", (network, deniers), found))
-            for deniers, found in sorted(apart.items())
+            (deniers, self.add("g", (network, deniers), found)) for deniers, found in sorted(apart.items())
         ]
 
     def add(self, letter: str, key: object, addresses: Iterable[str]) -> dict[int, str]:
         """IP version -> a set with these addresses."""
-        return self._by_version(letter, key, addresses)
+        parts: dict[int, list[str]] = {4: [], 6: []}
+        for address in addresses:
+            parts[version_of(address)].append(address)
+        names = {}
+        for version, found in parts.items():
+            names[version] = name = _name(letter, version, key)
+            self.sets[name] = Set(name, _TYPES[version], in_order(found))
+        return names
 
     def _logical(self) -> list[str]:
         if not self._addresses_on:
@@ -103,16 +109,6 @@ class Peers:
                         found.setdefault(member.network, []).extend(member.addresses)
             self._addresses_on = {network: tuple(found[network]) for network in sorted(found)}
         return list(self._addresses_on)
-
-    def _by_version(self, letter: str, key: object, addresses: Iterable[str]) -> dict[int, str]:
-        parts: dict[int, list[str]] = {4: [], 6: []}
-        for address in addresses:
-            parts[version_of(address)].append(address)
-        names = {}
-        for version, found in parts.items():
-            names[version] = name = _name(letter, version, key)
-            self.sets[name] = Set(name, _TYPES[version], in_order(found))
-        return names
 
     def _selected(self, peers: tuple[PodPeer, ...]) -> list[Pod]:
         found: dict[tuple[str, str], Pod] = {}

@@ -16,6 +16,7 @@ TUNNELS = (f"{FLANNEL}/backend-data", f"{FLANNEL}/backend-v6-data")
 # Where other nodes' flannel sends to; an overwriting annotation counts before the one that flannel writes.
 ENDS = tuple(f"{FLANNEL}/public-{name}" for name in ("ip-overwrite", "ip", "ipv6-overwrite", "ipv6"))
 OTHER_PROXY = "service.kubernetes.io/service-proxy-name"  # a label: kube-proxy leaves the service to that one
+NAME_LABEL = "kubernetes.io/metadata.name"  # of each Namespace object
 ENDED = ("Succeeded", "Failed")  # the phases of a pod that has no network any more
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from genie_core.net.firewall.rules import Action, Chain, Match, Packet, Rule, Ruleset, Value, span
+from genie_core.net.firewall.rules import PORTED, Action, Chain, Match, Packet, Rule, Ruleset, Value, span
 
 MAX_OUTCOMES = 64
 MAX_DEPTH = 32
 DEVICES = ("netdev", "inet")
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
-PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

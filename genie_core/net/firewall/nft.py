@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genie_core.net.firewall import queues, tcp_flags
-from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
+from genie_core.net.firewall.rules import PORTED, Action, Chain, Match, Rule, Value, span
 
 JSON = dict[str, Any]
 Sets = dict[str, tuple[Any, ...]]
@@ -34,7 +34,6 @@ PASSING = {
     "secmark",
     "last",
 }
-PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOL_NUMBERS = {
     1: "icmp",
     4: "ipencap",
@@ -89,7 +88,7 @@ def _payload(payload: JSON) -> tuple[str, list[Match], int | None]:
             name
         )
         return {"length": "length"}.get(name, field or "unknown"), implied, None
-    if protocol in PORT_PROTOCOLS or protocol == "th":
+    if protocol in PORTED or protocol == "th":
         implied = [] if protocol == "th" else [Match("protocol", (protocol,))]
         return name if name in ("sport", "dport") else "unknown", implied, None
     if protocol == "arp":

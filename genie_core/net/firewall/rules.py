@@ -12,6 +12,7 @@ from typing import Any
 
 Span = tuple[int, int]
 Value = Span | str
+PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")  # the protocols that have ports
 # How rules write a kind of ICMP message: the number, with its code, and the name, of both families.
 ECHO = ("8", "8/0", "echo-request", "128", "128/0", "any")
 TOO_BIG = {
