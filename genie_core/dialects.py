@@ -81,6 +81,11 @@ WORDS = {**{dialect.key: dialect.word for dialect in DIALECTS}, DEFAULT_NETWORK:
 ASKING = tuple(dict.fromkeys([*(dialect.key for dialect in reversed(DIALECTS)), DEFAULT_NETWORK]))
 
 
+def asked(annotations: "Mapping[str, str]") -> dict[str, str]:
+    """Those by which a pod asks for networks."""
+    return {key: annotations[key] for key in ASKING if key in annotations}
+
+
 def does_ask(annotations: "Mapping[str, str]") -> bool:
     """Whether any annotation asks for networks."""
     return any(key in annotations for key in ASKING)

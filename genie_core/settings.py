@@ -31,10 +31,14 @@ CONF_DIRS = (CONF_DIR, DELEGATE_CONF_DIR)
 BIN_DIRS = (BIN_DIR,)
 # Where distributions put the reference plugins: the command line looks there, the plugin only where `bin_dirs` says so.
 USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni")
+# Where the programs that Genie runs are searched.
+PROGRAM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 STATE_DIR = "/var/lib/cni/genie"
 KUBELET_DIR = "/var/lib/kubelet"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
+RESULTS = ("merged", "primary")
+POLICY_FAILS = ("closed", "open")
 REPAIRS = ("off", "report", "fix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 OLD_LOG_LEVELS = {"warn": "warning", "fatal": "error", "panic": "error"}  # CNI-Genie's words
@@ -98,17 +102,17 @@ class Settings:
         self.annotation_dialects: list[str] = read(_dialects, "annotation_dialects", [*WORDS.values()])
         self.allow_cni_args: list[str] = read(_patterns, "allow_cni_args", ["*"])
         self.interface_prefix: str = read(_prefix, "interface_prefix", "")
-        self.result: str = read(_result, "result", "merged")
+        self.result: str = read(_word, "result", "merged", words=RESULTS)
         self.readiness_file: str = read(_path, "readiness_file", "")
         self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
         self.parallel_attachments: bool = read(get_bool, "parallel_attachments", False)
         self.smart_selection: SmartSelection = read(_smart_selection, "smart_selection", SmartSelection())
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
         self.policy_engine: bool = read(get_bool, "policy_engine", False)
-        self.policy_fail: str = read(_policy_fail, "policy_fail", "closed")
+        self.policy_fail: str = read(_word, "policy_fail", "closed", words=POLICY_FAILS)
         self.live: bool = read(get_bool, "live", True)
         self.live_primary: bool = read(get_bool, "live_primary", False)
-        self.repair: str = read(_repair, "repair", "report")
+        self.repair: str = read(_word, "repair", "report", words=REPAIRS)
         self.repair_interval: float = read(
             get_number, "repair_interval_seconds", 60.0, at_least=1, at_most=86_400
         )
@@ -260,22 +264,8 @@ def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:
     return prefix
 
 
-def _repair(config: "Mapping[str, Any]", key: str, default: str) -> str:
+def _word(config: "Mapping[str, Any]", key: str, default: str, *, words: tuple[str, ...]) -> str:
     word = get_str(config, key) or default
-    if word not in REPAIRS:
-        raise InvalidConfig(f"{key} must be one of {', '.join(REPAIRS)}, not {word!r}")
-    return word
-
-
-def _policy_fail(config: "Mapping[str, Any]", key: str, default: str) -> str:
-    word = get_str(config, key) or default
-    if word not in ("closed", "open"):
-        raise InvalidConfig(f'{key} must be "closed" or "open", not {word!r}')
-    return word
-
-
-def _result(config: "Mapping[str, Any]", key: str, default: str) -> str:
-    word = get_str(config, key) or default
-    if word not in ("merged", "primary"):
-        raise InvalidConfig(f'{key} must be "merged" or "primary", not {word!r}')
+    if word not in words:
+        raise InvalidConfig(f"{key} must be one of {', '.join(words)}, not {word!r}")
     return word

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from genie_core.model import NetConf
 
-EXTENSIONS = (".conf", ".conflist", ".json")
+EXTENSIONS = (".conf", ".conflist", ".json")  # libcni's ConfFiles
 MAX_BYTES = 8 << 20
 _DIRECTORY = 0o040000
 

@@ -9,6 +9,7 @@ from time import monotonic
 
 from genie_core.edges.files import refuse_open_way
 from genie_core.errors import GenieError
+from genie_core.settings import PROGRAM_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     # Name and command of each
     Indicators = Sequence[tuple[str, Sequence[str]]]
 
-_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_ENV = {"PATH": PROGRAM_PATH, "LC_ALL": "C"}
 _GROUP_OR_OTHERS_WRITE = 0o022
 _KIND, _REGULAR = 0o170000, 0o100000
 _LONGEST_NUMBER = 64

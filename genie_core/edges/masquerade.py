@@ -9,9 +9,9 @@ the interface comes here.
 """
 
 from genie_core.errors import DelegateFailed
+from genie_core.settings import PROGRAM_PATH
 
 _NFT_CHAIN = ("inet", "cni_plugins_masquerade", "masq_checks")
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SECONDS = 30.0
 
 
@@ -76,7 +76,7 @@ def _run(program: str, arguments: list[str], stdin: str, path: str, may_fail: bo
         done = subprocess.run(
             [program, *arguments],
             input=stdin.encode("utf-8", "surrogateescape"),
-            env={"PATH": path or _PATH},
+            env={"PATH": path or PROGRAM_PATH},
             capture_output=True,
             timeout=_SECONDS,
             check=False,

@@ -6,12 +6,12 @@ from select import POLLIN, poll
 
 from genie_core.edges.files import read_all, write_all
 from genie_core.errors import KernelRefused, TryAgain
+from genie_core.settings import PROGRAM_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 15.0
 _SIGKILL = 9
 
@@ -51,10 +51,10 @@ def _run(arguments: "Sequence[str]", text: str) -> str:
 
 def _spawn(arguments: "Sequence[str]", files: "Sequence[int]") -> int:
     actions = [(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
-    for folder in _PATH.split(":"):
+    for folder in PROGRAM_PATH.split(":"):
         try:
             return posix.posix_spawn(
-                f"{folder}/nft", ["nft", *arguments], {"PATH": _PATH}, file_actions=actions
+                f"{folder}/nft", ["nft", *arguments], {"PATH": PROGRAM_PATH}, file_actions=actions
             )
         except OSError as error:
             if error.errno != ENOENT:

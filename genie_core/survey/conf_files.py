@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from genie_core.catalog import recognise
 from genie_core.catalog.positions import positions
-from genie_core.edges.confdir import siblings_of
+from genie_core.edges.confdir import EXTENSIONS, siblings_of
 from genie_core.errors import GenieError
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
@@ -20,7 +20,6 @@ from genie_core.survey.rootfs import Root
 
 # The place in an error of the parser: `plugins[1].ipam must be ...`, `plugins[0]: missing 'type'`.
 _PLACE = re.compile(r"^((?:plugins(?:\[\d+\])?|name|cniVersions?|type|capabilities|disable\w+)[\w.\[\]-]*)")
-ENDINGS = (".conf", ".conflist", ".json")
 _EDITED = (".bak", ".old", ".orig", ".save", ".swp", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist", "~")
 # A plugin's members that describe the network. Everything else may be secret, and is not saved.
 _PLAIN = (
@@ -150,10 +149,10 @@ def why_ignored(name: str) -> str:
     """Why no runtime reads a file of that name; "" where it is read (conformance B01)."""
     if name.endswith(".cilium_bak"):
         return "Cilium renamed it (cni.exclusive=true), so no runtime reads it"
-    if name[name.rfind(".") :] in ENDINGS and "." in name:
+    if name[name.rfind(".") :] in EXTENSIONS and "." in name:
         return ""
     if name.endswith(_EDITED):
         return "its ending makes it a copy that no runtime reads"
-    if name.lower().endswith(ENDINGS):
+    if name.lower().endswith(EXTENSIONS):
         return "the ending counts in lower case only"
     return "its ending is none of .conf, .conflist, .json"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.dialects import ASKING
+from genie_core.dialects import ASKING, asked
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
@@ -159,7 +159,7 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
     return PodObject(
         namespace=str(own.get("namespace") or "default"),
         name=str(own.get("name") or own.get("generateName") or "dry-run"),
-        annotations={key: annotations[key] for key in ASKING if key in annotations},
+        annotations=asked(annotations),
         warnings=tuple(_misplaced(own, annotations, document)) if template else (),
         uid="" if template else str(own.get("uid") or ""),
         node="" if template else _node(document),

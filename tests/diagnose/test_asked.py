@@ -7,13 +7,12 @@ import pytest
 
 from genie_core.checks import requested_networks, runner
 from genie_core.checks.registry import NETWORK
-from genie_core.dialects import ASKING
+from genie_core.dialects import ASKING, asked
 from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
 from genie_core.survey.facts import Cached, Facts, Files
 from genie_core.survey.kernel import Link, Netns
 from genie_core.survey.objects import lean
-from genie_core.tasks.explain.selection import considered
 from genie_core.tasks.pods import read_pod
 from tests.apiserver import API, APIServer
 from tests.diagnose import world
@@ -124,4 +123,4 @@ def test_every_annotation_that_asks_for_networks_is_kept_and_considered(key):
     pod = {"kind": "Pod", "metadata": {"name": "a", "annotations": {key: "blue", "x": "y"}}, "spec": {}}
     assert lean(pod)["metadata"]["annotations"] == {key: "blue"}
     assert read_pod(pod).annotations == {key: "blue"}
-    assert considered({key: "blue", "x": "y"}) == {key: "blue"}
+    assert asked({key: "blue", "x": "y"}) == {key: "blue"}

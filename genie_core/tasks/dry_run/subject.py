@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.dialects import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
+from genie_core.edges.confdir import EXTENSIONS
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access
@@ -17,7 +18,6 @@ from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objec
 from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, parse_pod
 
 _OBJECTS = (NPWG_NETWORKS, NETWORKS, DEFAULT_NETWORK)  # the annotations that name API objects
-_READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
 _NOT_READ = (
     "the networks of the cluster are not read: --nad names a manifest, --kubeconfig or --context the cluster"
 )
@@ -131,7 +131,7 @@ def _conf_file(name: str, text: str) -> tuple[str, str]:
 
     A name that no runtime reads (`-`, `blue.yaml`, `/dev/fd/63`) is replaced by one that it does, after the content.
     """
-    if name != "-" and Path(name).suffix in _READ_BY_RUNTIMES:
+    if name != "-" and Path(name).suffix in EXTENSIONS:
         return Path(name).name, text
     document, text = _json_of(text, name)
     is_single = isinstance(document, dict) and "plugins" not in document

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from genie_core.dialects import ASKING, dialect_of
+from genie_core.dialects import asked, dialect_of
 from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 from genie_core.model import Attachment, Plan
 from genie_core.plan import POD_ANNOTATIONS, primary_first
@@ -97,7 +97,7 @@ def explain_selection(
             problem, hint = error.msg, "; ".join(filter(None, (error.details, error.hint)))
     return Selection(
         pod=pod,
-        annotations=annotations and considered(annotations),
+        annotations=annotations and asked(annotations),
         attached=attached,
         now=now,
         problem=problem,
@@ -110,11 +110,6 @@ def explain_selection(
 def pods_here(config: Mapping[str, Any]) -> list[str]:
     """The pods that this node's state has, NAMESPACE/NAME."""
     return [str(plan.pod) for plan in plans(open_context(dict(config))) if plan.pod]
-
-
-def considered(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Those that Genie reads."""
-    return {key: annotations[key] for key in ASKING if key in annotations}
 
 
 def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:

@@ -17,6 +17,7 @@ from genie_core.edges.bridges import remove_unused
 from genie_core.edges.routes import interface_exists
 from genie_core.errors import GenieError
 from genie_core.sandbox.host_node_inside import hold
+from genie_core.settings import PROGRAM_PATH
 from genie_core.survey.facts import Cached, Lease
 from genie_core.survey.kernel import Namespace
 from genie_core.tasks.abandoned import undo
@@ -32,7 +33,7 @@ _NO_SUCH_RULE = (
     "Bad rule (does a matching rule exist",
     "does not exist",
 )
-_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_ENV = {"PATH": PROGRAM_PATH, "LC_ALL": "C"}
 
 
 def remove(leftover: Leftover, context: Context, *, give_up: bool) -> Leftover:

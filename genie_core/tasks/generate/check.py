@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from genie_core.checks import runner
 from genie_core.checks.rank import ranked
 from genie_core.checks.registry import FILES
+from genie_core.edges.confdir import EXTENSIONS
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.jsontext import encode
@@ -98,7 +99,7 @@ def _files_in(path: str, text: str) -> Iterator[ConfFile]:
     if not path.endswith((".yaml", ".yml")) and text.lstrip()[:1] in ("{", "["):
         yield parse_conf(_conf_name(path, text), text)
         return
-    if path.endswith((".conf", ".conflist", ".json")):
+    if path.endswith(EXTENSIONS):
         yield parse_conf(path, text)
         return
     for document in load_documents(text, path):
@@ -108,7 +109,7 @@ def _files_in(path: str, text: str) -> Iterator[ConfFile]:
 
 def _conf_name(path: str, text: str) -> str:
     """A name with the ending that fits the content, for stdin and for files with another ending."""
-    if path.endswith((".conf", ".conflist", ".json")):
+    if path.endswith(EXTENSIONS):
         return path
     return f"{path}.conflist" if '"plugins"' in text else f"{path}.conf"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genie_core.dialects import ASKING
+from genie_core.dialects import asked
 from genie_core.policy.genie_form import SPELLINGS
 from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
 from genie_core.status import NETWORK_STATUS, STATIC_UID
@@ -22,7 +22,7 @@ def lean(item: Mapping[str, Any]) -> JSON:
     meta = as_object(item.get("metadata"))
     kept = _members(meta, _META)
     annotations = as_object(meta.get("annotations"))
-    asks = {key: "" for key in ASKING if key in annotations}  # whether it does is enough
+    asks = dict.fromkeys(asked(annotations), "")  # whether it does is enough
     notes = {**asks, **_members(annotations, _NOTES)}
     document: JSON = {"metadata": {**kept, **({"annotations": notes} if notes else {})}}
     spec, status = as_object(item.get("spec")), as_object(item.get("status"))
