@@ -69,6 +69,10 @@ class _CallsGenie(InvalidConfig):
     """The file has Genie's own configuration."""
 
 
+def _is_own(found: "NetConf | GenieError") -> bool:
+    return isinstance(found, NetConf) and is_self(found)
+
+
 class Finder:
     """Looks networks up by name in the configuration files, reading each file at most once."""
 
@@ -146,7 +150,8 @@ class Finder:
                 f"{problems[0].msg}",
                 hint=problems[0].hint or "correct the file; `genie discover` lists what is wrong with each",
             )
-        names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
+        others = (path for path in self._paths if not _is_own(self._parse(path)))
+        names = sorted({derived_name(path) for path in others} - {SELF_TYPE, ""})
         near = _near(selection.name, names)
         return NetworkNotFound(
             f"{selection.origin}: Configuration file is missing from cni directory "

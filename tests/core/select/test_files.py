@@ -104,12 +104,13 @@ def test_d08_no_other_network_takes_the_place_of_a_file_that_cannot_be_read(othe
 
 
 def test_b05_d09_a_name_that_nothing_fits():
+    own = {"00-genie.conf": ("genie", "genie"), "01-chain.conf": ("chain", "p", "genie")}
     with pytest.raises(NetworkNotFound) as caught:
-        find("n", **{"10-o.conf": ("o", "p"), "00-genie.conf": ("genie", "genie")})
+        find("n", **{"10-o.conf": ("o", "p"), **own, ".conf": ("hidden", "p")})
     assert caught.value.msg.endswith(
         ": Configuration file is missing from cni directory (/net.d) for user requested plugin: n"
     )
-    assert "there is o" in caught.value.details
+    assert caught.value.details == "there is o"
     assert "`genie generate-config TYPE --name n --write`" in caught.value.hint
 
 
