@@ -1,5 +1,6 @@
 """A node of files for one test, and `genie discover` on it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
+from tests import warm
 from tests.discover import nodes
 
 
@@ -41,6 +43,48 @@ class Node:
 @pytest.fixture
 def node(tmp_path):
     return Node(tmp_path)
+
+
+class Lab:
+    """A node with a bridge that its network uses, an overlay's /32 address in it, and a pod."""
+
+    def __init__(self, namespace, pod, node):
+        self.namespace, self.node = namespace, node
+        for line in (
+            "link add cni0 type bridge",
+            "addr add 100.99.0.1/24 dev cni0",
+            "link set cni0 up",
+            "link add eth0 type veth peer name e0",
+            "addr add 192.0.2.10/24 dev eth0",
+            "link set eth0 up",
+            "route add default via 192.0.2.1",
+            "link add ov0 type bridge",
+            "addr add 100.99.0.0/32 dev ov0",
+            f"link add veth1 type veth peer name eth0 netns {pod.name}",
+            "link set veth1 master cni0",
+        ):
+            self.ip(line)
+        node.configure("10-net.conflist", nodes.bridge("net", "100.99.0.0/24", bridge="cni0"))
+
+    def ip(self, line):
+        self.namespace.run("ip", *line.split())
+
+    def findings(self):
+        flags = [
+            "--only",
+            "subnet|bridge|conf",
+            "--conf-dir",
+            str(self.node.conf),
+            "--bin-dir",
+            str(self.node.bin),
+        ]
+        asked = ["discover", "--no-api", "-o", "json", "--fail-on", "never", *flags]
+        return json.loads(warm.run(*asked, netns=str(self.namespace.path)).stdout)["findings"]
+
+
+@pytest.fixture
+def lab(netns, node):
+    return Lab(netns(), netns(), node)
 
 
 def codes(report):
