@@ -100,10 +100,12 @@ class Root:
         return os.path.exists(self.real(path))
 
     def is_served(self, path: str) -> bool:
-        """Whether a process listens on the socket at the path; where this user may not connect, whether it is there.
+        """Whether a process listens on the socket at the path; where that cannot be seen, whether it is there.
 
-        A socket stays where its process was killed, and then refuses.
+        A socket stays where its process was killed, and then refuses. In a copy of a node's files it is a plain file.
         """
+        if not self._is_socket(path):
+            return self.exists(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(1)
             try:
@@ -113,6 +115,12 @@ class Root:
             except OSError:  # no permission, a queue that is full, a long path
                 return self.exists(path)
         return True
+
+    def _is_socket(self, path: str) -> bool:
+        try:
+            return stat.S_ISSOCK(os.stat(self.real(path)).st_mode)
+        except OSError:
+            return False
 
 
 def _refuse_impossible(path: str) -> None:

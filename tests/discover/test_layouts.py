@@ -140,6 +140,13 @@ def test_a_socket_that_a_killed_runtime_has_left_does_not_make_it_run(tmp_path):
     assert [runtime.running for runtime in find_runtimes(root)] == [False]
 
 
+def test_a_plain_file_in_the_place_of_a_socket_counts_as_one_that_runs(tmp_path):
+    """In a copy of a node's files."""
+    root = Root(str(nodes.layout("kubeadm", tmp_path / "node")))
+    nodes.write(tmp_path / "node/run/containerd/containerd.sock", "")
+    assert [runtime.running for runtime in find_runtimes(root)] == [True]
+
+
 def test_a_socket_names_its_runtime(tmp_path):
     root = Root(str(nodes.layout("two-runtimes", tmp_path / "node")))
     found = find_runtimes(root, socket="unix:///run/containerd/containerd.sock")
