@@ -343,6 +343,35 @@ def test_a_state_directory_that_others_use_is_refused(places, shared):
     assert shared.stat().st_mode & 0o777 == 0o755
 
 
+def test_a_state_directory_without_room_is_refused_before_the_configuration_is_written(places):
+    """The plugin writes there before it attaches anything: each ADD would fail."""
+    places["state_dir"].mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", places["state_dir"]], check=True)
+    places["state_dir"].chmod(0o700)
+    try:
+        (places["state_dir"] / "lock").write_bytes(bytes(4096))
+        with pytest.raises(GenieError, match=r"each ADD writes to .*: No space left on device"):
+            put(places)
+        assert not (places["conf_dir"] / installing.CONFLIST).exists()
+        (places["state_dir"] / "lock").unlink()
+        put(places)
+        assert [path.name for path in places["state_dir"].iterdir()] == ["installed.json"]
+    finally:
+        subprocess.run(["umount", places["state_dir"]], check=True)
+
+
+def test_an_error_in_the_present_configuration_names_the_file(places):
+    conflist = put(places).conflist
+    document = json.loads(conflist.read_text())
+    document["plugins"][0]["default_plugin"] = ["next"]
+    conflist.write_text(json.dumps(document))
+    with pytest.raises(InvalidConfig, match=rf"^{conflist}: default_plugin must be a string"):
+        put(places)
+    with pytest.raises(InvalidConfig, match=r"^log_file must be a string"):
+        put(places, extra={"default_plugin": "next", "log_file": 1})
+    assert put(places, extra={"default_plugin": "next"}).changed == [conflist]
+
+
 def test_the_usual_state_directory_is_not_named_in_its_own_place(places):
     usual = Path(STATE_DIR)
     usual.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,8 @@ class InstallOptions:
 
     `placement` says why there; None: it is looked up for these two directories. `move` allows the networks' files to
     be moved where CRI-O's GC does not find them. `serve` installs the native launcher, which hands calls over to
-    `genie serve`, whose socket is in `run_dir`; None: as it is installed now.
+    `genie serve`, whose socket is in `run_dir`; None: as it is installed now. `sees_state` is false in a container
+    without the node's state directory.
     """
 
     bin_dir: Path
@@ -51,6 +52,7 @@ class InstallOptions:
     move: bool = False
     serve: bool | None = None
     run_dir: Path = Path(DIRECTORY)
+    sees_state: bool = True
 
     @property
     def for_crio(self) -> bool:
@@ -122,6 +124,30 @@ def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None
             'result is set to "primary": CRI-O gives kubelet every address of a merged result as one of the pod\'s own'
         )
     return notes
+
+
+def new_text(options: InstallOptions, remembered: Mapping[str, Any] | None) -> str:
+    """Genie's conflist, with what is kept of the present one.
+
+    Raises InvalidConfig for what the plugin would refuse; it names the file where that is in the file.
+    """
+    conflist = options.conf_dir / CONFLIST
+    kept = kept_document(conflist, remembered)
+    try:
+        return conflist_text(options, kept)
+    except GenieError as error:
+        if kept and error.msg == _problem_in(kept):
+            raise error.replace(msg=f"{conflist}: {error.msg}") from None
+        raise
+
+
+def _problem_in(document: dict[str, Any]) -> str:
+    """What the plugin would refuse of a configuration list, "" for nothing."""
+    try:
+        Settings(entry_of(document) or {})
+    except GenieError as error:
+        return error.msg
+    return ""
 
 
 def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:

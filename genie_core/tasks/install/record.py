@@ -26,6 +26,7 @@ from genie_core.settings import STATE_DIR
 from genie_core.tasks.atomic import write_file
 
 CODE, START = ".genie", "start"
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,28 @@ def require_own_state(state_dir: Path) -> None:
         raise InvalidConfig(
             f"state_dir: {error.msg}", hint=error.hint if path == STATE_DIR else own
         ) from None
+
+
+def require_writable(state_dir: Path) -> None:
+    """Raise GenieError where no file can be written into the state directory: each ADD begins with one."""
+    if os.geteuid() != 0:
+        return  # as in require_own_state
+    probe = state_dir / f".{INSTALLED}"
+    try:
+        make_state_directory(str(state_dir))
+        write_file(probe, bytes(_BLOCK), 0o600)
+        probe.unlink()
+    except OSError as error:
+        raise _not_written(state_dir, error.strerror or str(error)) from None
+    except IOFailure as error:
+        raise _not_written(state_dir, error.msg) from None
+
+
+def _not_written(state_dir: Path, reason: str) -> GenieError:
+    return GenieError(
+        f"not installed, since pods of this node would not start: each ADD writes to {state_dir}: {reason}",
+        hint="make room there, or name another disk's directory with --state-dir",
+    )
 
 
 def recall(bin_dir: Path) -> Installed | None:

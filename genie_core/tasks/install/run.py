@@ -42,17 +42,23 @@ from genie_core.tasks.install.conflist import (
     InstallOptions,
     conflist_mode,
     conflist_notes,
-    conflist_text,
     is_broken,
-    kept_document,
     kubeconfig_text,
+    new_text,
 )
 from genie_core.tasks.install.delegate_files import NeedsConsent
 from genie_core.tasks.install.interpreter import cache_tag, find_interpreter, is_foreign
 from genie_core.tasks.install.launcher import launcher_text
 from genie_core.tasks.install.native_files import PROGRAMS, is_wanted, launcher_files, native_launcher
 from genie_core.tasks.install.placement import place
-from genie_core.tasks.install.record import CODE, Installed, recall_all, remember, require_own_state
+from genie_core.tasks.install.record import (
+    CODE,
+    Installed,
+    recall_all,
+    remember,
+    require_own_state,
+    require_writable,
+)
 from genie_core.tasks.node_state import entry_of
 
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
@@ -90,7 +96,9 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
     known = _known(options)
     text = _text(options, known)
-    require_own_state(_record(options, text, known).state_dir)
+    state_dir = _record(options, text, known).state_dir
+    if options.sees_state:
+        require_own_state(state_dir)
     facts, warnings = require_safe(options, text)
     warnings = [*conflist_notes(options, known.document if known else None), *warnings]
     moved = delegate_files.to_be_moved(facts, str(options.conf_dir), known.moved if known else {})
@@ -103,6 +111,8 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     elif moved and not options.move:
         raise NeedsConsent(moved)
     else:
+        if options.sees_state:
+            require_writable(state_dir)
         report = _put_with(moved, saved, options, known, warnings)
     return replace(report, moved={**moved, **saved}, warnings=[*warnings, *report.warnings])
 
@@ -130,7 +140,7 @@ def _put_with(
     except BaseException:
         delegate_files.remove([new for old, new in made.items() if os.path.exists(old)])
         raise
-    if problem := remember(record):
+    if (problem := remember(record)) and options.sees_state:
         warnings.append(problem)
     return report
 
@@ -274,9 +284,7 @@ def _keep_broken(conflist: Path) -> None:
 
 
 def _text(options: InstallOptions, known: Installed | None) -> str:
-    return conflist_text(
-        options, kept_document(options.conf_dir / CONFLIST, known.document if known else None)
-    )
+    return new_text(options, known.document if known else None)
 
 
 def _files(
