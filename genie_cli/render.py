@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
@@ -243,6 +243,7 @@ def _grid(**settings: Any) -> Any:
 def _table(block: Table, width: int) -> Any:
     """A table; where it is too wide, text is folded in the columns that may fold, else in all, and never cut off."""
     grid = _grid(header_style="bold")
+    block = _without_empty(block)
     folding = block.fold or block.columns[-1:]
     if sum(_least(block, name, name in folding) + 2 for name in block.columns) > width:
         folding = block.columns
@@ -256,6 +257,17 @@ def _table(block: Table, width: int) -> Any:
     for row in block.rows:
         grid.add_row(*(_cell(cell) for cell in row))
     return grid
+
+
+def _without_empty(block: Table) -> Table:
+    """The table without columns that have neither a heading nor a text: rich would take their room from another."""
+    kept = [
+        at
+        for at, name in enumerate(block.columns)
+        if name or any(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows))
+    ]
+    rows = [[row[at] for at in kept] for row in block.rows]
+    return replace(block, columns=[block.columns[at] for at in kept], rows=rows)
 
 
 def _least(block: Table, name: str, folds: bool) -> int:

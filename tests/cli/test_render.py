@@ -105,6 +105,17 @@ def test_a_pipe_gets_no_colour_and_a_row_per_line():
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
+def test_a_column_without_heading_and_text_takes_no_room():
+    """A path that nothing stops: its sentences were folded in a pipe, too."""
+    row = ["1", "accepted by the policy of iptables nat/INPUT", ""]
+    assert shown([Table(("#", "WHAT DECIDES", ""), [row], fold=("WHAT DECIDES",))]).splitlines() == [
+        "  #  WHAT DECIDES",
+        "  1  accepted by the policy of iptables nat/INPUT",
+    ]
+    stopped = shown([Table(("#", "WHAT DECIDES", ""), [[*row[:2], "stops"]], fold=("WHAT DECIDES",))])
+    assert stopped.splitlines()[1] == "  1  accepted by the policy of iptables nat/INPUT  stops"
+
+
 @pytest.mark.parametrize("columns", [40, 80, 160])
 def test_tables_fit_the_width(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
