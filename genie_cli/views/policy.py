@@ -58,7 +58,7 @@ def verdict_view(report: PolicyVerdict, wide: bool) -> Iterator[Block]:
             fold=("NETWORK", "POLICY"),
             right=("PACKETS",),
         )
-    yield Text("")
+        yield Text("")
     port = f":{report.port}/{report.protocol}" if report.port else f" ({ICMP})" if report.protocol else ""
     asked = f"{report.source} to {report.target}{port}: " if report.source else ""
     yield Text(f"{asked}{report.verdict}: {report.reason}", _TONES[report.verdict])

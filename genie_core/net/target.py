@@ -192,9 +192,17 @@ def _unread(model: Model) -> str:
 
 
 def _pod(model: Model, parsed: ParsedTarget) -> list[Target]:
+    """The pod's addresses; of one in the node's own network, its node's. Raises NotFound where it has none."""
     full = f"{parsed.space}/{parsed.pod or parsed.name}"
-    pod = next((p for p in model.pods if p.name == full and p.ips), None)
-    return [(ip, full, parsed.protocol or "tcp", parsed.number) for ip in pod.ips] if pod else []
+    named = (cluster.pod(item) for item in cluster.of_kind(model.facts.objects, "Pod"))
+    pod = next((pod for pod in named if pod.name == full), None)
+    if pod is None:
+        return []
+    if pod.phase in cluster.ENDED:
+        raise NotFound(f"{parsed.text}: pod {full} has ended, and has no network any more")
+    if not pod.ips:
+        raise NotFound(f"{parsed.text}: pod {full} has no address yet")
+    return [(ip, full, parsed.protocol or "tcp", parsed.number) for ip in pod.ips]
 
 
 def _service(model: Model, parsed: ParsedTarget) -> list[Target]:

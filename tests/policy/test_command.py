@@ -283,6 +283,24 @@ def test_explain_lists_the_names_of_the_policies(genie):
     )
 
 
+@pytest.mark.parametrize("line", ["--to pod0:80", "--from pod0 --to :80", "--from pod/shop/pod0 --to :80"])
+def test_explain_takes_a_pods_name_from_the_namespace_of_the_pod(genie, line):
+    """As `genie trace` does."""
+    _, document = genie(f"explain shop/pod1 {line}", objects(policy()), kind="PolicyVerdict")
+    assert "shop/pod0" in (document["from"], document["to"])
+
+
+def test_explain_begins_with_the_verdict_where_there_are_no_rules(genie):
+    _, text = genie("explain shop/pod1 --to 192.0.2.1", objects())
+    assert text.startswith("shop/pod1 to 192.0.2.1")
+
+
+def test_explain_says_that_a_pod_has_no_address(genie):
+    """It is no pod of another family, and no wrong usage."""
+    bare = {"kind": "Pod", "metadata": {"name": "bare", "namespace": "shop"}, "spec": {"nodeName": "n2"}}
+    assert genie("explain shop/pod1 --to shop/bare:80", [*objects(policy()), bare])[0] == 3
+
+
 def test_explain_names_the_rule(genie):
     _, document = genie(
         "explain shop/pod1 --from shop/pod0 --to :80", objects(policy(ingress=OPEN)), kind="PolicyVerdict"

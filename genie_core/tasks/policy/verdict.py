@@ -114,12 +114,12 @@ def explain(
 ) -> PolicyVerdict:
     """The verdict. Raises NotFound for a pod that is not known, WrongUsage for an end that is none."""
     task = _Explain(cluster, node, counters)
-    own = task.end("/".join(pod))
+    own = task.end("/".join(pod), pod[0])
     if not source and not target:
         return task.about(own)
     name, port, protocol = parse_target(target)
-    first = task.end(source) if source else own
-    second = task.end(name) if name else own
+    first = task.end(source, pod[0]) if source else own
+    second = task.end(name, pod[0]) if name else own
     if own.pod not in (first.pod, second.pod):
         raise WrongUsage(f"pod {own.text} is neither --from nor --to", hint="name it, or leave one out")
     return task.connection(own, first, second, port, protocol)
@@ -133,25 +133,28 @@ class _Explain:
         self.policies = Policies(cluster)
         self.peers = Peers(cluster)
 
-    def end(self, text: str) -> End:
-        """An end by NS/NAME or address."""
+    def end(self, text: str, namespace: str) -> End:
+        """An end by address, NS/NAME, or the NAME of a pod in `namespace`. Raises NotFound."""
         try:
             address = str(ipaddress.ip_address(text))
         except ValueError:
-            return self._pod_end(text)
+            return self._pod_end(text, namespace)
         for pod in self.cluster.pods.values():
             for member in pod.members:
                 if address in member.addresses and not pod.ended:
                     return End(text=text, pod=pod, members=((member, address),))
         return End(text=text, members=((None, address),))
 
-    def _pod_end(self, text: str) -> End:
-        namespace, _, name = text.removeprefix("pod/").rpartition("/")
-        pod = self.cluster.pods.get((namespace or "default", name))
+    def _pod_end(self, text: str, namespace: str) -> End:
+        space, _, name = text.removeprefix("pod/").rpartition("/")
+        key = (space or namespace, name)
+        pod = self.cluster.pods.get(key)
         if pod is None:
-            raise NotFound(f"{text}: no such pod is known", hint="NAMESPACE/NAME of a pod, or an address")
+            raise NotFound(
+                f"{text}: no pod {'/'.join(key)} is known", hint="NAMESPACE/NAME of a pod, or an address"
+            )
         members = tuple((member, one) for member in pod.members for one in member.addresses)
-        return End(text=text, pod=pod, members=members)
+        return End(text="/".join(key), pod=pod, members=members)
 
     def about(self, own: End) -> PolicyVerdict:
         """All rules of a pod; the verdict is that of a packet that no rule mentions."""
@@ -175,6 +178,9 @@ class _Explain:
         pairs = [
             (a, b) for a in first.members for b in second.members if version_of(a[1]) == version_of(b[1])
         ]
+        for end in (first, second):
+            if not end.members:
+                raise NotFound(f"pod {end.text} has no address yet")
         if not pairs:
             raise WrongUsage(f"{first.text} and {second.text} have no addresses of one family")
         near = [(a, b) for a, b in pairs if a[0] and b[0] and a[0].network == b[0].network]
