@@ -21,6 +21,7 @@ from genie_core.published import API_VERSION
 
 Tone = Literal["", "good", "warn", "bad", "dim", "strong"]
 _NARROWEST = 16  # columns in which folded text can still be read
+_SHORT_WORD = 7  # columns that every column of a table needs
 _JOINTS = "/@=,-"  # after which a long word may be parted
 _STYLES: dict[Tone, str] = {
     "": "",
@@ -241,12 +242,17 @@ def _grid(**settings: Any) -> Any:
 
 
 def _table(block: Table, width: int) -> Any:
-    """A table; where it is too wide, text is folded in the columns that may fold, else in all, and never cut off."""
+    """A table; where it is too wide, text is folded in the columns that may fold, else in all, and never cut off.
+
+    Where not even a short word of each column has room, each row becomes lines of a heading and a text.
+    """
     grid = _grid(header_style="bold")
     block = _without_empty(block)
     folding = block.fold or block.columns[-1:]
-    if sum(_least(block, name, name in folding) + 2 for name in block.columns) > width:
+    if _needed(block, folding, _NARROWEST) > width:
         folding = block.columns
+    if len(block.columns) > 2 and _needed(block, folding, _SHORT_WORD) > width:
+        return _stacked(block)
     for name in block.columns:
         grid.add_column(
             _cell(name),
@@ -270,15 +276,34 @@ def _without_empty(block: Table) -> Table:
     return replace(block, columns=[block.columns[at] for at in kept], rows=rows)
 
 
-def _least(block: Table, name: str, folds: bool) -> int:
-    """The least width of a column of the table, in columns of the terminal."""
+def _stacked(block: Table) -> Any:
+    """The rows below each other: each cell that has a text behind its heading, and a blank line between rows."""
+    grid = _grid(show_header=False)
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for number, row in enumerate(block.rows):
+        if number:
+            grid.add_row("", "")
+        for name, cell in zip(block.columns, row, strict=True):
+            if cell if isinstance(cell, str) else cell.text:
+                grid.add_row(_cell(name), _cell(cell))
+    return grid
+
+
+def _needed(block: Table, folding: Sequence[str], narrowest: int) -> int:
+    """The least width of the table, where columns that fold have at least `narrowest`."""
+    return sum(_least(block, name, narrowest if name in folding else None) + 2 for name in block.columns)
+
+
+def _least(block: Table, name: str, narrowest: int | None) -> int:
+    """The least width of a column of the table, in columns of the terminal; `narrowest` where it may fold."""
     at = block.columns.index(name)
     texts = [
         name,
         *(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows)),
     ]
     longest = max(len(text) for text in texts)
-    return min(longest, _NARROWEST) if folds else longest
+    return longest if narrowest is None else min(longest, narrowest)
 
 
 def _fields(block: Fields) -> Any:

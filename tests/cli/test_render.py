@@ -105,6 +105,30 @@ def test_a_pipe_gets_no_colour_and_a_row_per_line():
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
+def test_rows_stand_below_each_other_where_words_would_be_broken(monkeypatch):
+    """A table of eight columns at 40 had names in pieces of three letters."""
+    columns = ("", "NODE", "STATE", "VERSION", "FINDINGS", "REASON")
+    rows = [
+        (Cell("x", "bad"), "worker-1.example.com", "bad", "1.0.0", "GN0402", "no pod of Genie is on it"),
+        ("", "worker-2.example.com", "ok", "1.0.0", "", ""),
+    ]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert shown([Table(columns, rows)]).splitlines() == [
+        "            x",
+        "  NODE      worker-1.example.com",
+        "  STATE     bad",
+        "  VERSION   1.0.0",
+        "  FINDINGS  GN0402",
+        "  REASON    no pod of Genie is on it",
+        "",
+        "  NODE      worker-2.example.com",
+        "  STATE     ok",
+        "  VERSION   1.0.0",
+    ]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "NODE" in shown([Table(columns, rows)]).splitlines()[0]
+
+
 def test_a_column_without_heading_and_text_takes_no_room():
     """A path that nothing stops: its sentences were folded in a pipe, too."""
     row = ["1", "accepted by the policy of iptables nat/INPUT", ""]
