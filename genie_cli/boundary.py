@@ -19,6 +19,7 @@ from typer import Abort, Exit, TyperException
 
 from genie_cli import terminal
 from genie_cli.output import OutputFormat
+from genie_cli.terminal import STDOUT
 from genie_core import errors
 
 
@@ -66,9 +67,9 @@ def _answer(command: Callable[[], int], argv: Sequence[str]) -> int:
         raise
     except Exit as stop:
         return stop.exit_code
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: every failure is reported)
-        if isinstance(error, OSError) and not error.filename:
-            sys.stdout.flush()  # where stdout itself failed this fails again, and `guard` reports it
+    except (Exception, KeyboardInterrupt) as error:  # the boundary: every failure is reported
+        if isinstance(error, OSError) and error.filename == STDOUT:
+            raise
         failure = explain(error)
         if not terminal.current.get().quiet or failure.exit_code == errors.EXIT_USAGE:
             print_failure(failure, wanted_output(argv))
@@ -88,7 +89,7 @@ def _reader_went_away() -> int:
 def _result_was_lost(error: OSError) -> int:
     """`genie ... >file` on a full disk: the file is not complete, so the exit code says so."""
     _silence_stdout()
-    print_failure(explain(OSError(error.errno, error.strerror, "standard output")), OutputFormat.TABLE)
+    print_failure(explain(OSError(error.errno, error.strerror, STDOUT)), OutputFormat.TABLE)
     return errors.EXIT_FAILURE
 
 

@@ -270,7 +270,8 @@ def _without_empty(block: Table) -> Table:
     kept = [
         at
         for at, name in enumerate(block.columns)
-        if name or any(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows))
+        if name
+        or any(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows))
     ]
     rows = [[row[at] for at in kept] for row in block.rows]
     return replace(block, columns=[block.columns[at] for at in kept], rows=rows)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from contextlib import suppress
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> int:
@@ -14,8 +17,7 @@ def main() -> int:
     _open_what_is_closed()
     codecs.register_error("genie", _escaped)
     if isinstance(sys.stdout, TextIOWrapper):
-        with suppress(OSError):  # a descriptor that was exchanged below the stream
-            sys.stdout.reconfigure(errors="genie")
+        sys.stdout = _named(sys.stdout)
     try:
         from genie_cli.app import main as run
 
@@ -23,6 +25,30 @@ def main() -> int:
     except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` handles it
         sys.stderr.write("error: interrupted\n")
         return 130
+
+
+class _Stdout(FileIO):
+    """Standard output, whose errors name it: of a full disk the operating system does not say which."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            from genie_cli.terminal import STDOUT
+
+            error.filename = STDOUT
+            raise
+
+
+def _named(stream: TextIOWrapper) -> TextIOWrapper:
+    raw = _Stdout(stream.fileno(), "w", closefd=False)
+    return TextIOWrapper(
+        raw if stream.write_through else BufferedWriter(raw),  # as CPython does with -u
+        encoding=stream.encoding,
+        errors="genie",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 
 Color = Literal["auto", "always", "never"]
 
+STDOUT = "standard output"  # its name in errors
 ASKS = "GENIE_ASKS"  # the variable that says: the terminal of a person is at the other end of stdin
 PROSE_WIDTH = 80  # sentences are wrapped here also where the terminal is wider
 UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep

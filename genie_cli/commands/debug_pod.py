@@ -98,7 +98,11 @@ def _save(path: str, report: DiagnosisReport) -> None:
         write(snapshot(report))
         return
     descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # the file may be in /tmp
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(snapshot(report))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(snapshot(report))
+    except OSError as error:  # a full disk: a part of the facts is none
+        os.unlink(path)
+        raise OSError(error.errno, error.strerror, path) from None
     note(f"facts saved to {path}")

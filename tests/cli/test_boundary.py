@@ -190,20 +190,23 @@ def test_a_reader_that_goes_away_is_no_failure():
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "arguments", [["version", "-o", "json"], ["schema", "NodeReport"], ["explain"], ["no", "-o", "json"]]
 )
-def test_a_result_that_cannot_be_written_is_a_failure(arguments):
+def test_a_result_that_cannot_be_written_is_a_failure(arguments, unbuffered):
+    """It is named, also where the output is longer than a buffer, and where there is none."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "genie_cli", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             text=True,
             check=False,
         )
     assert done.returncode == 1
-    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1] == "error: standard output: No space left on device"
     assert "Traceback" not in done.stderr
 
 

@@ -108,7 +108,7 @@ def test_a_pipe_gets_no_colour_and_a_row_per_line():
 def test_rows_stand_below_each_other_where_words_would_be_broken(monkeypatch):
     """A table of eight columns at 40 had names in pieces of three letters."""
     columns = ("", "NODE", "STATE", "VERSION", "FINDINGS", "REASON")
-    rows = [
+    rows: list[tuple[str | Cell, ...]] = [
         (Cell("x", "bad"), "worker-1.example.com", "bad", "1.0.0", "GN0402", "no pod of Genie is on it"),
         ("", "worker-2.example.com", "ok", "1.0.0", "", ""),
     ]

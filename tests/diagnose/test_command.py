@@ -1,7 +1,10 @@
 """`genie debug` from outside: its documents, its exit codes, its files, and what it leaves out."""
 
 import json
+import os
 import re
+import resource
+import shlex
 import stat
 import subprocess
 import sys
@@ -11,6 +14,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from genie_core.errors import IOFailure
+from genie_core.tasks.debug import bundle
 from tests import warm
 from tests.diagnose.lab import Lab
 
@@ -233,3 +238,35 @@ def test_the_screen_begins_with_the_cause_and_groups_what_was_skipped(lab):
     assert re.search(r"\d+ skipped \(\d+: [^;]+; \d+: ", " ".join(last.split()))
     wide = asked(lab, output="wide").stdout.splitlines()
     assert wide.index("Checks that did not run") > wide.index("Path")
+
+
+@pytest.fixture
+def small_files():
+    """A limit of 64 KiB on files, as a full disk: a larger one cannot be written whole."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_bundle_that_does_not_fit_is_named_and_removed(tmp_path, small_files):
+    """What is there of it would be taken for one, and would keep the next from being written."""
+    path = tmp_path / "b.tar.gz"
+    with pytest.raises(IOFailure, match=f"{path}: File too large"):
+        bundle.write({"facts.json": os.urandom(1 << 18)}, str(path), 0.0)
+    assert not path.exists()
+
+
+def test_facts_that_do_not_fit_are_named_and_removed(lab, tmp_path):
+    path = tmp_path / "facts.json"
+    words = [*lab.arguments("p1"), "--no-probes", "--save", str(path)]
+    line = f"ulimit -f 4; exec {shlex.join([sys.executable, '-m', 'genie_cli', *words])}"
+    done = subprocess.run(
+        ["nsenter", f"--net={lab.netns('node')}", "sh", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"error: {path}: File too large" in done.stderr
+    assert not path.exists()

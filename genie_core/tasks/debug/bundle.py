@@ -7,6 +7,7 @@ and a manifest with a hash of each member. Configuration files, kubeconfigs, log
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -86,15 +87,27 @@ def _unwritable(path: str, number: int | None, flag: str = "--output-file") -> I
 
 
 def write(members: Members, path: str, now: float, failed: Mapping[str, str] | None = None) -> BundleReport:
-    """Write a gzipped tar of mode 0600, "-" for stdout. Raises IOFailure, also where the file exists already."""
+    """Write a gzipped tar of mode 0600, "-" for stdout. A file that cannot be written whole is removed again.
+
+    Raises IOFailure, also where the file exists already; BrokenPipeError.
+    """
     listed = tuple((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in members.items())
     report = BundleReport(path=path, members=listed, failed=failed or {})
     try:
         descriptor = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise _unwritable(path, error.errno) from None
-    with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
-        pack({**members, "manifest.json": _manifest(report, now)}, file, now)
+    packed = io.BytesIO()
+    pack({**members, "manifest.json": _manifest(report, now)}, packed, now)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
+            file.write(packed.getbuffer())
+    except BaseException as error:
+        if path != "-":
+            os.unlink(path)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise _unwritable("standard output" if path == "-" else path, error.errno) from None
+        raise
     return report
 
 
