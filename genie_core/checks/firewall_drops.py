@@ -9,6 +9,7 @@ from dataclasses import replace
 from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_chain
 from genie_core.fields import counted
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
+from genie_core.net.addresses import subnet
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import Flow, is_kube_proxys
@@ -130,7 +131,8 @@ def _command(found: list[Block], *argv: object) -> Command:
 def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
     """Commands that accept the pods' prefixes before the rule or policy."""
     family = found[0].flow.family
-    cidrs = [c for c in case.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
+    cidrs = [c for c in _prefixes(case, found[0].flow) if (":" in c) == (family == 6)]
+    cidrs = cidrs or [found[0].packet.source]
     commands = []
     for cidr in cidrs[:4]:
         for nft_side, side in (("saddr", "-s"), ("daddr", "-d")):
@@ -142,6 +144,12 @@ def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...
                 argv = [chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"]
             commands.append(_command(found, *argv))
     return tuple(commands)
+
+
+def _prefixes(case: Case, flow: Flow) -> list[str]:
+    """The prefixes that the pods of the conversation's network have."""
+    named = [a for a in case.attachments if a.link.name == flow.iface]
+    return [subnet(own) for a in named for own in case.addresses(a)] or [*case.pod_cidrs]
 
 
 def _discovers(found: list[Block], chain: Chain) -> tuple[Command, ...]:

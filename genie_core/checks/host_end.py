@@ -281,7 +281,7 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
 GN0407 = Code("GN0407", "hairpin is off",
     cause="a pod behind a service cannot reach itself through it",
     confirm="bridge -d link show dev vethX", fix="hairpin on; hairpinMode in the configuration",
-    breaks=(Effect.PACKETS,))  # fmt: skip
+    explained_by=("GN0403",), breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("hairpin", GN0407, title="a service's backend can reach itself", needs=("pod", "node"))
@@ -316,7 +316,8 @@ def hairpin(case: Case) -> Iterator[Finding]:
 
 GN0410 = Code("GN0410", "MTUs of one link differ",
     cause="a veth end drops larger frames silently",
-    confirm="ip link on both ends", fix="one MTU on both ends", breaks=(Effect.PACKETS,))  # fmt: skip
+    confirm="ip link on both ends", fix="one MTU on both ends", explained_by=("GN0403",),
+    breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("mtu-link", GN0410, title="both ends of the link and the bridge have one MTU", needs=("pod", "node"))

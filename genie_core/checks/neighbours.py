@@ -54,13 +54,12 @@ def _poisoned_entries(case: Case) -> Iterator[tuple[Attachment, Neighbour, tuple
             ):
                 continue
             owner = _owner(case, attachment, neighbour.ip, neighbour.ip in gateways)
-            if owner is None or owner[1] == neighbour.mac:
+            if owner is None or neighbour.mac in {owner[1], *_answering(case, attachment, neighbour.ip)}:
                 continue
             if _is_by_port(case, attachment.link, neighbour.ip, neighbour.mac):
                 continue
-            if neighbour.state not in ("permanent", "reachable"):
-                continue
-            yield attachment, neighbour, owner, neighbour.ip in gateways
+            if neighbour.state in ("permanent", "reachable"):
+                yield attachment, neighbour, owner, neighbour.ip in gateways
 
 
 def _is_by_port(case: Case, link: Link, ip: str, mac: str) -> bool:
@@ -69,6 +68,22 @@ def _is_by_port(case: Case, link: Link, ip: str, mac: str) -> bool:
         return False
     own = (a for a in case.attachments if a.link.index == link.index)
     return any(a.bridge is not None and a.peer is not None and a.peer.mac == mac for a in own)
+
+
+def _answering(case: Case, attachment: Attachment, ip: str) -> set[str]:
+    """The MACs on the attachment's bridge of the pod that has an address.
+
+    The kernel answers ARP for it by every interface (arp_ignore=0), and takes the packets that come in there.
+    """
+    bridge = attachment.bridge
+    around = case.neighbours_on(bridge) if bridge is not None else []
+    return {
+        link.mac
+        for port, tenant in around
+        if any(own.ip == ip for own in tenant.addresses)
+        for link in tenant.links
+        if link.index == port.peer
+    }
 
 
 def _owner(case: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
@@ -101,6 +116,8 @@ def _poisoned(
             "delete the entry; the kernel resolves the address again",
             in_pod("ip", "neigh", "del", ip, "dev", name),
         ),
+        # What the pod has learned on another bridge it forgets on its own.
+        explained_by=() if state == "permanent" else ("GN0402", "GN0403"),
     )
 
 
@@ -117,9 +134,10 @@ def stale_neighbour(case: Case) -> Iterator[Finding]:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
+        mine = {a.link.mac for a in case.attachments if a is attachment or (a.entry and a.entry is entry)}
         for own in case.addresses(attachment):
             neighbour = case.node.neighbour(entry.index, own.ip)
-            if neighbour is None or not neighbour.mac or neighbour.mac == attachment.link.mac:
+            if neighbour is None or not neighbour.mac or neighbour.mac in mine:
                 continue
             if neighbour.state in ("failed", "incomplete", "noarp"):
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import (
@@ -19,9 +20,11 @@ from genie_core.findings import Code, Command, Confidence, Effect, Finding, Seve
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.fib import Way
+from genie_core.net.leaving import holder
 from genie_core.net.stack import conf_key
 from genie_core.net.traces import Block
 from genie_core.spec.addresses import version
+from genie_core.survey.kernel import Link
 
 
 def blocks(case: Case, *kinds: str, place: str = "") -> list[Block]:
@@ -114,29 +117,30 @@ GN0413 = Code("GN0413", "the node's route to the pod is wrong",
 @check("host-route", GN0413, title="the node's route to the pod leads to it", needs=("pod", "node"))
 def host_routes(case: Case) -> Iterator[Finding]:
     found = blocks(case, "host-route")
+    found += [b for w in case.further for b in w.blocks if b.kind == "host-route"]
     for target in dict.fromkeys(b.packet.target for b in found):
         block = next(b for b in found if b.packet.target == target)
-        way = block.way
+        way, attachment = block.way, holder(case, target)
         assert way is not None
+        if attachment is None or attachment.entry is None or not attachment.entry.up:
+            continue
         entry = block.wanted
         commands: list[Command] = []
-        if way.route is not None and _narrower(case, way.route.dst):
+        if way.route is not None and _narrower(case, attachment.entry, way.route.dst):
             verb = [way.route.type] if way.refused else []
             commands.append(
                 on_node(
                     "ip", "route", "del", *verb, way.route.dst, *([] if way.refused else ["dev", block.link])
                 )
             )
-        if case.primary and case.primary.kind == "routed":
+        if attachment.kind == "routed":
             commands.append(
                 on_node(
                     "ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry
                 )
             )
         elif not commands or (way.route and way.route.dst.startswith("0.0.0.0/0")):
-            commands = _restore_connected(case, target)
-        if case.primary and case.primary.entry and not case.primary.entry.up:
-            continue
+            commands = _restore_connected(case, attachment.entry, target)
         where = (
             f"leads to {block.link}"
             if not way.refused
@@ -146,7 +150,8 @@ def host_routes(case: Case) -> Iterator[Finding]:
         )
         owner = _peer_title(case, block.link)
         shown = way.route.dst if way.route else target
-        yield GN0413.fatal(
+        yield GN0413.found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
             f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
             subject("route", f"{shown} dev {block.link}" if not way.refused else shown),
             seen("netlink", f"{target} {where}", f"ip route get {target}"),
@@ -164,36 +169,24 @@ def _route_advice(commands: Sequence[Command], shown: str, target: str, entry: s
     return f"{' and '.join(done)}, and find out what changed it"
 
 
-def _narrower(case: Case, dst: str) -> bool:
+def _narrower(case: Case, entry: Link, dst: str) -> bool:
     """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route applies."""
     address, _, length = dst.partition("/")
     if length in ("32", "128"):
         return True
-    entry = case.primary.entry if case.primary else None
     return any(
         within(address, subnet(own)) and int(length) > own.prefix
-        for own in (case.node.addresses(entry, version(address)) if entry else ())
+        for own in case.node.addresses(entry, version(address))
     )
 
 
-def _restore_connected(case: Case, target: str) -> list[Command]:
+def _restore_connected(case: Case, entry: Link, target: str) -> list[Command]:
     """The bridge's own subnet route again."""
-    entry = case.primary.entry if case.primary else None
-    for address in case.node.addresses(entry) if entry else ():
-        if within(target, subnet(address)):
-            return [
-                on_node(
-                    "ip",
-                    "route",
-                    "replace",
-                    subnet(address),
-                    "dev",
-                    entry.name if entry else "",
-                    "src",
-                    address.ip,
-                )
-            ]
-    return []
+    near = (own for own in case.node.addresses(entry) if within(target, subnet(own)))
+    return [
+        on_node("ip", "route", "replace", subnet(own), "dev", entry.name, "src", own.ip)
+        for own in islice(near, 1)
+    ]
 
 
 def _peer_title(case: Case, name: str) -> str:

@@ -44,6 +44,7 @@ from genie_core.checks import (
     resolv_conf,
     routes,
     runtime,
+    second_links,
     secondary_interfaces,
     services,
     subnets,
@@ -66,7 +67,7 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 NETWORK = _of(
     links, addresses, duplicates, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing,
     conntrack, pod_firewall, services, limits, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
-    native_routing, overlaps, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, leaked_rules,
+    native_routing, overlaps, underlay, path_mtu, secondary_interfaces, second_links, kernel, pod_leases, leaked_rules,
     network_policies, unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
 )  # fmt: skip
 # What `genie trace --probe` runs.

@@ -6,6 +6,7 @@ from copy import copy
 from functools import cached_property
 
 from genie_core.net.flows import Flow, mentioned_ports, served_ports, standard
+from genie_core.net.further import further
 from genie_core.net.model import Model
 from genie_core.net.path import all_walks
 from genie_core.net.traces import Walk
@@ -52,3 +53,8 @@ class Case(Model):
         """The conversations, traced through the model."""
         flows = standard(self, mentioned_ports(self)) if self._flows is None else self._flows
         return all_walks(self, flows)
+
+    @cached_property
+    def further(self) -> list[Walk]:
+        """Those of the secondary interfaces with their own links; none where one target was asked about."""
+        return all_walks(self, further(self, mentioned_ports(self)) if self._flows is None else [])

@@ -18,6 +18,7 @@ from genie_core.survey.kernel import Link, Tenant
 Kinds = list[tuple[str, int]]  # (protocol, port)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; no packet is sent there
+ANY: Kinds = [("tcp", 0), ("udp", 0)]
 MAX_PORTS = 8
 MAX_TARGETS = 4
 MAX_SERVICES = 8
@@ -40,7 +41,7 @@ class Flow:
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
     `icmp` makes it a single message about another conversation: the words for its type and code.
     `hinted`: a refusing route or rule, or a filter that has dropped packets, names the target's prefix; nothing else
-    is known to need it.
+    is known to need it. `iface` is the secondary interface of the pod that the conversation is by, "" for the primary.
     """
 
     role: str
@@ -54,6 +55,7 @@ class Flow:
     peer: tuple[Link, Tenant] | None = None
     icmp: tuple[str, ...] = ()
     hinted: bool = False
+    iface: str = ""
 
     @property
     def general(self) -> bool:
@@ -83,7 +85,7 @@ def served_ports(model: Model) -> list[tuple[str, int]]:
 
 def _kinds(ports: Kinds, family: int) -> Kinds:
     """Any TCP and UDP, then the given ports, then an echo."""
-    return [("tcp", 0), ("udp", 0), *ports, ("icmp" if family == 4 else "ipv6-icmp", 0)]
+    return [*ANY, *ports, ("icmp" if family == 4 else "ipv6-icmp", 0)]
 
 
 def tunnel_of(model: Model, cidr: str) -> Link | None:

@@ -24,6 +24,12 @@ ANY_PORT = 33333  # stands for "some port that no rule names"
 class _Walker(Passing):
     """Traces one flow."""
 
+    @property
+    def own(self) -> Attachment | None:
+        """The interface that the conversation is by."""
+        named = (a for a in self.model.attachments if a.link.name == self.flow.iface)
+        return next(named, self.model.primary)
+
     # Request
 
     def outbound(self) -> None:
@@ -31,7 +37,7 @@ class _Walker(Passing):
         target = self.flow.target
         way = self.leaving(target)
         attachment = self.model.attachment(way.hop.index) if not way.refused else None
-        primary = self.model.primary
+        primary = self.own
         if way.refused:
             self.block("route", "pod", self.packet("", target), way=way)
             attachment = primary
@@ -285,10 +291,11 @@ class _Walker(Passing):
 
     def inbound(self) -> None:
         """A conversation that the other end begins: the request to the pod, and the pod's reply."""
-        mine = self.model.address(self.flow.family)
-        primary = self.model.primary
-        if not mine or primary is None:
+        primary = self.own
+        held = self.model.addresses(primary, self.flow.family) if primary else []
+        if not held or primary is None:
             return
+        mine = held[0].ip
         packet = self.packet(self.flow.target, mine, dport=self.flow.port or ANY_PORT)
         if self.flow.role == "node":
             self.to_pod(packet.with_(source_local=True), None)

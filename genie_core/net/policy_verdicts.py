@@ -23,9 +23,14 @@ def denials(model: Model, flow: Flow) -> Iterator[Denial]:
 def connections(model: Model, flow: Flow) -> Iterator[Attempt]:
     """A conversation as policies see it: client, server and port; for a service one for each endpoint.
 
-    None where no policy can apply.
+    None where no policy can apply: NetworkPolicies are about the primary network.
     """
-    if not model.policies.policies or flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
+    if (
+        flow.iface
+        or not model.policies.policies
+        or flow.role == "node"
+        or flow.protocol not in ("tcp", "udp", "sctp")
+    ):
         return  # a pod's own node is always allowed; no policy rule is about ICMP
     mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
     if flow.role == "service":

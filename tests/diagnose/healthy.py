@@ -173,6 +173,7 @@ CONTROLS += (
     Control(id="many unusual settings", change=nodes.announced_twice,
             inject=f"{IPV6_WIDE}\n{nodes.FLANNEL_V6}\n{nodes.AFFINITY}\n{nodes.ASLEEP}\n{nodes.TWICE_APART}\n"
                    f"{nodes.SERVICE_CLASS}\n{nodes.SKIPPED}\n{nodes.RESERVE}\n{nodes.LINKS_FORWARDING}"),
+    Control(id="two interfaces of each pod on one bridge", inject=nodes.ONE_BRIDGE),
     Control(id="a virtual address in the pod", inject="p addr add 10.244.1.200/32 dev eth0; p addr add 10.99.9.9/32 dev lo", silent=True),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip

@@ -359,3 +359,8 @@ LINKS_FORWARDING = "N sysctl -qw net.ipv6.conf.cni0.forwarding=0 net.ipv6.conf.e
 GUARDED6 = """N ip6tables -A INPUT -m conntrack --ctstate INVALID -j DROP; N ip6tables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 for t in neighbour-solicitation neighbour-advertisement; do N ip6tables -A INPUT -p ipv6-icmp --icmpv6-type $t -m hl --hl-eq 255 -j ACCEPT; done
 N ip6tables -A INPUT -s fd00:1::/64 -j ACCEPT; N ip6tables -P INPUT DROP"""
+# Two interfaces of each pod on one bridge: ARP for an address of a pod is answered by both of its interfaces.
+ONE_BRIDGE = """for k in 1 2; do n link add w$k type veth peer name net1 netns $F-p$k; n link set w$k master cni0 up mtu 1450
+n link set w$k type bridge_slave hairpin on; ip -n $F-p$k link set net1 up mtu 1450; ip -n $F-p$k addr add 10.244.1.10$k/24 dev net1; done
+p neigh replace 10.244.1.11 lladdr $(ip netns exec $F-p2 cat /sys/class/net/net1/address) dev eth0 nud reachable
+n neigh replace 10.244.1.101 lladdr $(ip netns exec $F-p1 cat /sys/class/net/eth0/address) dev cni0 nud reachable"""

@@ -17,7 +17,7 @@ BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # interface.
 QUICK = (
     *("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48"),
-    *("U96", "U119", "U121", "U116", "U146", "U170", "U172", "U173", "U189"),
+    *("U96", "U119", "U121", "U116", "U146", "U170", "U172", "U173", "U189", "U198"),
 )
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
 OF_CLASSES = (
@@ -25,7 +25,12 @@ OF_CLASSES = (
     *("K1005", "K111", "K131", "K1404"),
 )
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
-STRANGE = ("many unusual settings", "a pod of the second NIC", "a gateway beside its bridge")
+STRANGE = (
+    "many unusual settings",
+    "two interfaces of each pod on one bridge",
+    "a pod of the second NIC",
+    "a gateway beside its bridge",
+)
 PROBED = ("H3 service mesh", "the other node refuses echoes", "macvlan, gateway elsewhere")
 
 pytestmark = pytest.mark.root
