@@ -39,6 +39,15 @@ if TYPE_CHECKING:
     Results = Mapping[str, Result]  # by interface name
 
 
+# What a runtime asks for by a capability -> the log's event where it cannot be had.
+_RUNTIME_ASKS = {
+    "portMappings": "hostPort has no effect",
+    "bandwidth": "bandwidth has no effect",
+    "ips": "ips has no effect",
+    "mac": "mac has no effect",
+}
+
+
 def run(request: "Request", context: "Context") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
@@ -109,7 +118,7 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", c
         from genie_core.batches import batches
 
         plan = plan.replace(batches=batches(plan.attachments))
-    _warn_of_dead_ports(request, plan, context)
+    _warn_of_dead_requests(request, plan, context)
     _warn_of_dropped_keys(plan, context)
     if context.settings.policy_engine:
         from genie_core.verbs.policy import require_engine
@@ -132,19 +141,21 @@ def find_plugins(network: "NetConf", path: "Sequence[str]", context: "Context") 
     return found
 
 
-def _warn_of_dead_ports(request: "Request", plan: "Plan", context: "Context") -> None:
-    """Warn where the pod's hostPorts cannot work: the runtime passes them for the primary network alone."""
-    if plan.previous is not None or not get_object(request.config, "runtimeConfig").get("portMappings"):
+def _warn_of_dead_requests(request: "Request", plan: "Plan", context: "Context") -> None:
+    """Warn where what the runtime asks for has no effect: it is passed to the pod's primary network alone."""
+    asked = get_object(request.config, "runtimeConfig")
+    if plan.previous is not None or not any(asked.get(key) for key in _RUNTIME_ASKS):
         return
     primary = primary_first(plan)[0]
     kind = primary.network.plugins[0].type
-    problem = ""
-    if "portMappings" not in primary.capabilities:
-        problem = "no plugin of the pod's primary network offers portMappings; add portmap to its chain"
-    elif plugin_type(kind).apart:
-        problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
-    if problem:
-        context.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)
+    for key, event in _RUNTIME_ASKS.items():
+        problem = ""
+        if asked.get(key) and key not in primary.capabilities:
+            problem = f"no plugin of the pod's primary network offers {key}; add one that does to its chain"
+        elif asked.get(key) and key == "portMappings" and plugin_type(kind).apart:
+            problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
+        if problem:
+            context.log.warning(event, network=primary.network.name, problem=problem)
 
 
 def _warn_of_dropped_keys(plan: "Plan", context: "Context") -> None:

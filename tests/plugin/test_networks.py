@@ -233,6 +233,19 @@ def test_a_host_port_that_cannot_work_is_warned_of(pod, chain, problem):
     assert all(problem in event["problem"] for event in warned)
 
 
+@pytest.mark.parametrize(
+    "key, value", [("bandwidth", {"ingressRate": 8}), ("ips", ["10.0.0.9"]), ("mac", "c2:b0:57:49:47:f1")]
+)
+def test_what_the_runtime_asks_for_and_no_plugin_offers_is_warned_of(pod, key, value):
+    pod.network("a", "a")
+    assert pod.call("ADD", runtimeConfig={key: value, "dns": {"servers": ["10.0.0.3"]}}).events(
+        f"{key} has no effect"
+    )
+    pod.delete()
+    pod.network("a", {"type": "a", "capabilities": {key: True}})
+    assert not pod.call("ADD", runtimeConfig={key: value}).events(f"{key} has no effect")
+
+
 def test_c35_c36_the_configurations_name_is_what_delegates_see(pod, cluster):
     cluster.nad("own", {"cniVersion": "1.0.0", "name": "another", "type": "x"})
     assert add(pod, "net,own").result
