@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from genie_core.sandbox.private_node import PrivateNode
     from genie_core.tasks.dry_run.searched import Searched
 
+_COMING = ("conf_dir", "state_dir", "ipam_dir", "cache_dir")
+
 
 def searched(flags: options.ConfDirs, bin_dirs: Sequence[str]) -> Searched:
     """The directories that the flags name, else those of the runtime. Raises GenieError for missing ones."""
@@ -52,17 +54,19 @@ def search_path(asked: Sequence[str]) -> list[str]:
 
 
 def warn_of_missing(flags: object) -> None:
-    """Warn of directories of Genie's and the runtime's that flags name and that do not exist.
+    """Warn of directories that flags name and that do not exist: a misspelt one looks like an empty one.
 
-    They may come with the first pod, and so may the default ones; a misspelt one would look like an empty one.
+    Those of Genie and of the runtime may come with the first pod, and so may the default ones.
     """
+    from genie_core.survey.places import Places, missing_of
     from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 
     root = Root(getattr(flags, "root", "/"))
-    for name in ("conf_dir", "state_dir", "ipam_dir", "cache_dir"):
-        path = getattr(flags, name, "")
-        if path not in ("", CONF_DIR, IPAM_DIR, CACHE_DIR) and not root.exists(path):
-            note(f"warning: --{name.replace('_', '-')} {path}: there is no such directory")
+    named = [(f"--{name.replace('_', '-')}", getattr(flags, name, "")) for name in _COMING]
+    usual = ("", CONF_DIR, IPAM_DIR, CACHE_DIR)
+    gone = [(flag, path) for flag, path in named if path not in usual and not root.exists(path)]
+    for flag, path in gone + (missing_of(flags) if isinstance(flags, Places) else []):
+        note(f"warning: {flag} {path}: there is no such directory")
 
 
 class Reached(Protocol):

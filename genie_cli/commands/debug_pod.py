@@ -70,6 +70,8 @@ def run(flags: Flags) -> int:
     asked = completed(flags, access, pod)
     with Progress() as progress:
         report = from_snapshot(flags.from_, asked) if flags.from_ else debug_pod(asked, progress)
+    if report.state != "not-here" and not flags.from_:
+        wiring.warn_of_missing(flags)
     if flags.save:
         _save(flags.save, report)
     if flags.save == "-":

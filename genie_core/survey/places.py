@@ -40,22 +40,20 @@ class Places:
 
 
 def require_named(places: Places) -> None:
-    """Raise WrongUsage for a named configuration directory that is missing, or where all named plugin directories are.
+    """Raise WrongUsage for what `missing_of` finds: a report on a misspelt directory looks like a healthy node's."""
+    for flag, path in missing_of(places):
+        raise WrongUsage(f"{flag} {path}: there is no such directory")
 
-    Plugin directories are a search path, of which some may be missing. Without this, a report on a misspelt directory
-    would look like that of a healthy node.
+
+def missing_of(places: Places) -> list[tuple[str, str]]:
+    """The flag and the path of each named configuration directory that is missing.
+
+    Plugin directories are a search path, of which some may be missing: the first one, if all are.
     """
     root = Root(places.root)
-    gone = [path for path in places.conf_dirs if _is_no_directory(root.real(path))]
-    if gone:
-        raise missing("--conf-dir", gone[0])
-    if places.bin_dirs and all(_is_no_directory(root.real(path)) for path in places.bin_dirs):
-        raise missing("--bin-dir", places.bin_dirs[0])
-
-
-def missing(flag: str, path: str) -> WrongUsage:
-    """The error for a directory that a flag names and that is not there."""
-    return WrongUsage(f"{flag} {path}: there is no such directory")
+    found = [("--conf-dir", path) for path in places.conf_dirs if _is_no_directory(root.real(path))]
+    searched = [("--bin-dir", path) for path in places.bin_dirs if _is_no_directory(root.real(path))]
+    return found + (searched[:1] if len(searched) == len(places.bin_dirs) else [])
 
 
 def _is_no_directory(path: str) -> bool:

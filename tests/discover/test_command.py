@@ -119,15 +119,22 @@ def test_an_unknown_check_or_code_is_wrong_usage(flags, said):
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("command", [["discover"], ["debug", "node"]])
 @pytest.mark.parametrize("flag", ["--conf-dir", "--bin-dir"])
-def test_a_directory_that_was_named_and_is_not_there_is_wrong_usage(command, flag, tmp_path):
+def test_a_directory_that_was_named_and_is_not_there_is_wrong_usage(flag, tmp_path):
     """Its report would look like that of a healthy node."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "none", tmp_path / "file"):
-        done = genie(*command, flag, str(path), code=2)
+        done = genie("discover", flag, str(path), code=2)
         assert done.stdout == ""
         assert f"error: {flag} {path}: there is no such directory" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--conf-dir", "--bin-dir"])
+def test_a_diagnosis_warns_of_a_directory_that_is_not_there(flag, tmp_path):
+    """The directory may be the fault, and most checks look at the kernel."""
+    done = genie("debug", "node", flag, str(tmp_path / "none"), "--fail-on", "never")
+    assert f"warning: {flag} {tmp_path}/none: there is no such directory" in done.stderr
+    assert f"there is no directory {tmp_path}/none" in " ".join(done.stdout.split())
 
 
 def test_of_a_search_path_one_directory_is_enough(tmp_path, broken):

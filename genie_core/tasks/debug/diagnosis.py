@@ -13,7 +13,6 @@ from genie_core.survey import api
 from genie_core.survey.collection import SECONDS, Collection
 from genie_core.survey.facts import Facts
 from genie_core.survey.kernel import JSON
-from genie_core.survey.places import require_named
 from genie_core.survey.survey import DEBUG, NETWORK, Part, Survey
 from genie_core.tasks.debug.checks import choose, judge, since
 from genie_core.tasks.debug.objects import objects_reader, take_objects
@@ -58,8 +57,7 @@ class Diagnosis:
         return name_of(options.node, objects, own, is_explicit=options.node_explicit)
 
     def facts(self, netns: str, answers: api.Answers) -> Facts:
-        """All facts but the probes; `netns` "" means the node alone. Raises WrongUsage for missing directories."""
-        require_named(self.options)
+        """All facts but the probes; `netns` "" means the node alone."""
         found = self.survey.facts(netns)
         return replace(
             self._target(found, answers),
