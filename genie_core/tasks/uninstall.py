@@ -22,7 +22,7 @@ from genie_core.edges import libcni_cache
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import SILENT
 from genie_core.edges.policy_dir import DIRECTORY
-from genie_core.edges.store import CONTENTS, refuse_shared
+from genie_core.edges.store import CONTENTS, INSTALLED, refuse_shared
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
 from genie_core.plan import primary_first
@@ -43,6 +43,7 @@ from genie_core.tasks.install.record import (
     Installed,
     not_together,
     own_bin_dir,
+    read_record,
     recall,
     recall_all,
     remember,
@@ -176,7 +177,8 @@ def _uninstall_alone(options: UninstallOptions, found: Installed) -> UninstallRe
     if not options.dry_run:
         delegate_files.put_back(found.moved)
     # there are no more ADDs, and a DEL needs no API server
-    _remove([found.conflist, *_credentials(found.conflist)], removed, dry_run=options.dry_run)
+    kept = [*_credentials(found.conflist), *_records(found.conflist)]
+    _remove([found.conflist, *kept], removed, dry_run=options.dry_run)
     if not options.dry_run:
         delegate_files.remove([new for old, new in found.moved.items() if os.path.exists(old)])
     entry = node_state.entry_of(dict(found.document)) or {}
@@ -225,9 +227,20 @@ def _credentials(conflist: Path) -> list[Path]:
         authority = document["clusters"][0]["cluster"].get("certificate-authority", "")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []
-    own = conflist.parent.parent / "genie"
-    found = [own / TOKEN_FILE.name, own / CA_FILE.name]
+    folders = _folders(conflist)
+    found = [folder / name for folder in folders for name in (TOKEN_FILE.name, CA_FILE.name)]
     return [path for path in found if str(path) in (token, authority)]
+
+
+def _records(conflist: Path) -> list[Path]:
+    """The DaemonSet's record of this installation."""
+    found = [folder / INSTALLED for folder in _folders(conflist)]
+    return [path for path in found if (known := read_record(path)) and known.conflist == conflist]
+
+
+def _folders(conflist: Path) -> list[Path]:
+    """Where the DaemonSet keeps the token: one place, wherever the configurations are, as on k3s."""
+    return list(dict.fromkeys([conflist.parent.parent / "genie", TOKEN_FILE.parent]))
 
 
 def _remove_rest(

@@ -317,6 +317,25 @@ def test_a_broken_configuration_is_mended(keeper, token):
     assert conflist.with_name("00-genie.conflist.broken").read_text() == "{"
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_an_operator_wrote_comes_back_with_the_configuration(keeper, token, is_new):
+    """Another agent moves it away, also while no pod of Genie's runs; that one does not see the state directory."""
+    keeper.options = replace(keeper.options, install=replace(keeper.options.install, sees_state=False))
+    keeper.look()
+    conflist = token.parents[1] / "net.d/00-genie.conflist"
+    document = json.loads(conflist.read_text())
+    document["plugins"][0]["log_level"] = "debug"
+    conflist.write_text(json.dumps(document))
+    keeper.look()
+    conflist.rename(conflist.with_name("00-genie.conflist.cilium_bak"))
+    if is_new:
+        keeper = Keeper(options=keeper.options, log=keeper.log, clock=keeper.clock)
+    keeper.look()
+    assert keeper.problems == []
+    assert json.loads(conflist.read_text())["plugins"][0]["log_level"] == "debug"
+    assert (token.parent / "installed.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_without_an_api_server_the_plugin_is_still_installed(keeper, token, server):
     server.close()
     keeper.options = replace(keeper.options, api_seconds=0.5)

@@ -16,7 +16,7 @@ from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.settings import STATE_DIR
 from genie_core.tasks import uninstall
-from genie_core.tasks.install import payload
+from genie_core.tasks.install import conflist, payload
 from genie_core.tasks.install import run as installing
 from tests.patience import wait_until
 from tests.system.node import THREE, Node
@@ -297,6 +297,20 @@ def test_the_daemonsets_token_goes_with_it_and_other_peoples_files_stay(places, 
         take_away(places)
     assert list(own.iterdir()) == []
     assert sorted(path.name for path in other.iterdir()) == ["ca.crt", "token"]
+
+
+def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_path):
+    """On k3s these are not in /etc/cni, and the token, which is still valid, stayed on the node."""
+    own = conflist.TOKEN_FILE.parent
+    own.mkdir(parents=True, exist_ok=True)
+    files = {"token_file": conflist.TOKEN_FILE, "ca_file": conflist.CA_FILE}
+    for path in files.values():
+        path.write_text("x")
+    put(places, api_server="https://10.0.0.1:6443", **files, sees_state=False)
+    assert [path.name for path in own.iterdir()] != []
+    take_away(places)
+    assert list(own.iterdir()) == []
+    own.rmdir()
 
 
 def test_a_dry_run_removes_nothing(places):

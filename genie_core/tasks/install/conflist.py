@@ -55,6 +55,11 @@ class InstallOptions:
     sees_state: bool = True
 
     @property
+    def record_dir(self) -> Path | None:
+        """Where the record of the installation is, in place of a state directory that is not seen."""
+        return self.token_file.parent if self.token_file and not self.sees_state else None
+
+    @property
     def for_crio(self) -> bool:
         """Whether CRI-O reads the directory."""
         return any(one.kind == "crio" for one in (self.placement.runtimes if self.placement else ()))

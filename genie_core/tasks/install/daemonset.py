@@ -81,7 +81,8 @@ class KeepOptions:
 class Keeper:
     """The state at the last look.
 
-    `beside` are the networks' files beside Genie's that the last installation left in CRI-O's directory.
+    `written` are Genie's configuration and, in CRI-O's directory, the networks' files beside it, as the last
+    installation left them.
 
     `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token; `not_renewed` says why the
     last try to renew it failed.
@@ -101,7 +102,7 @@ class Keeper:
     looked_at: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=lambda: [_NOT_INSTALLED])
     version: str = ""
-    beside: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    written: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def look(self) -> None:
         """Repair the installation. A failure is logged, and the repair tried again at the next look.
@@ -192,14 +193,14 @@ class Keeper:
     def _install(self) -> None:
         try:
             options = self._placed()
-            unchanged = _networks_beside(options) == self.beside
+            unchanged = _written(options) == self.written
             if self.version and unchanged and not preview(options).changed and not _has_old_code(options):
                 return
             report = install(options)
         except GenieError:
             self.version = ""
             raise
-        self.version, self.beside = report.version, _networks_beside(options)
+        self.version, self.written = report.version, _written(options)
         self.log.info(
             "installed",
             version=report.version,
@@ -295,15 +296,15 @@ def _has_old_code(options: InstallOptions) -> bool:
     return bool(old_code(options.bin_dir / TYPE))
 
 
-def _networks_beside(options: InstallOptions) -> dict[str, tuple[int, ...]]:
-    """The other networks' files in CRI-O's directory, each with a value that changes when it is written; else none.
+def _written(options: InstallOptions) -> dict[str, tuple[int, ...]]:
+    """Genie's configuration, and the other networks' files in CRI-O's directory, with what changes when one is written.
 
-    Their agents write them again, at each start, and CRI-O would release running pods' addresses (delegate_files.py).
+    An operator's change of the first is recorded. The others' agents write them again, at each start, and CRI-O would
+    release running pods' addresses (delegate_files.py).
     """
-    if not options.for_crio:
-        return {}
-    paths = [Path(path) for path in list_files(str(options.conf_dir))]
-    return {path.name: version_of(path) for path in paths if path.name != CONFLIST and path.exists()}
+    own = options.conf_dir / CONFLIST
+    paths = [Path(path) for path in list_files(str(options.conf_dir))] if options.for_crio else [own]
+    return {path.name: version_of(path) for path in paths if path.exists()}
 
 
 def _words(error: GenieError | OSError) -> str:

@@ -1,7 +1,8 @@
 """The record of what `genie install` wrote on this node, for the next run and for `genie uninstall`.
 
-The record is a file in the state directory. A copy beside the code, which every user may read, has no configuration;
-it serves commands that know only the plugin's directory.
+The record is a file in the state directory; the DaemonSet, whose container does not see that, keeps it beside the
+token. A copy beside the code, which every user may read, has no configuration; it serves commands that know only the
+plugin's directory.
 """
 
 from __future__ import annotations
@@ -57,14 +58,18 @@ class Installed:
         return json.dumps(document, indent=2) + "\n"
 
 
-def remember(installed: Installed) -> str:
-    """Write the record; returns the reason why the state directory has none, "" on success."""
+def remember(installed: Installed, folder: Path | None = None) -> str:
+    """Write the record, to `folder` or else to the state directory.
+
+    Returns the reason why that has none, "" on success.
+    """
     (installed.bin_dirs[0] / CODE).mkdir(mode=0o755, parents=True, exist_ok=True)
     write_file(installed.bin_dirs[0] / CODE / INSTALLED, installed.text(public=True), 0o644)
-    state = str(installed.state_dir)
+    state = str(folder or installed.state_dir)
     try:
-        make_state_directory(state)
-        write_file(installed.state_dir / INSTALLED, installed.text(public=False), 0o600)
+        if folder is None:
+            make_state_directory(state)
+        write_file(Path(state, INSTALLED), installed.text(public=False), 0o600)
     except OSError as error:
         return f"the installation is not recorded in {state}: {error.strerror}"
     except GenieError as error:
@@ -113,12 +118,13 @@ def _not_written(state_dir: Path, reason: str) -> GenieError:
 
 def recall(bin_dir: Path) -> Installed | None:
     """The record of the plugin in a directory, whole where the state directory still has it; None without any."""
-    public = _read(bin_dir / CODE / INSTALLED)
-    whole = _read(public.state_dir / INSTALLED) if public else None
+    public = read_record(bin_dir / CODE / INSTALLED)
+    whole = read_record(public.state_dir / INSTALLED) if public else None
     return whole if whole and public and whole.conflist == public.conflist else public
 
 
-def _read(path: Path) -> Installed | None:
+def read_record(path: Path) -> Installed | None:
+    """The record in a file; None where it is not there, is another user's, or cannot be read."""
     try:
         with os.fdopen(open_private(os.fspath(path), os.O_RDONLY)) as file:
             known: Any = json.load(file)
@@ -136,7 +142,7 @@ def _read(path: Path) -> Installed | None:
 
 def recall_all(bin_dirs: Sequence[Path | None], state_dir: Path | None) -> Iterator[Installed]:
     """The records in the state directory, beside this program, and in those directories of plugins."""
-    yield from filter(None, [_read((state_dir or Path(STATE_DIR)) / INSTALLED)])
+    yield from filter(None, [read_record((state_dir or Path(STATE_DIR)) / INSTALLED)])
     yield from filter(None, [recall(path) for path in (own_bin_dir(), *bin_dirs) if path])
 
 

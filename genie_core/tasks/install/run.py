@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from genie_core import __version__
 from genie_core.edges.confdir import list_files
+from genie_core.edges.store import INSTALLED
 from genie_core.errors import Denied, GenieError
 from genie_core.published import Published
 from genie_core.select.files import derived_name
@@ -54,6 +55,7 @@ from genie_core.tasks.install.placement import place
 from genie_core.tasks.install.record import (
     CODE,
     Installed,
+    read_record,
     recall_all,
     remember,
     require_own_state,
@@ -134,20 +136,21 @@ def _put_with(
             delegate_files.copy(moved)
             predecessor.save(saved)
             if moved or saved:
-                remember(record)  # their old paths are recorded before they are removed
+                remember(record, options.record_dir)  # their old paths are recorded before they are removed
             report = put(options, known)
             delegate_files.remove([*moved, *(path for path in saved if path != str(report.launcher))])
     except BaseException:
         delegate_files.remove([new for old, new in made.items() if os.path.exists(old)])
         raise
-    if (problem := remember(record)) and options.sees_state:
+    if problem := remember(record, options.record_dir):
         warnings.append(problem)
     return report
 
 
 def _known(options: InstallOptions) -> Installed | None:
     """The record of an installation with the same configuration list."""
-    records = recall_all([options.bin_dir], options.state_dir)
+    kept = read_record(options.record_dir / INSTALLED) if options.record_dir else None
+    records = [*([kept] if kept else []), *recall_all([options.bin_dir], options.state_dir)]
     return next((one for one in records if one.conflist == options.conf_dir / CONFLIST), None)
 
 
