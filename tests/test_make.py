@@ -7,7 +7,7 @@ from shlex import quote
 
 import pytest
 
-from tests import machine
+from tests import machine, warm
 from tests.test_lint import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -70,7 +70,9 @@ def toured(tmp_path_factory):
         debug,
         *proposed[proposed.index("genie explain GN0402") :],
     ]
-    text = "".join(f'echo {quote(f"=== {step}")}; {step} 2>/dev/null; echo "=== $?"\n' for step in steps)
+    path = quote(str(warm.client(tmp_path_factory.mktemp("program") / "bin").parent))
+    text = f"PATH={path}:$PATH\n"
+    text += "".join(f'echo {quote(f"=== {step}")}; {step} 2>/dev/null; echo "=== $?"\n' for step in steps)
     before = machine.snapshot()
     done = make("tour", text, inside)
     assert done.returncode == 0, done.stderr

@@ -197,10 +197,10 @@ while True:
 
 def test_b62_a_writer_that_is_killed_leaves_a_whole_plan(store):
     store.save(plan(count=1))
-    for turn in range(8):
+    for turn in range(5):
         writer = subprocess.Popen([sys.executable, "-c", SAVE, store.directory])
         try:
-            writer.wait(timeout=0.25 + turn * 0.013)
+            writer.wait(timeout=0.25 + turn * 0.021)
         except subprocess.TimeoutExpired:
             os.kill(writer.pid, signal.SIGKILL)
             writer.wait()

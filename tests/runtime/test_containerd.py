@@ -249,13 +249,13 @@ def test_an_upgrade_while_pods_come_and_go(node, containerd, tmp_path):
                 return
 
     old = node.run_pod("old", BOTH)
-    with ThreadPoolExecutor(4) as pool:
-        lives = [pool.submit(live, lane) for lane in range(4)]
+    with ThreadPoolExecutor(3) as pool:
+        lives = [pool.submit(live, lane) for lane in range(3)]
         try:
             for code in (other_version(tmp_path), None, tmp_path):
                 done = len(passed)
                 node.install(code)
-                wait_until(lambda done=done: len(passed) >= done + 4 or any(life.done() for life in lives))
+                wait_until(lambda done=done: len(passed) >= done + 2 or any(life.done() for life in lives))
         finally:
             stop.set()
         for life in lives:

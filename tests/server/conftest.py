@@ -102,31 +102,46 @@ class Server:
 
 
 @contextmanager
-def installed_server():
+def folder():
     if not native.program().exists():
         pytest.fail("the native launcher was not compiled: run `make setup`", pytrace=False)
     root = Path(tempfile.mkdtemp(prefix="genie-server-"))
     root.chmod(0o755)
-    server = Server(root)
     try:
-        yield server
+        yield root
     finally:
-        server.kill()
         shutil.rmtree(root)
 
 
 @pytest.fixture(scope="module")
 def served():
     """A server that no test ends."""
-    with installed_server() as server:
-        yield server.start()
+    with folder() as root:
+        server = Server(root)
+        try:
+            yield server.start()
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def own_root():
+    """Where a module's tests install their own servers: the code that one has compiled is there for the next."""
+    with folder() as root:
+        yield root
 
 
 @pytest.fixture
-def server():
+def server(own_root):
     """A server of the test's own, which has not been started."""
-    with installed_server() as server:
+    server = Server(own_root)
+    try:
         yield server
+    finally:
+        server.kill()
+        for path in own_root.iterdir():
+            if path.name != "bin":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def test_pods_in_lanes_while_the_server_is_killed(tmp_path, cni_bin):
     try:
         node.configure_three()
         node.settings["log_level"] = "error"
-        campaign = ServedCampaign(node, run_dir, pods=24, lanes=4, killed=0.3)
+        campaign = ServedCampaign(node, run_dir, pods=16, lanes=4, killed=0.3)
         campaign.run()
     finally:
         node.remove()

@@ -235,7 +235,7 @@ def test_a74_b72_check_fails_for_missing_parts(cluster, what):
 
 # --- many at once
 
-PODS, LANES = 24, 8  # `make torture` has 10,000
+PODS, LANES = 16, 8  # `make torture` has 10,000
 
 
 def test_a80_a82_many_pods_and_gc_between_them_leave_nothing(cluster):
