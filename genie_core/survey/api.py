@@ -213,8 +213,13 @@ def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
 
 
 def _refusal(error: GenieError, verb: str, kind: Resource, namespace: str) -> str:
-    where = f"in namespace {namespace}" if namespace else "in all namespaces"
     if isinstance(error, Forbidden):
-        resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-        return f"the API server does not allow to {verb} {resource} {where} (403): {ROLE}"
+        return f"{not_allowed(verb, kind, namespace)}: {ROLE}"
     return reason(error)
+
+
+def not_allowed(verb: str, kind: Resource, namespace: str) -> str:
+    """What a user lacks who gets a 403, as a Role names it: verb, resource, namespace."""
+    where = f"in namespace {namespace}" if namespace else "in all namespaces"
+    resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+    return f"the API server does not allow to {verb} {resource} {where} (403)"

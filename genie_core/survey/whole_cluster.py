@@ -26,7 +26,7 @@ from genie_core.edges.kube_resources import (
 from genie_core.published import Published
 from genie_core.status import NETWORK_STATUS, OBSERVED
 from genie_core.survey import cluster
-from genie_core.survey.api import pages
+from genie_core.survey.api import not_allowed, pages
 from genie_core.survey.events import NO_SANDBOX, one_line
 from genie_core.survey.kernel import JSON
 
@@ -35,6 +35,7 @@ PAGE = 250
 PAGE_SECONDS = 10.0  # for one page: a server that is away is reported then, and not at the end of --timeout
 NAME_LABEL = "app.kubernetes.io/name"
 NAMES = ("genie", "genie-agent")
+ROLE = "the ClusterRole genie-status of deploy/status-rbac.yaml allows it"
 OWN_PODS = "Pod of Genie"  # the name of Genie's own pods in `missing`
 NODE_CONDITION = "GenieNetworkReady"
 NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
@@ -200,14 +201,13 @@ class _Reader:
 
         A kind that is not installed has none. Raises Unreachable where the server has answered nothing yet.
         """
+        namespace = "" if cluster_wide else self.namespace
         try:
-            yield from self._pages(kind, dict(query or {}), "" if cluster_wide else self.namespace)
+            yield from self._pages(kind, dict(query or {}), namespace)
         except ObjectNotFound:
             return
-        except Forbidden as error:
-            self.missing[source or kind.kind] = (
-                f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
-            )
+        except Forbidden:
+            self.missing[source or kind.kind] = f"{not_allowed('list', kind, namespace)}: {ROLE}"
         except Unreachable as error:
             if not self.answered:
                 raise
