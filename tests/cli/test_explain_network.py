@@ -154,7 +154,12 @@ def test_without_a_server_it_is_this_nodes_state(ask, tmp_path):
 
 
 def test_an_unknown_network(ask):
-    assert "in no pod's state on this node, and not in the cluster" in ask("shop/nothing", code=3)["message"]
+    error = ask("shop/nothing", code=3)
+    assert error["message"] == (
+        "network shop/nothing is in no pod's state on this node, and not in the cluster: "
+        "there is neither a Logicalnetwork nor a NetworkAttachmentDefinition shop/nothing"
+    )
+    assert error["hint"] == "`genie networks` lists the cluster's networks"
 
 
 def test_a_network_is_not_called_unknown_where_the_cluster_does_not_answer(ask, server, tmp_path):

@@ -132,7 +132,12 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
         try:
             found = api.get_object(NETWORK_ATTACHMENT, namespace, name)
         except ObjectNotFound:
-            raise missing from None
+            if isinstance(missing, Forbidden):
+                raise missing from None
+            kinds = f"neither a {LOGICAL_NETWORK.kind} nor a {NETWORK_ATTACHMENT.kind}"
+            raise ObjectNotFound(
+                f"there is {kinds} {namespace}/{name}", hint="`genie networks` lists the cluster's networks"
+            ) from None
         created = str((found.get("metadata") or {}).get("creationTimestamp") or "")
         return NetworkUsage(
             network=f"{namespace}/{name}",
