@@ -112,8 +112,9 @@ def contexts(access: Access) -> list[str]:
 
 def _read(access: Access) -> Any:
     """The package's reader with the files that there are; None without any. Raises InvalidConfig and IOFailure."""
-    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or _USUAL
-    if not access.kubeconfig and not _existing(listed):
+    usual = _existing(os.environ.get("KUBECONFIG") or _USUAL)
+    listed = access.kubeconfig or os.pathsep.join(path for path in usual if not _is_empty(path))
+    if not listed:
         return None
     from kubernetes.config.kube_config import KubeConfigMerger
 
@@ -133,6 +134,11 @@ def _existing(listed: str) -> list[str]:
     return [
         path for path in map(os.path.expanduser, listed.split(os.pathsep)) if path and os.path.exists(path)
     ]
+
+
+def _is_empty(path: str) -> bool:
+    """Whether kubectl takes it for a kubeconfig without entries: `KUBECONFIG=/dev/null` switches all of them off."""
+    return path == os.devnull or (os.path.isfile(path) and not os.path.getsize(path))
 
 
 def _require_file(path: str) -> None:

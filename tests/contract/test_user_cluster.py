@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from genie_cli.app import main
 from genie_core.edges.kube_errors import BadAnswer, Rejected, Unauthorized, Unreachable, Untrusted
 from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure
-from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster
+from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster, no_server
 from tests.apiserver import API, Authority, Objects, faults
 from tests.apiserver.issuer import Issuer, jwt
 from tests.apiserver.proxy import Proxy, SocksProxy
@@ -107,6 +107,18 @@ def test_the_files_of_kubeconfig_are_merged_and_the_first_counts(tmp_path, monke
     chosen = the_cluster(Access(context="a"))
     assert (str(chosen.cluster), chosen.namespace) == ("http://192.0.2.1:1", "shop")
     assert str(the_cluster(Access(kubeconfig=str(one))).cluster) == "http://192.0.2.1:1"
+
+
+def test_an_empty_kubeconfig_has_no_entries(tmp_path, monkeypatch):
+    """As with kubectl, KUBECONFIG=/dev/null switches all kubeconfigs off."""
+    one = world.kubeconfig(tmp_path / "one", {"a": "http://192.0.2.1:1"})
+    (tmp_path / "empty").touch()
+    monkeypatch.setenv("KUBECONFIG", f"/dev/null:{tmp_path}/empty:{one}")
+    assert str(the_cluster().cluster) == "http://192.0.2.1:1"
+    for empty in ("/dev/null", f"{tmp_path}/empty"):
+        monkeypatch.setenv("KUBECONFIG", empty)
+        assert find_cluster(Access()) is None
+        assert no_server().details == f"{empty} names no server"
 
 
 def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(home):
@@ -380,7 +392,7 @@ def is_running(pid):
 
 CONNECT = """
 import sys
-from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster
+from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster, no_server
 with find_cluster(Access(kubeconfig=sys.argv[1])).login().connect(60) as api:
     print(api.get_pod("demo", "web")["metadata"]["uid"])
 """
