@@ -216,7 +216,7 @@ def _network(flags: Flags, common: GenerateOptions) -> Generated:
         chain=None if chain is None else tuple(part.strip() for part in chain.split(",") if part.strip()),
         version=flags.version,
         changes=[options.parse_setting(text, "PATH=VALUE") for text in flags.settings],
-        base=_read(flags.base) if flags.base else "",
+        base=_base(flags.base) if flags.base else "",
         base_source="stdin" if flags.base == "-" else flags.base,
     )
     return generate.generate_network(wanted, generate.look(wanted))
@@ -232,6 +232,14 @@ def _no_plugin(type_: str) -> WrongUsage:
     return WrongUsage(
         "nothing to generate: name a TYPE, or --from FILE", hint=f"types are {', '.join(types)}"
     )
+
+
+def _base(name: str) -> str:
+    """The text of --from. Raises WrongUsage where it is empty."""
+    text = _read(name)
+    if not text.strip():
+        raise WrongUsage(f"--from {name}: it is empty")
+    return text
 
 
 def _read(name: str) -> str:
@@ -265,7 +273,7 @@ def _objects(flags: Flags, common: GenerateOptions) -> int:
 
 
 def _check(flags: Flags, common: GenerateOptions) -> int:
-    names = [name for name in (*flags.check, flags.type, *flags.more) if name]
+    names = list(dict.fromkeys(name for name in (*flags.check, flags.type, *flags.more) if name))
     copies = [name for name in names if is_copy(name)]
     if len(copies) < len(names):  # a shell's glob lists them with the others: /etc/cni/net.d/*
         names = [name for name in names if name not in copies]

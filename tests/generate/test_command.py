@@ -129,6 +129,23 @@ def test_nothing_to_check_is_not_ok(flags, tmp_path, capsys, text):
     assert "bug" not in capsys.readouterr().err
 
 
+def test_a_file_without_a_configuration_is_not_left_out_beside_others(flags, living, tmp_path, capsys):
+    """It was not looked at, so the answer cannot be ok."""
+    (tmp_path / "empty").touch()
+    assert generate(flags, "--check", str(living), str(tmp_path / "empty")) == 2
+    assert f"error: {tmp_path}/empty: there is no configuration to check" in capsys.readouterr().err
+
+
+def test_a_file_that_is_named_twice_does_not_collide_with_itself(flags, living, capsys):
+    once = generate(flags, "--check", str(living)), capsys.readouterr().out
+    assert (generate(flags, "--check", str(living), str(living)), capsys.readouterr().out) == once
+
+
+def test_an_empty_text_to_start_from_is_wrong_usage(flags, capsys):
+    assert generate(flags, "--from", "/dev/null") == 2
+    assert "error: --from /dev/null: it is empty" in capsys.readouterr().err
+
+
 def test_an_objects_name_is_taken_as_it_is(flags, tmp_path, capsys):
     """Where the configuration has none: also one with a quotation mark, which no name may have."""
     file = tmp_path / "nets.yaml"

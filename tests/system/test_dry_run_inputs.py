@@ -150,6 +150,7 @@ def sample_file(folder):
     [
         (["--annotation", "novalue"], "--annotation 'novalue' is not KEY=VALUE"),
         (["--conf", "/nonexistent.conf"], "--conf /nonexistent.conf"),
+        (["--conf", "/dev/null"], "--conf /dev/null: it is empty"),
         (["--conf-dir", "/nonexistent"], "--conf-dir /nonexistent: there is no such directory"),
         (["--bin-dir", "/nonexistent"], "--bin-dir /nonexistent: there is no such directory"),
         (["--verb", "gc"], "'gc' is not one of"),

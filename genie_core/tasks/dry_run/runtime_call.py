@@ -246,5 +246,8 @@ def _sentence(event: Mapping[str, Any]) -> str:
         for key, value in event.items()
         if key not in ("time", "level", "verb", "container", "interface")
     }
-    what = said.pop("event", "")
-    return f"{what}: " + ", ".join(f"{key} {value}" for key, value in said.items()) if said else what
+    what, problem = said.pop("event", ""), str(said.pop("problem", ""))
+    if problem.startswith(str(said.get("file"))):
+        del said["file"]
+    parts = [f"{key} {value}" for key, value in said.items()]
+    return ": ".join(filter(None, (what, ", ".join(parts), problem)))

@@ -131,6 +131,8 @@ def _conf_file(name: str, text: str) -> tuple[str, str]:
 
     A name that no runtime reads (`-`, `blue.yaml`, `/dev/fd/63`) is replaced by one that it does, after the content.
     """
+    if not text.strip():
+        raise WrongUsage(f"--conf {name}: it is empty", hint="what was to write it may have failed")
     if name != "-" and Path(name).suffix in EXTENSIONS:
         return Path(name).name, text
     document, text = _json_of(text, name)

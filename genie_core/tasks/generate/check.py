@@ -61,10 +61,12 @@ class CheckReport:
 
 
 def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
-    """Check (path, text) pairs against a node's facts. Raises WrongUsage where they hold no configuration."""
-    files = [file for path, text in texts for file in _files_in(path, text)]
-    if not files:
-        raise WrongUsage(f"{', '.join(path for path, _ in texts)}: there is no configuration to check")
+    """Check (path, text) pairs against a node's facts. Raises WrongUsage where one of them holds no configuration."""
+    found = {path: list(_files_in(path, text)) for path, text in texts}
+    empty = [path for path, files in found.items() if not files]
+    if empty:
+        raise WrongUsage(f"{', '.join(empty)}: there is no configuration to check")
+    files = [file for several in found.values() for file in several]
     report = check_parsed(files, facts)
     unreal = {file.path for file in files} - {
         path for path, _ in texts

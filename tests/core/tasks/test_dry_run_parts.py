@@ -98,6 +98,21 @@ def test_an_answer_with_steps_and_warnings():
 
 
 @pytest.mark.parametrize(
+    "event, warning",
+    [
+        ({"event": "skipped", "file": "/a.conf", "problem": "/a.conf: no type"}, "skipped: /a.conf: no type"),
+        ({"event": "skipped", "file": "/a.conf", "problem": "no type"}, "skipped: file /a.conf: no type"),
+        ({"event": "no state", "problem": 'item 2 ("b"): none'}, 'no state: item 2 ("b"): none'),
+        ({"event": "slow", "plugin": "a", "ms": 7}, "slow: plugin a, ms 7"),
+        ({"event": "alone"}, "alone"),
+    ],
+)
+def test_a_warning_names_its_file_once(event, warning):
+    line = json.dumps(event | {"time": "T", "level": "warning", "verb": "ADD"})
+    assert read_answer("ADD", ran("{}", line)).warnings == (warning,)
+
+
+@pytest.mark.parametrize(
     "answer,code,msg",
     [
         (ran('{"code": 7, "msg": "bad", "details": "d"}', returncode=1), 7, "bad"),
