@@ -83,10 +83,12 @@ def _all_missing(
     file: ConfFile, found: Sequence[Finding], types: Sequence[str], path: Sequence[str]
 ) -> Finding:
     names = ", ".join(f'"{type_}"' for type_ in reversed(types))
+    remedies = [one.remedy for one in found if one.remedy]
     return replace(
         found[0],
         title=f"{file.file}: none of its plugins ({names}) is in {' '.join(path)}",
         evidence=tuple(evidence for one in found for evidence in one.evidence),
+        remedy=fix(remedies[0].text, *(command for one in remedies for command in one.commands)),
     )
 
 
@@ -117,7 +119,7 @@ def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], c
     if elsewhere:
         return fix(
             "put the plugin where the runtime looks, or name its directory in the runtime's configuration",
-            ["install", "-m", "0755", elsewhere[0], f"{path[0]}/{type_}"],
+            ["install", "-D", "-m", "0755", elsewhere[0], f"{path[0]}/{type_}"],
         )
     near = get_close_matches(
         type_, [name for plugin in PLUGINS.values() for name in plugin.names], n=1, cutoff=0.75

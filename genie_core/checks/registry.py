@@ -47,6 +47,7 @@ from genie_core.checks import (
     second_links,
     secondary_interfaces,
     services,
+    stores,
     subnets,
     traced,
     underlay,
@@ -76,6 +77,6 @@ TRACE = _of(traced)
 OF_NODE = tuple(check for check in NETWORK if not OF_POD & set(check.needs))
 # What `genie discover` runs, and `genie debug` too.
 FILES = _of(
-    configuration, cni_versions, subnets, plugins, runtime, node_leases, leftovers, credentials, genie,
+    configuration, cni_versions, subnets, plugins, stores, runtime, node_leases, leftovers, credentials, genie,
     logical_networks,
 )  # fmt: skip

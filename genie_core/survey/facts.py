@@ -104,6 +104,15 @@ class ConfFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A directory that ADD writes to and that takes nothing; `use` and `problem` are texts."""
+
+    path: str
+    use: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """The node's CNI files. `confs` are the configurations that can be used, of files and of the API server."""
 
@@ -113,6 +122,7 @@ class Files:
     confs: tuple[ConfFile, ...] = ()
     cached: tuple[Cached, ...] = ()
     leases: tuple[Lease, ...] = ()
+    stores: tuple[Store, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

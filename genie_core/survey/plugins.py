@@ -20,6 +20,7 @@ from genie_core.survey.genie import describe_installation, own_file
 from genie_core.survey.opened import opened
 from genie_core.survey.places import Places, bin_dirs_of
 from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import DEFAULT
 from genie_core.survey.versions import needed, with_versions
 
 _STATUS_SINCE = "1.1.0"
@@ -57,10 +58,13 @@ def _binaries(
 ) -> dict[str, list[Binary]]:
     """The files of each directory that can be read; with a prober, those that may be asked have answered VERSION."""
     wanted = _KNOWN_TYPES | {plugin.type for file in facts.conf_files for plugin in needed(file)}
+    named = {d for r in facts.runtimes if r.sources.get("bin_dirs", DEFAULT) != DEFAULT for d in r.bin_dirs}
     listed: dict[str, list[Binary]] = {}
     for directory in directories:
         reader: Callable[[], list[Binary] | None] = partial(list_binaries, directory, root)
         found = todo.read("bin", directory, reader, None)
+        if found is None and directory in named and not os.path.lexists(root.real(directory)):
+            found = []  # the runtime looks there, and finds nothing
         if found is not None:
             tools = is_tool_folder([binary.type for binary in found])
             listed[directory] = [b for b in found if not tools or b.type in wanted]

@@ -23,7 +23,7 @@ from genie_core.survey import netlink, pod_netns, rulesets, sysctls
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
 from genie_core.survey.cri import every
-from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
+from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease, Store
 from genie_core.survey.genie import ask_api, own_file, own_settings, read_state
 from genie_core.survey.kernel import Firewall, Namespace, Netns
 from genie_core.survey.namespaces import read_namespaces, read_tenants
@@ -34,6 +34,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_containers
+from genie_core.survey.stores import CACHE, LEASES, STATE, lease_directories, read_stores
 from genie_core.survey.tracked import tracked
 
 T = TypeVar("T")
@@ -156,9 +157,17 @@ class Survey:
                 confs=tuple(file for file in files if not file.ignored),
                 cached=(*cache, *planned),
                 leases=leases,
+                stores=self._stores(files, state_dir),
             ),
             genie=replace(GenieState(state_dir=state_dir), **state),
         )
+
+    def _stores(self, files: list[ConfFile], state_dir: str) -> tuple[Store, ...]:
+        """The directories that the next ADD cannot write to."""
+        places = [(path, LEASES) for path in lease_directories(files, self.places.ipam_dir)]
+        places += [(state_dir, STATE)] if own_file(files) else []
+        places += [(self.places.cache_dir, CACHE)] if files else []
+        return read_stores(places, self.root) if Part.RECORDS in self.wanted else ()
 
     def _leases(self, directories: list[str]) -> tuple[Lease, ...]:
         """The leases of all directories; they are absent where none of the directories exists."""

@@ -197,6 +197,8 @@ class Lab:
                 subprocess.run(["ip", "netns", "del", name], check=False)
         for name in NAMESPACES:
             shutil.rmtree(f"/etc/netns/{self.prefix}-{name}", ignore_errors=True)
+        if self.leases.is_mount():
+            subprocess.run(["umount", str(self.leases)], check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def netns(self, name: str) -> str:

@@ -41,8 +41,8 @@ def _directories(lab: Lab) -> tuple[Path, Path]:
         cri = tomllib.loads((lab.directory / "config.toml").read_text())["plugins"]
     except FileNotFoundError:
         return lab.conf, lab.bin
-    cni = cri["io.containerd.grpc.v1.cri"]["cni"]
-    return Path(cni["conf_dir"]), Path(cni["bin_dir"])
+    cni = next(iter(cri.values()))["cni"]
+    return Path(cni["conf_dir"]), Path(cni.get("bin_dir") or cni["bin_dirs"][0])
 
 
 def _chain(lab: Lab, bin_dir: Path, network: dict[str, Any], command: str) -> dict[str, Any]:

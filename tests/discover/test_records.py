@@ -10,6 +10,8 @@ import pytest
 from genie_core.edges.store import Store, boot_id
 from genie_core.findings import Severity
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from genie_core.survey.rootfs import Root
+from genie_core.survey.stores import read_stores
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
@@ -148,3 +150,16 @@ def test_many_cached_results_of_gone_containers_are_one_finding(node, sandboxes)
     finding = the(node.discover(sandbox_dirs=sandboxes), "GN1401")
     assert finding.title == "19 cached results have no sandbox: their containers are gone"
     assert len(finding.evidence) == 5
+
+
+def test_directories_that_take_nothing(tmp_path):
+    """A missing directory is made by ADD, in the nearest one that is there."""
+    (tmp_path / "cni/blue/lock").mkdir(parents=True)
+    (tmp_path / "cni/green").write_text("")
+    (tmp_path / "cni/red").mkdir()
+    places = [(f"/cni/{name}", "leases") for name in ("blue", "green", "red", "new/deep")]
+    found = read_stores(places, Root(str(tmp_path)))
+    assert {(store.path, store.problem) for store in found} == {
+        ("/cni/blue", "its file `lock` is a directory"),
+        ("/cni/green", "it is not a directory"),
+    }
