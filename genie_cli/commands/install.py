@@ -172,7 +172,7 @@ def _keep(flags: Flags) -> int:
         api_server=wanted.api_server or in_cluster_server(),
         token_file=wanted.token_file or TOKEN_FILE,
         ca_file=wanted.ca_file or CA_FILE,
-        sees_state=False,
+        from_daemonset=True,
     )
     kept = KeepOptions(
         install=in_pod,

@@ -320,7 +320,7 @@ def test_a_broken_configuration_is_mended(keeper, token):
 @pytest.mark.parametrize("is_new", [False, True])
 def test_what_an_operator_wrote_comes_back_with_the_configuration(keeper, token, is_new):
     """Another agent moves it away, also while no pod of Genie's runs; that one does not see the state directory."""
-    keeper.options = replace(keeper.options, install=replace(keeper.options.install, sees_state=False))
+    keeper.options = replace(keeper.options, install=replace(keeper.options.install, from_daemonset=True))
     keeper.look()
     conflist = token.parents[1] / "net.d/00-genie.conflist"
     document = json.loads(conflist.read_text())
@@ -334,6 +334,22 @@ def test_what_an_operator_wrote_comes_back_with_the_configuration(keeper, token,
     assert keeper.problems == []
     assert json.loads(conflist.read_text())["plugins"][0]["log_level"] == "debug"
     assert (token.parent / "installed.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_is_there_before_the_network_that_it_is_to_use(keeper, token):
+    """On a new node: pods that started on that network at once would lack those that they ask for."""
+    pinned = replace(keeper.options.install, from_daemonset=True, extra={"default_plugin": "canal"})
+    keeper.options = replace(keeper.options, install=pinned)
+    keeper.look()
+    conf = token.parents[1] / "net.d"
+    assert (keeper.problems, (conf / "00-genie.conflist").exists()) == ([], True)
+    network = {"cniVersion": "1.0.0", "name": "other", "plugins": [{"type": "bridge"}]}
+    (conf / "10-other.conflist").write_text(json.dumps(network))
+    keeper.look()
+    assert any('default_plugin "canal" names no network' in problem for problem in keeper.problems)
+    (conf / "10-canal.conflist").write_text(json.dumps(network | {"name": "canal"}))
+    keeper.look()
+    assert keeper.problems == []
 
 
 def test_without_an_api_server_the_plugin_is_still_installed(keeper, token, server):

@@ -306,7 +306,7 @@ def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_p
     files = {"token_file": conflist.TOKEN_FILE, "ca_file": conflist.CA_FILE}
     for path in files.values():
         path.write_text("x")
-    put(places, api_server="https://10.0.0.1:6443", **files, sees_state=False)
+    put(places, api_server="https://10.0.0.1:6443", **files, from_daemonset=True)
     assert [path.name for path in own.iterdir()] != []
     take_away(places)
     assert list(own.iterdir()) == []

@@ -53,7 +53,7 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
     known = {_identity(finding) for finding in _fatal(_found(before))}
     findings = _found(after)
     new = [finding for finding in _fatal(findings) if _identity(finding) not in known]
-    harmless = [finding for finding in new if _is_harmless(finding, after)]
+    harmless = [finding for finding in new if _is_harmless(finding, before, after, options)]
     if fatal := [finding for finding in new if finding not in harmless]:
         raise _refusal(fatal)
     warned_of = [finding for finding in findings if finding.code in _WARNED_OF]
@@ -147,14 +147,16 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.object.file, finding.title
 
 
-def _is_harmless(finding: Finding, after: Facts) -> bool:
+def _is_harmless(finding: Finding, before: Facts, after: Facts, options: InstallOptions) -> bool:
     """Whether no pod that would start without Genie fails with it.
 
-    Without another network, as on a node whose network is installed later, no pod starts anyway.
+    Without another network, as on a node whose network is installed later, no pod starts anyway. The DaemonSet does not
+    wait for the network that it is to use: until its next look, pods would start on that one without Genie.
     """
     if finding.code == _NOT_USED:
         return True
-    return finding.code == _NO_DEFAULT and not after.genie.unknown_networks
+    is_empty = options.from_daemonset and not any(file.network for file in before.conf_files)
+    return finding.code == _NO_DEFAULT and (is_empty or not after.genie.unknown_networks)
 
 
 def _refusal(fatal: Sequence[Finding]) -> InvalidConfig:

@@ -35,8 +35,8 @@ class InstallOptions:
 
     `placement` says why there; None: it is looked up for these two directories. `move` allows the networks' files to
     be moved where CRI-O's GC does not find them. `serve` installs the native launcher, which hands calls over to
-    `genie serve`, whose socket is in `run_dir`; None: as it is installed now. `sees_state` is false in a container
-    without the node's state directory.
+    `genie serve`, whose socket is in `run_dir`; None: as it is installed now. `from_daemonset`: in its container, which
+    does not see the state directory, and perhaps on a node that has no network yet.
     """
 
     bin_dir: Path
@@ -52,12 +52,12 @@ class InstallOptions:
     move: bool = False
     serve: bool | None = None
     run_dir: Path = Path(DIRECTORY)
-    sees_state: bool = True
+    from_daemonset: bool = False
 
     @property
     def record_dir(self) -> Path | None:
         """Where the record of the installation is, in place of a state directory that is not seen."""
-        return self.token_file.parent if self.token_file and not self.sees_state else None
+        return self.token_file.parent if self.token_file and self.from_daemonset else None
 
     @property
     def for_crio(self) -> bool:

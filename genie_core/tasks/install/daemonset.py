@@ -81,8 +81,7 @@ class KeepOptions:
 class Keeper:
     """The state at the last look.
 
-    `written` are Genie's configuration and, in CRI-O's directory, the networks' files beside it, as the last
-    installation left them.
+    `written` are the networks' files in the runtime's directory, as the last installation left them.
 
     `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token; `not_renewed` says why the
     last try to renew it failed.
@@ -297,14 +296,14 @@ def _has_old_code(options: InstallOptions) -> bool:
 
 
 def _written(options: InstallOptions) -> dict[str, tuple[int, ...]]:
-    """Genie's configuration, and the other networks' files in CRI-O's directory, with what changes when one is written.
+    """The networks' files in the runtime's directory; of those that matter with what changes when one is written.
 
-    An operator's change of the first is recorded. The others' agents write them again, at each start, and CRI-O would
-    release running pods' addresses (delegate_files.py).
+    Of Genie's configuration an operator's change is recorded. In CRI-O's directory, agents write the others again, at
+    each start, and CRI-O would release running pods' addresses (delegate_files.py).
     """
-    own = options.conf_dir / CONFLIST
-    paths = [Path(path) for path in list_files(str(options.conf_dir))] if options.for_crio else [own]
-    return {path.name: version_of(path) for path in paths if path.exists()}
+    paths = [Path(path) for path in list_files(str(options.conf_dir))]
+    followed = [path for path in paths if options.for_crio or path.name == CONFLIST]
+    return {path.name: version_of(path) if path in followed else () for path in paths if path.exists()}
 
 
 def _words(error: GenieError | OSError) -> str:

@@ -99,7 +99,7 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     known = _known(options)
     text = _text(options, known)
     state_dir = _record(options, text, known).state_dir
-    if options.sees_state:
+    if not options.from_daemonset:
         require_own_state(state_dir)
     facts, warnings = require_safe(options, text)
     warnings = [*conflist_notes(options, known.document if known else None), *warnings]
@@ -113,7 +113,7 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     elif moved and not options.move:
         raise NeedsConsent(moved)
     else:
-        if options.sees_state:
+        if not options.from_daemonset:
             require_writable(state_dir)
         report = _put_with(moved, saved, options, known, warnings)
     return replace(report, moved={**moved, **saved}, warnings=[*warnings, *report.warnings])
