@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Where a default network is looked up that is named without a namespace, as in Multus.
 SYSTEM_NAMESPACE = "kube-system"
+# Of the configurations of a pod's definitions together: each is on the disk and in memory before a plugin runs, and in
+# etcd one has room for a megabyte. A plugin's own has a few hundred bytes.
+MOST_BYTES = 8 << 20
 
 
 class Chooser:
@@ -44,6 +47,7 @@ class Chooser:
         self.has_primary = has_primary
         self._objects: Objects | None = None
         self._allocator: Allocator | None = None
+        self._bytes = 0
 
     @property
     def objects(self) -> "Objects":
@@ -155,6 +159,12 @@ class Chooser:
             lambda name: find_file(name, selection.origin),
             self.settings.allow_cni_args,
         )
+        self._bytes += sum(len(plugin.text) for plugin in choice.network.plugins)
+        if self._bytes > MOST_BYTES:
+            raise InvalidConfig(
+                f"{selection.origin}: the configurations up to this one have more than {MOST_BYTES >> 20} MiB together",
+                hint="name fewer networks, or shorten the definitions",
+            )
         resource = resource_of(definition, selection.label)
         return self._with_device(choice, resource, selection) if resource else choice
 

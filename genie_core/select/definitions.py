@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # The annotation of a definition that names the resource of which its networks take a device.
 RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 _DEVICE_KEYS = ("deviceID", "pciBusID")
+# A definition has room for thousands, each a process to run, and with its own copy of the pod's `cni-args`.
+MAX_PLUGINS = 64
 # The annotation's key for a capability, where it is called otherwise.
 _KEYS = {"infinibandGUID": "infiniband-guid"}
 
@@ -89,7 +91,15 @@ def inline_network(definition: "Mapping[str, Any]", name: str, label: str) -> "N
     """The network that the definition holds itself; None where it is in a file. Raises InvalidConfig."""
     text = _config_of(definition, label)
     source = f"{_source(label)}: spec.config"
-    return parse_network(_named(text, name, source), source) if text.strip() else None
+    if not text.strip():
+        return None
+    network = parse_network(_named(text, name, source), source)
+    if len(network.plugins) > MAX_PLUGINS:
+        raise InvalidConfig(
+            f"{source}: {len(network.plugins)} plugins, where a network may have {MAX_PLUGINS}",
+            hint="shorten the chain",
+        )
+    return network
 
 
 def _source(label: str) -> str:

@@ -93,6 +93,24 @@ def test_c42_exactly_one(node, value):
     assert refusal(node, {DEFAULT: value}).startswith(f"annotation {DEFAULT}")
 
 
+def test_definitions_are_of_a_bounded_size_together(desk):
+    """A tenant's definitions of a megabyte, a pod with 256 of them, and many such pods at once."""
+    desk.file("a")
+    desk.nad("large", {**MACVLAN, "pad": "x" * 900_000})
+    assert len(desk.plan({NPWG: ",".join(["large"] * 9)})) == 10
+    assert "item 10" in refusal(desk, {NPWG: ",".join(["large"] * 10)})
+
+
+def test_a_definition_has_a_bounded_number_of_plugins(desk):
+    """Each gets a copy of `cni-args`, for which an annotation has room for 256 KiB."""
+    desk.file("a")
+    for count in (64, 65):
+        desk.nad(f"chain{count}", {"cniVersion": "1.0.0", "plugins": [{"type": "p"}] * count})
+    asked = '[{"name": "chain%d", "cni-args": {"labels": "%s"}}]'
+    assert len(desk.plan({NPWG: asked % (64, "x")})) == 2
+    assert "65 plugins, where a network may have 64" in refusal(desk, {NPWG: asked % (65, "x" * 200_000)})
+
+
 # --- default_networks
 
 
