@@ -11,6 +11,11 @@ from genie_core.net.firewall import ipsets, queues, tcp_flags
 from genie_core.net.firewall.ipsets import IPSets
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
 
+# What iptables-save quotes (xtables_save_string), in which a backslash stands before a quotation mark and a backslash.
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"\\]+)')
+_PLAIN = re.compile(rf"(?:(?:{_WORD.pattern})(?:\s+|$))*")
+_ESCAPED = re.compile(r'\\(["\\])')
+
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING": 100}
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -260,11 +265,15 @@ def _counter(line: str) -> tuple[int | None, str]:
     return int(counts.split(":")[0]), rest
 
 
+def _split(spec: str) -> list[str]:
+    """The words as shlex.split gives them, which takes five times as long: each pod has three rules with a comment."""
+    if "'" not in spec and _PLAIN.fullmatch(spec):
+        return [_ESCAPED.sub(r"\1", text) if text else word for text, word in _WORD.findall(spec)]
+    return shlex.split(spec)
+
+
 def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> Rule:
-    quoted = any(mark in spec for mark in "\"'\\")
-    parsed = _Parser(
-        shlex.split(spec) if quoted else spec.split(), sets
-    ).run()  # shlex takes ten times as long
+    parsed = _Parser(_split(spec), sets).run()
     return Rule(
         text=spec,
         matches=tuple(m for m in parsed.matches if m.values or m.name != "protocol"),
