@@ -116,6 +116,16 @@ class Attached(AttachmentEvent):
         self.yielded: Final = yielded
 
 
+class Attaching(Step):
+    """A running pod is about to get the attachment: its processes could use it before its ADD has ended."""
+
+    __slots__ = ("index", "plan")
+
+    def __init__(self, plan: "Plan", index: int) -> None:
+        self.plan: Final = plan
+        self.index: Final = index
+
+
 class Releasing(AttachmentEvent):
     """The attachment's DEL begins."""
 

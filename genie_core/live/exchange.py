@@ -17,7 +17,7 @@ from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
 from genie_core.model import NO_RESULT, Value
 from genie_core.spec.result import recorded_result
-from genie_core.steps import Attached, NotReleased, Save
+from genie_core.steps import Attached, Attaching, NotReleased, Save
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def attach_each(work: "Plan", arriving: "Iterable[Attachment]") -> "Steps[None]"
     for item in arriving:
         item.releasing = True  # attempted: a rollback releases it
         index = index_of(work, item)
+        yield Attaching(work, index)
         printed = yield from add_network(work, index)
         item.result, item.releasing = printed.text, False
         yield Attached(work, index, printed.text)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from genie_core.attach import drive
 from genie_core.edges.locks import Lock, is_awaited
-from genie_core.steps import Attached, Released, Releasing, Step
+from genie_core.steps import Attached, Attaching, Released, Releasing, Step
 from genie_core.verbs.context import Context
-from genie_core.verbs.policy import let_go
+from genie_core.verbs.policy import guard_ahead, let_go
 
 if TYPE_CHECKING:
     from genie_core.steps import Steps, T
@@ -29,8 +29,16 @@ def drive_giving_way(steps: Steps[T], context: Context, lock: Lock) -> T:
         # a result is recorded before anything else happens
         if not isinstance(step, Attached) and is_awaited(lock):
             raise GiveWay
-        if isinstance(step, Releasing | Released) and context.settings.policy_engine:
-            let_go(step, context.log)
+        if context.settings.policy_engine:
+            _keep_policies(step, context)
         return holding.perform(step)
 
     return drive(steps, perform)
+
+
+def _keep_policies(step: Step, context: Context) -> None:
+    """What comes has its policies before it is there, what goes until it is gone."""
+    if isinstance(step, Attaching):
+        guard_ahead(step, context.settings.policy_fail, context.log)
+    elif isinstance(step, Releasing | Released):
+        let_go(step, context.log)

@@ -17,12 +17,12 @@ from genie_core.steps import Released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Result
     from genie_core.ports import Log
-    from genie_core.steps import Attached, Releasing
+    from genie_core.steps import Attached, Attaching, Releasing
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
 _NEIGHBOURS = (
@@ -60,10 +60,22 @@ def guard(step: "Attached", fail: str, log: "Log") -> None:
     A pod with its primary network alone starts without an agent. Where one has run since the node started, what it
     wrote last still counts: nothing passes on a network that a policy selects until it runs again.
     """
+    _guarded(step, fail, log, lambda: _guard(step, log))
+
+
+def guard_ahead(step: "Attaching", fail: str, log: "Log") -> None:
+    """The same before a running pod gets the network: its processes would send before the ADD has ended.
+
+    The rules are in the pod's namespace, since the host's end has no name yet; the agent replaces them.
+    """
+    _guarded(step, fail, log, lambda: _guard_ahead(step))
+
+
+def _guarded(step: "Attached | Attaching", fail: str, log: "Log", load: "Callable[[], None]") -> None:
     if not require_engine(step.plan, fail, log) and (fail == "open" or policy_dir.age() is None):
         return
     try:
-        _guard(step, log)
+        load()
     except GenieError as error:
         if fail == "closed":
             name = network_of(step.plan.attachments[step.index])
@@ -75,22 +87,37 @@ def guard(step: "Attached", fail: str, log: "Log") -> None:
         log.warning("network policies are not guarded", problem=str(error))
 
 
+def _guard_ahead(step: "Attaching") -> None:
+    plan, one = step.plan, step.plan.attachments[step.index]
+    with policy_dir.Held():
+        if _is_selected(plan, one):
+            _load_in_pod(one.ifname, plan.netns)
+
+
 def _guard(step: "Attached", log: "Log") -> None:
     plan, one = step.plan, step.plan.attachments[step.index]
-    namespace = plan.pod.namespace if plan.pod else ""
     with policy_dir.Held():
-        if not _selects(policy_dir.selected(), network_of(one), namespace, one.ifname == plan.ifname):
+        if not _is_selected(plan, one):
             return
         result = parse(step.result, one.network.version, f"network {one.label}")[1]
         kind, outside, sandboxed = _ends(one, result)
         if outside and (enforced := plugin_type(kind).enforced):
             nft.load(_on_bridge(outside) if enforced == "bridge" else _routed(outside))
         elif sandboxed:
-            if not _QUOTABLE.issuperset(one.ifname):
-                raise KernelRefused(f"interface {one.ifname!r}: its name cannot be part of a rule")
-            nft.load(_in_pod(one.ifname), plan.netns)
+            _load_in_pod(one.ifname, plan.netns)
     policy_dir.announce()
     log.debug("guarded until policies are compiled", network=one.label)
+
+
+def _load_in_pod(ifname: str, netns: str) -> None:
+    if not _QUOTABLE.issuperset(ifname):
+        raise KernelRefused(f"interface {ifname!r}: its name cannot be part of a rule")
+    nft.load(_in_pod(ifname), netns)
+
+
+def _is_selected(plan: "Plan", one: "Attachment") -> bool:
+    namespace = plan.pod.namespace if plan.pod else ""
+    return _selects(policy_dir.selected(), network_of(one), namespace, one.ifname == plan.ifname)
 
 
 def _selects(found: "policy_dir.Selected", network: str, namespace: str, is_primary: bool) -> bool:

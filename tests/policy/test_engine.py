@@ -356,6 +356,37 @@ def test_a_network_that_is_plugged_is_guarded_before_the_sync_returns(node):
     until(lambda: node.ping("web", "db"))
 
 
+@pytest.mark.parametrize("network, plugin", [("sea", "bridge"), ("green", "macvlan")])
+def test_nothing_passes_while_a_network_is_plugged(node, network, plugin):
+    """The pod's processes could use the interface before the plugin has returned; the engine works meanwhile."""
+    go, waits, out = (node.node.root / name for name in ("go", "waits", "out"))
+    hold = f"touch {waits}; until [ -e {go} ]; do sleep 0.05; done"
+    late = f'"$REAL" > {out}; code=$?; {hold}; cat {out}; exit $code'
+    node.node.wrap(plugin, f'[ -e {out} ] && [ "$CNI_COMMAND" = ADD ] && {{ {late}; }}; exec "$REAL"')
+    node.pod("db", f"blue,{network}@net1", app="db")
+    out.touch()
+    node.policy(
+        networks=f"cni/{network}", podSelector={"matchLabels": {"app": "mute"}}, policyTypes=["Egress"]
+    )
+    until(lambda: node.status().get("policies") == 1)
+    node.pods["web"] = node.node.add_pod()
+    node.objects.add(pod_document("web", "red", app="mute"))
+    assert node.call("ADD", "web", "red").status == 0
+    node.objects.add(pod_document("web", f"red,{network}@net1", app="mute"))
+    words = ("sync", "pod", "shop/web", "--yes", "--conf-dir", node.node.conf)
+    running = warm.start("genie_cli", *words, netns=node.node.host.path, env=ENVIRONMENT)
+    until(waits.exists)
+    assert "net1" in node.pods["web"].links()
+    node.policy("q", networks=f"cni/{network}", podSelector={"matchLabels": {"app": "other"}})
+    until(lambda: node.status().get("policies") == 2)  # it has compiled all rules again
+    assert not node.ping("web", "db")
+    go.touch()
+    assert running.wait(100) == 0
+    assert not node.ping("web", "db")
+    node.label("web", app="free")
+    until(lambda: node.ping("web", "db"))
+
+
 def test_an_address_that_is_unplugged_is_no_peer_before_it_is_free(node):
     """The engine is dead: another pod could get the address, and with it what the policy allows the first one."""
     node.pod("web", app="web")

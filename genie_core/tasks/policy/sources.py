@@ -124,8 +124,11 @@ def _default(context: Context) -> str:
 
 
 def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:
-    """An attachment as an item of an AttachmentList; none where it is not attached."""
-    if not item.result or item.released or plan.pod is None:
+    """An attachment as an item of an AttachmentList; none where it is not attached.
+
+    What a running pod is about to get counts: without a result yet, its rules are in the pod's own namespace.
+    """
+    if not (item.result or item.changing) or item.released or plan.pod is None:
         return []
     return [
         {
@@ -139,6 +142,6 @@ def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:
             "primary": item.ifname == plan.ifname,
             **({"releasing": True} if item.releasing else {}),
             "config": {"plugins": [dict(view(plugin.text)) for plugin in item.network.plugins]},
-            "result": decode(item.result),
+            "result": decode(item.result or "{}"),
         }
     ]
