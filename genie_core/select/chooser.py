@@ -115,6 +115,10 @@ class Chooser:
         found = []
         for index, entry in enumerate(self.settings.default_networks, 1):
             origin = f"default_networks, item {index}"
+            if "," in entry:
+                raise InvalidConfig(
+                    f"{origin}: names {entry.count(',') + 1} networks", hint="name exactly one"
+                )
             if "/" not in entry:
                 found.append(self._named(parse_name(entry, origin)).replace(additional=True))
                 continue

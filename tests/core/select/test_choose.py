@@ -126,7 +126,12 @@ def test_default_networks_name_their_interfaces_as_annotations_do(node):
     assert node.seen({}, **more) == ["a@eth0", "c@data0", "default/net@data1", "c@net3"]
 
 
-@pytest.mark.parametrize("entry", ["c@lo", "c@a@b", "c@", "default/net@lo", "De/net", "default/net,c"])
+def test_an_entry_of_default_networks_is_one_network(node):
+    for entry in ("c,b", "default/net,c"):
+        assert "default_networks, item 1: names 2 networks" in refusal(node, {}, default_networks=[entry])
+
+
+@pytest.mark.parametrize("entry", ["c@lo", "c@a@b", "c@", "default/net@lo", "De/net"])
 def test_a_default_network_that_is_misspelt_is_named_by_its_place(node, entry):
     assert refusal(node, {}, default_networks=["c", entry]).startswith(
         f'default_networks, item 2 ("{entry}")'
