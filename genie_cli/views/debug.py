@@ -74,7 +74,7 @@ def interfaces(pod: Netns) -> Iterator[tuple[str, str]]:
     """The pod's interfaces but lo: the name, and its addresses, MTU and state in words."""
     for link in (link for link in pod.links if link.name != "lo"):
         own = (a for a in pod.addresses if a.index == link.index and a.scope not in ("link", "host"))
-        held = ", ".join(f"{a.ip}/{a.prefix}" for a in own) or "no address"
+        held = ", ".join(a.cidr for a in own) or "no address"
         yield link.name, f"{held}, mtu {link.mtu}{'' if link.up else ', DOWN'}"
 
 

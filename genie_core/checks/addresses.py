@@ -23,20 +23,20 @@ from genie_core.net.case import Case
 from genie_core.net.intended import Intended
 from genie_core.net.model import STATUS, Attachment
 from genie_core.net.stack import conf_key
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import host_prefix, version
 from genie_core.survey.kernel import Address
 
 
 def _prefix(case: Case, attachment: Attachment, ip: str) -> str:
     """The address with the prefix length that its link uses."""
     for own in case.addresses(attachment):
-        if within(ip, f"{own.ip}/{own.prefix}") and version(own.ip) == version(ip):
+        if within(ip, own.cidr) and version(own.ip) == version(ip):
             return f"{ip}/{own.prefix}"
     gateway = attachment.entry and case.node.addresses(attachment.entry, version(ip))
     for address in gateway or ():
-        if within(ip, f"{address.ip}/{address.prefix}"):
+        if within(ip, address.cidr):
             return f"{ip}/{address.prefix}"
-    return f"{ip}/{32 if version(ip) == 4 else 128}"
+    return host_prefix(ip)
 
 
 def _missing(case: Case) -> Iterator[tuple[Attachment, str, list[Intended]]]:
@@ -131,7 +131,7 @@ def _weight(case: Case, attachment: Attachment, sources: list[Intended], agreed:
 def _give_back(case: Case, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
     """Wrong addresses first: the kernel deletes the secondary addresses of a subnet with the primary one."""
     name = attachment.link.name
-    commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
+    commands = [in_pod("ip", "addr", "del", a.cidr, "dev", name) for a in strays]
     commands.append(in_pod("ip", "addr", "add", _prefix(case, attachment, ip), "dev", name))
     if attachment is case.primary:
         commands += restore_default(case, attachment, version(ip), ip)
@@ -147,7 +147,7 @@ def restore_default(case: Case, attachment: Attachment, family: int, ip: str = "
     for own in (
         case.node.addresses(attachment.entry, family) if attachment.entry and ip and not gateway else ()
     ):
-        gateway = own.ip if within(ip, f"{own.ip}/{own.prefix}") else gateway
+        gateway = own.ip if within(ip, own.cidr) else gateway
     return (
         [
             in_pod(
@@ -262,8 +262,8 @@ def _detect_again(case: Case, attachment: Attachment, own: Address) -> Remedy:
     words, name = ("ip", "-6", "addr"), attachment.link.name
     return fix(
         "once the other holder is gone (none is on this node), remove the address and add it again",
-        in_pod(*words, "del", f"{own.ip}/{own.prefix}", "dev", name),
-        in_pod(*words, "add", f"{own.ip}/{own.prefix}", "dev", name),
+        in_pod(*words, "del", own.cidr, "dev", name),
+        in_pod(*words, "add", own.cidr, "dev", name),
         *(restore_default(case, attachment, 6, own.ip) if attachment is case.primary else ()),
     )
 

@@ -160,7 +160,7 @@ def expiring(case: Case) -> Iterator[Finding]:
             deprecated = "deprecated" in own.flags
             if own.ip not in promised or own.advertised or not (own.valid or deprecated):
                 continue
-            name, prefix = attachment.link.name, f"{own.ip}/{own.prefix}"
+            name, prefix = attachment.link.name, own.cidr
             state = (
                 f"expires in {own.valid} seconds" if own.valid else "is deprecated: no new connection uses it"
             )

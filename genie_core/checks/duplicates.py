@@ -50,7 +50,7 @@ def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
                 ),
                 remedy=fix(
                     "take it from the pod, and keep the gateway out of the range that IPAM gives out",
-                    in_netns(tenant.path, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link),
+                    in_netns(tenant.path, "addr", "del", address.cidr, "dev", link),
                     in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
                 ),
                 affects=(title,),

@@ -221,7 +221,7 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
     bridge = attachment.bridge
     assert bridge is not None
     own = case.addresses(attachment, family)[0]
-    has = [f"{x.ip}/{x.prefix}" for x in case.node.addresses(bridge, family)]
+    has = [x.cidr for x in case.node.addresses(bridge, family)]
     disabled = family == 6 and case.node.setting(bridge.name, "disable_ipv6", 6)
     off = conf_key(bridge.name, "disable_ipv6", 6)
     commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
@@ -239,7 +239,7 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
         ),
         the_interface(bridge.name),
         seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
-        seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
+        seen("netlink", f"pod {own.cidr}, default via {gateway}", "ip route"),
         remedy=fix(
             f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
             f"delete {bridge.name}, restart the pods",

@@ -14,7 +14,7 @@ from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import host_prefix
 from genie_core.survey.kernel import Link, Port
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
@@ -56,7 +56,7 @@ def _host_route(case: Case, attachment: Attachment) -> tuple[Command, ...]:
         return ()
     name, lookup = attachment.peer.name, case.node.fib.lookup
     lost = [x.ip for x in case.addresses(attachment) if lookup(x.ip).hop.index != attachment.peer.index]
-    hosts = [f"{ip}/{32 if version(ip) == 4 else 128}" for ip in lost]
+    hosts = [host_prefix(ip) for ip in lost]
     return tuple(on_node("ip", "route", "replace", host, "dev", name) for host in hosts)
 
 
@@ -78,7 +78,7 @@ def expected_bridge(case: Case, attachment: Attachment) -> tuple[Link, str] | No
         if found and (conf.name in networks or _gateway_here(case, found, attachment)):
             return found, f"{conf.path} has bridge={found.name}"
     for bridge in bridges:
-        if any(x.prefix not in (32, 128) for x in own) and _gateway_here(case, bridge, attachment):
+        if any(not x.is_single for x in own) and _gateway_here(case, bridge, attachment):
             return bridge, f"{bridge.name} has the pod's gateway"
     return None
 
@@ -97,7 +97,7 @@ def _routed_on_purpose(case: Case, attachment: Attachment) -> bool:
 
 def _gateway_here(case: Case, bridge: Link, attachment: Attachment) -> bool:
     """Whether the bridge has an address in one of the pod's subnets on that interface."""
-    prefixes = [f"{x.ip}/{x.prefix}" for x in case.addresses(attachment) if x.prefix not in (32, 128)]
+    prefixes = [x.cidr for x in case.addresses(attachment) if not x.is_single]
     return any(within(x.ip, p) for p in prefixes for x in case.node.addresses(bridge))
 
 
@@ -144,11 +144,15 @@ def not_in_bridge(case: Case) -> Iterator[Finding]:
         )
 
 
+def _hairpin_on(port: Link) -> Command:
+    return on_node("ip", "link", "set", port.name, "type", "bridge_slave", "hairpin", "on")
+
+
 def _hairpin(case: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
     """The hairpin flag again, where the other ports have it: a port loses its flags when it leaves its bridge."""
     siblings = [p for p in case.node.ports(bridge) if p.index != peer.index]
     if siblings and all(case.node.port(p).hairpin for p in siblings):
-        return (on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),)
+        return (_hairpin_on(peer),)
     return ()
 
 
@@ -309,7 +313,7 @@ def hairpin(case: Case) -> Iterator[Finding]:
             seen("netlink", f"{peer.name}: hairpin off", f"bridge -d link show dev {peer.name}"),
             remedy=fix(
                 "turn hairpin on; set hairpinMode in the bridge plugin's configuration",
-                on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),
+                _hairpin_on(peer),
             ),
         )
 

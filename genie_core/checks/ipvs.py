@@ -10,6 +10,7 @@ from genie_core.checks.services import GN0601, GN0602, translated
 from genie_core.findings import Command, Evidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
+from genie_core.spec.addresses import host_prefix
 from genie_core.survey.cluster import Frontend
 
 DEVICE = "kube-ipvs0"  # has every service's address, so that the kernel delivers their packets locally
@@ -97,7 +98,7 @@ def _unbound(fronts: list[Frontend]) -> Finding:
         seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),
         remedy=fix(
             "look at kube-proxy on this node, which adds the addresses",
-            *(on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips),
+            *(on_node("ip", "addr", "add", host_prefix(ip), "dev", DEVICE) for ip in ips),
         ),
     )
 

@@ -31,7 +31,7 @@ def restore_routes(case: Case, attachment: Attachment) -> tuple[Command, ...]:
 
 
 def _route(attachment: Attachment, gateway: str, case: Case) -> list[str]:
-    onlink = [] if any(a.prefix not in (32, 128) for a in case.addresses(attachment)) else ["onlink"]
+    onlink = [] if any(not a.is_single for a in case.addresses(attachment)) else ["onlink"]
     return ["route", "replace", "default", "via", gateway, "dev", attachment.link.name, *onlink]
 
 

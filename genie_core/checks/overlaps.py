@@ -13,7 +13,7 @@ from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.model import ON_PARENT, TUNNELS
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import host_prefix, version
 from genie_core.survey.kernel import Address, Link
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,9 +58,7 @@ def _subnets(case: Case, link: Link) -> list[Held]:
     return [
         Held(link=link, address=a)
         for a in case.node.addresses(link)
-        if a.scope in ("global", "site")
-        and a.prefix not in (32, 128)
-        and not a.ip.startswith(("127.", "fe80:"))
+        if a.scope in ("global", "site") and not a.is_single and not a.ip.startswith(("127.", "fe80:"))
     ]
 
 
@@ -121,11 +119,11 @@ def _missed(case: Case, hiding: Held, hidden: Held) -> list[str]:
 def _remedy(hiding: Held, hidden: Held) -> Remedy:
     name, ip = hiding.link.name, hiding.address.ip
     if name == "lo":
-        length = 32 if version(ip) == 4 else 128
+        alone = host_prefix(ip)
         return fix(
-            f"give {ip} the prefix length {length}, as a virtual address has it",
+            f"give {ip} the prefix length {alone.rpartition('/')[2]}, as a virtual address has it",
             on_node("ip", "addr", "del", str(hiding), "dev", name),
-            on_node("ip", "addr", "add", f"{ip}/{length}", "dev", name),
+            on_node("ip", "addr", "add", alone, "dev", name),
         )
     return fix(
         f"give {name} a subnet that {hidden.link.name} does not have (Docker: bip and default-address-pools in "

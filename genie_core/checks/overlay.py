@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
+from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.flows import tunnel_of
 from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node
@@ -55,7 +57,7 @@ def remotes(case: Case) -> list[Remote]:
     if not any(node.cidrs for node in case.other_nodes):
         for route in case.facts.node.routes:
             tunnel = next((t for t in case.tunnels for h in route.hops if h.index == t.index), None)
-            if tunnel is not None and route.table == 254 and _is_pods(case, route):
+            if tunnel is not None and route.table == MAIN and _is_pods(case, route):
                 behind = _node_behind(case, tunnel, route.hops[0].gateway)
                 behind = behind or Node(name="another node", cidrs=(route.dst,))
                 found.append(Remote(node=behind, cidr=route.dst, tunnel=tunnel))
@@ -78,7 +80,7 @@ def _node_behind(case: Case, tunnel: Link, hop: str) -> Node | None:
 
 
 def _route(case: Case, cidr: str) -> Route | None:
-    return next((r for r in case.node.fib.table(version(cidr), 254) if r.dst == cidr), None)
+    return next((r for r in case.node.fib.table(version(cidr), MAIN) if r.dst == cidr), None)
 
 
 def next_hop(case: Case, remote: Remote) -> str:
@@ -155,7 +157,7 @@ def _is_apart(case: Case, tunnel: Link) -> bool:
     That of a pods' network has an address among those of pods, without a subnet (Calico, flannel), or none.
     """
     own = [a for a in case.node.addresses(tunnel) if a.scope == "global"]
-    shared = any(a.prefix in (32, 128) or case.in_cluster(a.ip) for a in own)
+    shared = any(a.is_single or case.in_cluster(a.ip) for a in own)
     return bool(own and case.other_nodes and not shared)
 
 
@@ -183,28 +185,21 @@ def restore(case: Case, remote: Remote) -> list[Command]:
     commands = [on_node(*_replace(case, remote))]
     if remote.tunnel.kind == "vxlan" and mac:
         name = remote.tunnel.name
-        commands.append(
-            on_node(
-                "ip",
-                "neigh",
-                "replace",
-                next_hop(case, remote),
-                "lladdr",
-                mac,
-                "dev",
-                name,
-                "nud",
-                "permanent",
-            )
-        )
-        if (
-            not any(
-                f.mac == mac and f.dst and f.index == remote.tunnel.index for f in case.facts.node.forwarding
-            )
-            and address
-        ):
-            commands.append(on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address))
+        commands.append(_resolve(next_hop(case, remote), mac, name))
+        entries = [f for f in case.facts.node.forwarding if f.dst and f.index == remote.tunnel.index]
+        if address and not any(f.mac == mac for f in entries):
+            commands.append(_forward(mac, name, address))
     return commands
+
+
+def _resolve(hop: str, mac: str, tunnel: str) -> Command:
+    """A tunnel's neighbour entry: the MAC of a next hop."""
+    return on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", tunnel, "nud", "permanent")
+
+
+def _forward(mac: str, tunnel: str, end: str) -> Command:
+    """A tunnel's forwarding entry: the node that a MAC is on."""
+    return on_node("bridge", "fdb", "append", mac, "dev", tunnel, "dst", end)
 
 
 GN0701 = Code("GN0701", "no route to another node's pods",
@@ -229,7 +224,7 @@ def remote_routes(case: Case) -> Iterator[Finding]:
             continue
         address = str(some_address(remote.cidr))
         way = case.node.fib.lookup(address)
-        if way.rule is not None and way.rule.table not in (254, 255, 253):
+        if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
             continue
         if way.hop.index == remote.tunnel.index:
             continue
@@ -249,8 +244,6 @@ def remote_routes(case: Case) -> Iterator[Finding]:
 
 def some_address(cidr: str) -> object:
     """An address inside a prefix."""
-    import ipaddress
-
     return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
@@ -335,13 +328,9 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
 def _neighbour(remote: Remote, hop: str, state: str, mac: str, entry: Sequence[str] = ()) -> Finding:
     """GN0705; `entry` is the MAC and the node of a forwarding entry that is missing as well."""
     name = remote.tunnel.name
-    commands = (
-        [on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent")]
-        if mac
-        else []
-    )
+    commands = [_resolve(hop, mac, name)] if mac else []
     if entry and all(entry):
-        commands.append(on_node("bridge", "fdb", "append", entry[0], "dev", name, "dst", entry[1]))
+        commands.append(_forward(entry[0], name, entry[1]))
     return GN0705.error(
         f"the neighbour entry {hop} on {name} {state}"
         + (", and so is the forwarding entry" if entry else "")
@@ -354,7 +343,7 @@ def _neighbour(remote: Remote, hop: str, state: str, mac: str, entry: Sequence[s
 
 def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
     name = remote.tunnel.name
-    commands = (on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),) if address else ()
+    commands = (_forward(mac, name, address),) if address else ()
     return GN0703.error(
         f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
         the_interface(name),
@@ -373,6 +362,6 @@ def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
         remedy=fix(
             "replace the entry",
             on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),
-            on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),
+            _forward(mac, name, address),
         ),
     )

@@ -15,16 +15,17 @@ from genie_core.checks.firewall_drops import (
     filter_findings,
     is_needed,
 )
+from genie_core.checks.overlay import restore_route
 from genie_core.checks.parts import by_route, fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
-from genie_core.net.fib import Way
+from genie_core.net.fib import MAIN, Way
 from genie_core.net.leaving import holder
 from genie_core.net.stack import conf_key
 from genie_core.net.traces import Block
-from genie_core.spec.addresses import version
-from genie_core.survey.kernel import Link
+from genie_core.spec.addresses import host_prefix, version
+from genie_core.survey.kernel import EVERYTHING, Link
 
 
 def blocks(case: Case, *kinds: str, place: str = "") -> list[Block]:
@@ -134,11 +135,7 @@ def host_routes(case: Case) -> Iterator[Finding]:
                 )
             )
         if attachment.kind == "routed":
-            commands.append(
-                on_node(
-                    "ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry
-                )
-            )
+            commands.append(on_node("ip", "route", "replace", host_prefix(target), "dev", entry))
         elif not commands or (way.route and way.route.dst.startswith("0.0.0.0/0")):
             commands = _restore_connected(case, attachment.entry, target)
         where = (
@@ -245,8 +242,6 @@ def _weight(found: list[Block], *, explicit: bool) -> Severity:
 
 def _overlay_route(case: Case, way: Way, block: Block) -> tuple[Command, ...]:
     """The route into the tunnel, where the refusing route is for a remote prefix."""
-    from genie_core.checks.overlay import restore_route
-
     return restore_route(case, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
@@ -273,7 +268,7 @@ def pod_routes(case: Case) -> Iterator[Finding]:
         if (
             way is None
             or way.route is None
-            or (way.route.dst in ("0.0.0.0/0", "::/0") and way.rule and way.rule.table == 254)
+            or (way.route.dst in EVERYTHING and way.rule and way.rule.table == MAIN)
         ):
             continue  # another check reports a moved default route
         groups.setdefault(f"{way.route.dst} table {way.route.table}", []).append(block)
@@ -282,7 +277,7 @@ def pod_routes(case: Case) -> Iterator[Finding]:
         assert way is not None
         assert way.route is not None
         assert way.rule is not None
-        by_rule = way.rule.table != 254
+        by_rule = way.rule.table != MAIN
         command = (
             in_pod("ip", f"-{way.rule.family}", "rule", "del", *way.rule.named)
             if by_rule
@@ -298,7 +293,7 @@ def pod_routes(case: Case) -> Iterator[Finding]:
     refusing = [
         b
         for b in blocks(case, "route", place="pod")
-        if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")
+        if b.way and b.way.rule and (b.way.rule.table != MAIN or b.way.rule.action != "lookup")
     ]
     for rule in dict.fromkeys(b.way.rule for b in refusing if b.way and b.way.rule):
         hit = [b for b in refusing if b.way and b.way.rule == rule]
@@ -332,8 +327,6 @@ def reverse_path(case: Case) -> Iterator[Finding]:
         route = way.route.dst if way.route else block.packet.source
         counter = case.facts.node.counters.get("IPReversePathFilter", 0)
         mode = case.node.rp_filter(link)
-        from genie_core.checks.overlay import restore_route
-
         mend = restore_route(case, route, link)
         yield GN0503.error(
             f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "

@@ -27,9 +27,7 @@ def prefix_length(case: Case) -> Iterator[Finding]:
         if entry is None:
             continue
         for own in case.addresses(attachment):
-            peers = [
-                a for a in case.node.addresses(entry, version(own.ip)) if within(own.ip, f"{a.ip}/{a.prefix}")
-            ]
+            peers = [a for a in case.node.addresses(entry, version(own.ip)) if within(own.ip, a.cidr)]
             promised = _promised_prefix(case, own.ip)
             if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
                 continue
@@ -39,15 +37,15 @@ def prefix_length(case: Case) -> Iterator[Finding]:
             primary = attachment is case.primary
             gateway = restore_default(case, attachment, version(own.ip)) if primary else ()
             yield GN0206.error(
-                f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
+                f"{own.cidr} on {name}: the subnet on {entry.name} is /{right}, so "
                 "neighbours are taken for remote or remote ones for neighbours",
                 the_pod(case, name),
-                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
+                seen("netlink", own.cidr, f"ip addr show {name}"),
                 seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
                 remedy=fix(
                     "give the address the prefix length of the link",
                     in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
-                    in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
+                    in_pod("ip", "addr", "del", own.cidr, "dev", name),
                     *gateway,
                 ),
                 confidence=Confidence.MEDIUM if promised is None else Confidence.HIGH,
@@ -56,8 +54,7 @@ def prefix_length(case: Case) -> Iterator[Finding]:
 
 def _is_further(case: Case, attachment: Attachment, own: Address) -> bool:
     """Whether it is one host's address beside one of its subnet, as a pod's keepalived adds it: that has the route."""
-    single = own.prefix == (32 if version(own.ip) == 4 else 128)
-    return single and any(
+    return own.is_single and any(
         other.prefix < own.prefix and within(own.ip, subnet(other))
         for other in case.addresses(attachment, version(own.ip))
     )
@@ -75,15 +72,15 @@ def bridge_prefix(case: Case) -> Iterator[Finding]:
                 continue
             has, name = near[0], bridge.name
             yield GN0206.fatal(
-                f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
+                f"{name} has {has.cidr}, too narrow a subnet for {own.cidr}: the node "
                 "finds no way back to the pod",
                 the_interface(name),
-                seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
-                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
+                seen("netlink", f"{name}: {has.cidr}", f"ip addr show {name}"),
+                seen("netlink", own.cidr, f"ip addr show {attachment.link.name}"),
                 remedy=fix(
                     f"give the address on {name} the pods' prefix length",
                     on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
-                    on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
+                    on_node("ip", "addr", "del", has.cidr, "dev", name),
                 ),
                 affects=case.affected(bridge),
             )
@@ -100,14 +97,14 @@ def promised_prefix(case: Case) -> Iterator[Finding]:
                 continue
             name = attachment.link.name
             yield GN0206.warning(
-                f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
+                f"{own.cidr} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
                 "remote or remote ones for neighbours",
                 the_pod(case, name),
-                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
+                seen("netlink", own.cidr, f"ip addr show {name}"),
                 remedy=fix(
                     "restore the prefix length of the address",
                     in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
-                    in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
+                    in_pod("ip", "addr", "del", own.cidr, "dev", name),
                 ),
             )
 

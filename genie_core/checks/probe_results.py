@@ -70,8 +70,7 @@ GN0713 = Code("GN0713", "the other end of the tunnel refuses",
 )
 def underlay(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
-        sent = [p for p in case.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
-        plain = [p for p in case.facts.probes if p.role == f"underlay {remote.cidr}"]
+        sent = _probes(case, f"through {remote.tunnel.name} {remote.cidr}")
         through = [p for p in _probes(case, "remote") if within(p.target, remote.cidr)]
         if (
             not sent
@@ -79,53 +78,52 @@ def underlay(case: Case) -> Iterator[Finding]:
             or not remote.tunnel.up
         ):
             continue
-        echoes = [p for p in sent if p.kind == "ping"]
-        answered = any(p.result == "ok" for p in plain)
-        came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
-        address = remote.end or remote.node.name
-        moved = _probes(case, f"tunnel {remote.tunnel.name}")
-        counted = moved[0] if moved else None
+        counted = next(iter(_probes(case, f"tunnel {remote.tunnel.name}")), None)
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
-        knock = next(
-            (p for p in case.facts.probes if p.kind == "knock" and p.role == f"port {remote.cidr}"), None
-        )
+        knock = next(iter(_probes(case, f"port {remote.cidr}", "knock")), None)
         if knock is not None and knock.result == "refused":
             yield _other_end_refuses(remote, knock)
-            continue
-        why, advice = _causes(case, remote, knock, answered=answered)
-        yield GN0710.found(
-            # Nodes that drop every echo are healthy: without another answer the cause is not known.
-            Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
-            f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
-            f"nothing returns: {outer_name(remote.tunnel)} to {address} {why}",
-            subject("tunnel", remote.tunnel.name, remote.tunnel.name),
-            *(
-                (seen("probe", f"udp {knock.target}:{knock.port}: {knock.result} {knock.detail}".rstrip()),)
-                if knock
-                else ()
-            ),
-            seen("probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}"),
-            *(
-                seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
-                for p in sent
-                if p.kind == "tcp"
-            ),
-            *(
-                (
-                    seen(
-                        "netlink",
-                        f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}",
-                        f"ip -s link show {remote.tunnel.name}",
-                    ),
-                )
-                if counted
-                else ()
-            ),
-            *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
-            remedy=fix(advice),
-            confidence=Confidence.HIGH if knock and knock.result != "timeout" else Confidence.MEDIUM,
+        else:
+            yield _nothing_returns(case, remote, sent, knock, counted)
+
+
+def _nothing_returns(
+    case: Case, remote: Remote, sent: list[Probe], knock: Probe | None, counted: Probe | None
+) -> Finding:
+    name = remote.tunnel.name
+    echoes = [p for p in sent if p.kind == "ping"]
+    came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
+    plain = _probes(case, f"underlay {remote.cidr}")
+    answered = any(p.result == "ok" for p in plain)
+    evidence = []
+    if knock:
+        evidence.append(
+            seen("probe", f"udp {knock.target}:{knock.port}: {knock.result} {knock.detail}".rstrip())
         )
+    evidence.append(
+        seen("probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}")
+    )
+    evidence += [
+        seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
+        for p in sent
+        if p.kind == "tcp"
+    ]
+    if counted:
+        moved = f"{name}: tx +{counted.sent}, rx +{counted.received}"
+        evidence.append(seen("netlink", moved, f"ip -s link show {name}"))
+    evidence += [seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain]
+    why, advice = _causes(case, remote, knock, answered=answered)
+    return GN0710.found(
+        # Nodes that drop every echo are healthy: without another answer the cause is not known.
+        Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
+        f"encapsulated traffic for {remote.title} leaves by {name} and nothing returns: "
+        f"{outer_name(remote.tunnel)} to {remote.end or remote.node.name} {why}",
+        subject("tunnel", name, name),
+        *evidence,
+        remedy=fix(advice),
+        confidence=Confidence.HIGH if knock and knock.result != "timeout" else Confidence.MEDIUM,
+    )
 
 
 def _other_end_refuses(remote: Remote, knock: Probe) -> Finding:

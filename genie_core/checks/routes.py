@@ -13,13 +13,14 @@ from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
+from genie_core.net.fib import MAIN
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, conf_key
 from genie_core.spec.addresses import version
 from genie_core.survey.cluster import notes_of
-from genie_core.survey.kernel import Route
+from genie_core.survey.kernel import EVERYTHING, Route
 
 
 def real_defaults(case: Case, family: int) -> list[tuple[Attachment | None, str]]:
@@ -46,9 +47,7 @@ def default_route(case: Case) -> Iterator[Finding]:
     for family in case.families:
         if real_defaults(case, family) or not _default_wanted(case, primary, family):
             continue
-        refusing = [
-            r for r in pod.facts.routes if r.dst in ("0.0.0.0/0", "::/0") and r.table == 254 and not r.hops
-        ]
+        refusing = [r for r in pod.facts.routes if r.dst in EVERYTHING and r.table == MAIN and not r.hops]
         if refusing:
             continue
         meant = case.without_default(family)
@@ -236,12 +235,7 @@ GN0803 = Code("GN0803", "interfaces overlap",
 
 @check("subnets-overlap", GN0803, title="the pod's interfaces have distinct subnets", needs=("pod",))
 def overlapping(case: Case) -> Iterator[Finding]:
-    held = [
-        (x, f"{own.ip}/{own.prefix}", own)
-        for x in case.attachments
-        for own in case.addresses(x)
-        if own.prefix not in (32, 128)
-    ]
+    held = [(x, own.cidr, own) for x in case.attachments for own in case.addresses(x) if not own.is_single]
     for number, (one, prefix, _) in enumerate(held):
         for other, another, own in held[number + 1 :]:
             if one is other or not within(own.ip, prefix):
@@ -273,7 +267,7 @@ def refused(case: Case) -> Iterator[Finding]:
     targets = needed_targets(case) if refusing else []
     hints = {f: [*refusing_targets(case, f)] for f in case.families if refusing}
     for route in refusing:
-        everything = route.dst in ("0.0.0.0/0", "::/0")
+        everything = route.dst in EVERYTHING
         needed = [t for t in targets if _refuses(case, route, t)]
         hinted = any(p == route.dst and _refuses(case, route, ip) for ip, p in hints[version(route.dst)])
         if not needed and not hinted:
@@ -302,7 +296,7 @@ def _may_refuse(pod: Stack, route: Route) -> bool:
     if route.type not in _DEEDS:
         return route.type in REFUSING
     own = ip_network(route.dst)
-    made = (ip_interface(f"{a.ip}/{a.prefix}") for a in pod.facts.addresses)
+    made = (ip_interface(a.cidr) for a in pod.facts.addresses)
     return not any(
         one.ip in own or own.network_address in (one.network.network_address, one.network.broadcast_address)
         for one in made
@@ -349,7 +343,7 @@ def foreign_source(case: Case) -> Iterator[Finding]:
         gateway = next((h.gateway for h in route.hops if h.gateway), "")
         via = ["via", gateway] if gateway else []
         yield GN0310.found(
-            Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
+            Severity.FATAL if route.dst in EVERYTHING else Severity.ERROR,
             f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
             f"({', '.join(own)}): no route leads the replies back to the pod",
             the_pod(case, primary.link.name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
@@ -13,7 +14,7 @@ from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN, REFUSALS
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import host_prefix, version
 from genie_core.survey.kernel import Rule
 
 MAIN_PRIORITY = 32766
@@ -165,8 +166,6 @@ def _gateway(case: Case, attachment: Attachment, family: int, tables: dict[int, 
 
 
 def _first_host(case: Case, attachment: Attachment, family: int) -> str:
-    import ipaddress
-
     for own in case.addresses(attachment, family):
         network = ipaddress.ip_network(subnet(own))
         if network.num_addresses > 2 and str(network.network_address + 1) != own.ip:
@@ -180,7 +179,6 @@ def _mend(
     if not gateway:
         return ()
     word = ["-6"] if family == 6 else []
-    length = 32 if family == 4 else 128
     commands = [
         in_pod(
             "ip",
@@ -197,7 +195,7 @@ def _mend(
         )
     ]
     if not rules or rules[0].priority >= MAIN_PRIORITY:
-        commands.append(in_pod("ip", *word, "rule", "add", "from", f"{ip}/{length}", "lookup", table))
+        commands.append(in_pod("ip", *word, "rule", "add", "from", host_prefix(ip), "lookup", table))
     return tuple(commands)
 
 
@@ -213,11 +211,7 @@ def parent_unreachable(case: Case) -> Iterator[Finding]:
         if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):
             continue
         for own in case.addresses(attachment):
-            hit = [
-                a.ip
-                for a in case.node.addresses(parent, version(own.ip))
-                if within(a.ip, f"{own.ip}/{own.prefix}")
-            ]
+            hit = [a.ip for a in case.node.addresses(parent, version(own.ip)) if within(a.ip, own.cidr)]
             if not hit:
                 continue
             name, kind = attachment.link.name, attachment.link.kind

@@ -155,16 +155,9 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iter
         if target in front.endpoints or front.ip == outcome.packet.target or rule.text in reported:
             continue
         reported.add(rule.text)
-        import shlex
-
         port_only = any(ip == target[0] for ip, _ in front.endpoints)
         right = ", ".join(f"{ip}:{p}" for ip, p in front.endpoints[:4])
-        argv: list[object] = (
-            ["nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle]
-            if chain.tool == "nft"
-            else [chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text)]
-        )
-        commands = [on_node(*argv)]
+        commands = [delete_rule("node", chain, rule)]
         if len(outcomes) == 1 and not _behind(chain.rules, rule.number, front):
             commands.append(_dnat(front))
         share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"

@@ -20,4 +20,4 @@ def is_part(prefix: str, around: str) -> bool:
 
 def subnet(address: Address) -> str:
     """`10.244.1.0/24`: the prefix that an address puts on its link."""
-    return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))
+    return str(ipaddress.ip_network(address.cidr, strict=False))

@@ -6,9 +6,10 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from genie_core.net.addresses import within
+from genie_core.routes import MAIN_TABLE
 from genie_core.survey.kernel import Hop, Netns, Route, Rule
 
-MAIN, LOCAL, DEFAULT = 254, 255, 253
+MAIN, LOCAL, DEFAULT = MAIN_TABLE, 255, 253
 REFUSALS = {"blackhole", "unreachable", "prohibit"}
 
 

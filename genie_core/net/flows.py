@@ -11,7 +11,7 @@ from typing import Any
 from genie_core.net.addresses import within
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment, Model
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import host_prefix, version
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link, Tenant
 
@@ -148,14 +148,14 @@ def _pods_of(model: Model, node: Node, family: int) -> Iterator[tuple[str, str, 
     for pod in model.pods:
         for ip in pod.ips if pod.node == node.name else ():
             if version(ip) == family:
-                yield ip, pod.name, f"{ip}/{32 if family == 4 else 128}"
+                yield ip, pod.name, host_prefix(ip)
 
 
 def local_peers(model: Model, attachment: Attachment, family: int) -> Iterator[tuple[str, Link, Tenant]]:
     """(address, port, namespace) of other pods on the same bridge and in the same subnet."""
     if attachment.bridge is None:
         return
-    mine = [f"{a.ip}/{a.prefix}" for a in model.addresses(attachment, family)]
+    mine = [a.cidr for a in model.addresses(attachment, family)]
     for port, tenant in model.neighbours_on(attachment.bridge):
         for address in tenant.addresses:
             if (
@@ -173,7 +173,7 @@ def outside_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
         yield OUTSIDE[family], "the internet"
     for link in model.uplinks:
         for own in model.node.addresses(link, family):
-            network = ipaddress.ip_network(f"{own.ip}/{own.prefix}", strict=False)
+            network = ipaddress.ip_network(own.cidr, strict=False)
             host = next(
                 (h for h in _some(network) if str(h) != own.ip and not model.in_cluster(str(h))), None
             )

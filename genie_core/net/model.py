@@ -250,7 +250,7 @@ class Model:
             return ""
         bare = Stack(self.facts.pod) if self.facts.pod else None
         for own in bare.addresses(attachment.link, family) if bare else ():
-            prefix = f"{own.ip}/{own.prefix}"
+            prefix = own.cidr
             for address in self.node.addresses(entry, family):
                 if within(address.ip, prefix):
                     return address.ip
@@ -316,10 +316,7 @@ class Model:
         )
         known += [] if known else around(self.pods, self.nodes)
         if not known and self.primary:
-            known = [
-                str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False))
-                for a in self.addresses(self.primary)
-            ]
+            known = [str(ipaddress.ip_network(a.cidr, strict=False)) for a in self.addresses(self.primary)]
         return tuple(dict.fromkeys(known))
 
     def in_cluster(self, ip: str) -> bool:

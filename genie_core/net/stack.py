@@ -10,7 +10,7 @@ from genie_core.net.fib import MAIN, Fib
 from genie_core.net.firewall.load import ruleset_of
 from genie_core.net.firewall.rules import Ruleset
 from genie_core.spec.addresses import version
-from genie_core.survey.kernel import Address, Hop, Link, Neighbour, Netns, Port, Route
+from genie_core.survey.kernel import EVERYTHING, Address, Hop, Link, Neighbour, Netns, Port, Route
 
 FORWARDING = 3
 NO_REPLY = 8  # of arp_ignore
@@ -113,14 +113,14 @@ class Stack:
 
     def defaults(self, family: int, table: int = MAIN) -> list[Route]:
         """The default routes of a table."""
-        return [r for r in self.fib.table(family, table) if r.dst in ("0.0.0.0/0", "::/0")]
+        return [r for r in self.fib.table(family, table) if r.dst in EVERYTHING]
 
     def connected(self, link: Link) -> list[Route]:
         """The routes that the link's addresses would put into the main table."""
         return [
             Route(dst=subnet(a), hops=(Hop(index=link.index),), source=a.ip, scope="link")
             for a in self.addresses(link)
-            if a.prefix != (32 if version(a.ip) == 4 else 128)
+            if not a.is_single
         ]
 
 

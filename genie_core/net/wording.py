@@ -12,7 +12,7 @@ from genie_core.net.ndp import is_discovery
 from genie_core.net.stack import Stack, conf_key, is_served
 from genie_core.net.traces import Block, Decision
 from genie_core.policy.ruleset import TABLE
-from genie_core.survey.kernel import Link
+from genie_core.survey.kernel import EVERYTHING, Link
 
 DEFAULT_RULES = (0, 32766, 32767)
 
@@ -68,7 +68,7 @@ def _way(way: Way, stack: Stack, packet: Packet) -> str:
 
 def _prefix(prefix: str) -> str:
     """As ip(8) prints a prefix."""
-    if prefix in ("0.0.0.0/0", "::/0"):
+    if prefix in EVERYTHING:
         return "default"
     return prefix.removesuffix("/32" if ":" not in prefix else "/128")
 

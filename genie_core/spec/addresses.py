@@ -66,6 +66,11 @@ def is_v4(canonical: str) -> bool:
     return ":" not in canonical
 
 
+def host_prefix(ip: str) -> str:
+    """The address as the prefix of one host: `10.244.1.10/32`."""
+    return f"{ip}/{128 if ':' in ip else 32}"
+
+
 def version(text: str) -> int:
     """The version of IP of an address or a prefix: 4 or 6."""
     return 6 if ":" in text else 4

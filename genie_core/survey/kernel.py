@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import Any
 
+from genie_core.routes import MAIN_TABLE
+from genie_core.spec.addresses import host_prefix
+
 JSON = dict[str, Any]
-MAIN_TABLE = 254  # linux/rtnetlink.h RT_TABLE_MAIN
 EVERYTHING = ("0.0.0.0/0", "::/0")
 
 
@@ -71,6 +73,16 @@ class Address:
     valid: int = 0
     advertised: bool = False
 
+    @property
+    def cidr(self) -> str:
+        """`10.244.1.10/24`."""
+        return f"{self.ip}/{self.prefix}"
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one host's address, without a subnet on its link."""
+        return self.cidr == host_prefix(self.ip)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
@@ -89,7 +101,7 @@ class Route:
     """
 
     dst: str
-    table: int = 254
+    table: int = MAIN_TABLE
     type: str = "unicast"
     hops: tuple[Hop, ...] = ()
     source: str = ""
@@ -284,7 +296,7 @@ class Netns:
 
     def prefixes_of(self, link: Link) -> list[str]:
         """An interface's addresses with their prefix lengths: 10.0.0.1/24."""
-        return [f"{one.ip}/{one.prefix}" for one in self.addresses if one.index == link.index]
+        return [one.cidr for one in self.addresses if one.index == link.index]
 
     @property
     def main_routes(self) -> list[Route]:

@@ -76,9 +76,7 @@ class DiagnosisReport:
         interfaces = [
             {
                 "name": name,
-                "addresses": [
-                    f"{a.ip}/{a.prefix}" for a in addresses if a.index == index and a.scope != "link"
-                ],
+                "addresses": [a.cidr for a in addresses if a.index == index and a.scope != "link"],
             }
             for index, name in names.items()
         ]
