@@ -96,6 +96,14 @@ def plugins(tmp_path_factory, cni_bin):
     return install_plugin(tmp_path_factory.mktemp("installed"))
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A certificate authority, for servers of the Kubernetes API."""
+    from tests.apiserver import Authority
+
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
 @pytest.fixture
 def netns():
     """Make network namespaces: each call gives a new one; all are removed after the test."""

@@ -1,16 +1,11 @@
-"""Fixtures for the contracts of the API edge: a certificate authority, and servers that end with the test."""
+"""Fixtures for the contracts of the API edge: servers that end with the test."""
 
 import pytest
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kubeconfig import load_cluster
-from tests.apiserver import API, APIServer, Authority, Objects
+from tests.apiserver import API, APIServer, Objects
 from tests.fakes_kube import Recorder
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

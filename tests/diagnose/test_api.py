@@ -30,18 +30,13 @@ from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import snapshot
 from genie_core.tasks.debug.whereabouts import elsewhere
 from genie_core.tasks.this_node import name_of, own_addresses
-from tests.apiserver import APIServer, Authority
+from tests.apiserver import APIServer
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
 from tests.fakes_kube import Recorder
 from tests.plugin.test_rights import granted, used
 
 ROLE = Path(__file__).parents[2] / "deploy/debug-rbac.yaml"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture

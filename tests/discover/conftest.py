@@ -9,6 +9,7 @@ from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests import warm
+from tests.apiserver import API, APIServer, Objects
 from tests.discover import nodes
 
 
@@ -85,6 +86,19 @@ class Lab:
 @pytest.fixture
 def lab(netns, node):
     return Lab(netns(), netns(), node)
+
+
+@pytest.fixture
+def server(authority):
+    with APIServer(API(Objects(), {"good-token": "genie"}), authority=authority) as running:
+        yield running
+
+
+def install(node, server, token="good-token"):
+    """Genie's configuration with a kubeconfig for the server."""
+    kubeconfig = server.write_kubeconfig(node.path / "genie.kubeconfig", user={"token": token})
+    kubeconfig.chmod(0o600)
+    nodes.install_genie(node, kubernetes={"kubeconfig": str(kubeconfig)})
 
 
 def codes(report):

@@ -8,27 +8,8 @@ from genie_core.edges.store import Store
 from genie_core.findings import Severity
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.steps import Released
-from tests.apiserver import API, APIServer, Authority, Objects
 from tests.discover import nodes
-from tests.discover.conftest import codes, the
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture
-def server(authority):
-    with APIServer(API(Objects(), {"good-token": "genie"}), authority=authority) as running:
-        yield running
-
-
-def install(node, server, token="good-token"):
-    """Genie's configuration with a kubeconfig for the server."""
-    kubeconfig = server.write_kubeconfig(node.path / "genie.kubeconfig", user={"token": token})
-    kubeconfig.chmod(0o600)
-    nodes.install_genie(node, kubernetes={"kubeconfig": str(kubeconfig)})
+from tests.discover.conftest import codes, install, the
 
 
 def test_an_api_server_that_answers(node, server):

@@ -5,10 +5,8 @@ import pytest
 from genie_core.findings import Severity
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
-from tests.discover.conftest import codes, the
-from tests.discover.test_api import authority, install, server
+from tests.discover.conftest import codes, install, the
 
-__all__ = ["authority", "server"]  # fixtures
 BOTH = {"type": "host-local", "subnet": "100.99.1.0/24", "ranges": [[{"subnet": "100.99.0.0/24"}]]}
 
 
