@@ -17,6 +17,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime, find_runtimes
 
 LAUNCHER = "genie"
+_CONFLIST = "00-genie.conflist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,12 @@ def _in_conf_dir(
     if not readers:
         reading = ", ".join(f"{one.name} reads {one.conf_dir}" for one in counting)
         notes.append(f"no container runtime reads {conf_dir}: {reading}")
+    notes += [
+        f'{one.name} reads {directory} for the runtime class handler "{name}": its pods start without Genie'
+        for one in readers
+        for name, directory in one.handlers.items()
+        if directory != conf_dir and not root.exists(f"{directory}/{_CONFLIST}")
+    ]
     searched: tuple[str, ...] = ()
     if not bin_dir:
         searched = _agreed("--bin-dir", "looks for plugins in", readers or counting, lambda one: one.bin_dirs)

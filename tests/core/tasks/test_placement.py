@@ -145,6 +145,16 @@ def test_a_distribution_that_brings_its_kubelet_decides_before_another_runtime(t
         assert placed(root).bin_dir == f"{K3S}/data/cni"
 
 
+def test_a_runtime_class_with_a_directory_of_its_own_is_said(tmp_path):
+    """Its pods do not get the networks that they ask for."""
+    kata = '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]\ncni_conf_dir = "/etc/cni/kata"\n'
+    nodes.write(tmp_path / "etc/containerd/config.toml", DEBIAN + kata)
+    (note,) = placed(tmp_path).notes
+    assert '/etc/cni/kata for the runtime class handler "kata": its pods start without Genie' in note
+    nodes.write(tmp_path / "etc/cni/kata/00-genie.conflist", nodes.GENIE)
+    assert placed(tmp_path).notes == ()
+
+
 def test_a_directory_that_no_runtime_reads_is_said(tmp_path):
     nodes.write(tmp_path / "etc/containerd/config.toml", DEBIAN)
     found = placed(tmp_path, "/b", "/c")
