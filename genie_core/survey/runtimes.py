@@ -27,7 +27,7 @@ from genie_core.survey.rootfs import Root
 
 DEFAULT = "default"
 _DEEPEST_IMPORT = 8
-_SECONDS = 2.0
+_SECONDS = 10.0  # a busy node: without its answer the directories are a guess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +261,7 @@ def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
 
 
 def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str]) -> None:
-    """What containerd makes of its files, by `containerd config dump`; where it does not answer, the files as read.
+    """What containerd makes of its files: `containerd config dump`; where it fails, the files as read, and a problem.
 
     Its default of `bin_dir` is the distribution's: /usr/lib/cni in Debian's package. Before 2.0 an imported file's
     section of a plugin replaces the whole section of the file that imports it (containerd#5837).
@@ -271,7 +271,9 @@ def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str]) -> 
     if not program or not (configs or layout is CONTAINERD):  # without a file's name it reads /etc/containerd
         return
     words = [program, *(["--config", configs[0]] if configs else []), "config", "dump"]
-    shown, _ = start(*words, env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
+    shown, reason = start(*words, env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
+    if reason and not settings.problems:
+        settings.problems.append(f"`{' '.join(words)}` fails: {reason}")
     try:
         data = tomllib.loads(_expand(shown, layout.variables))
     except tomllib.TOMLDecodeError:

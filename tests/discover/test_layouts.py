@@ -224,6 +224,14 @@ def test_the_directories_are_those_that_the_real_containerd_uses(tmp_path, main,
     assert bool(runtime.handlers) is ('"/d"' in drop_in)
 
 
+def test_a_configuration_that_containerd_refuses_is_a_problem(tmp_path):
+    config = nodes.write(tmp_path / "config.toml", f'version = 2\nroot = 1\n{CNI}bin_dir = "/a"\n')
+    (runtime,) = find_runtimes(Root(), config=str(config))
+    assert runtime.bin_dirs == ("/a",)
+    (problem,) = runtime.problems
+    assert problem.startswith(f"`/usr/bin/containerd --config {config} config dump` fails: containerd: ")
+
+
 def test_a_file_that_imports_itself_is_read_once(tmp_path):
     nodes.write(
         tmp_path / "etc/containerd/config.toml", 'version = 2\nimports = ["/etc/containerd/config.toml"]\n'

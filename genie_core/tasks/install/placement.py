@@ -70,6 +70,7 @@ def _in_conf_dir(
     if not readers:
         reading = ", ".join(f"{one.name} reads {one.conf_dir}" for one in counting)
         notes.append(f"no container runtime reads {conf_dir}: {reading}")
+    notes += [f"{one.name}: {problem}" for one in readers for problem in one.problems]
     notes += [
         f'{one.name} reads {directory} for the runtime class handler "{name}": its pods start without Genie'
         for one in readers

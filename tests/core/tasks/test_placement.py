@@ -155,6 +155,12 @@ def test_a_runtime_class_with_a_directory_of_its_own_is_said(tmp_path):
     assert placed(tmp_path).notes == ()
 
 
+def test_a_configuration_that_cannot_be_read_is_said(tmp_path):
+    nodes.write(tmp_path / "etc/containerd/config.toml", "version = 2\n[plugins\n")
+    (note,) = placed(tmp_path).notes
+    assert note.startswith("containerd: /etc/containerd/config.toml: not TOML")
+
+
 def test_a_directory_that_no_runtime_reads_is_said(tmp_path):
     nodes.write(tmp_path / "etc/containerd/config.toml", DEBIAN)
     found = placed(tmp_path, "/b", "/c")
