@@ -118,12 +118,20 @@ def netns():
         namespace.remove()
 
 
-@pytest.fixture(scope="module")
-def code_in_place(tmp_path_factory):
-    """The plugin's code where `genie install` puts it: a dry run then need not write and compile it."""
+@pytest.fixture(scope="session")
+def compiled_code(tmp_path_factory):
+    """A copy of the folder of the plugin's code that `genie install` makes in /opt/cni/bin."""
     folder = Path("/opt/cni/bin")
     put(InstallOptions(bin_dir=folder, conf_dir=tmp_path_factory.mktemp("net.d")))
     (folder / "genie").unlink()
+    return shutil.move(folder, tmp_path_factory.mktemp("code"))
+
+
+@pytest.fixture(scope="module")
+def code_in_place(compiled_code):
+    """The plugin's code where `genie install` puts it: a dry run then need not write and compile it."""
+    folder = Path("/opt/cni/bin")
+    shutil.copytree(compiled_code, folder, symlinks=True)
     yield
     shutil.rmtree(folder)
 

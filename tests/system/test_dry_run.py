@@ -337,6 +337,7 @@ def test_a_network_that_is_not_configured_is_no_sample_on_a_real_node(conf_dir):
 @pytest.fixture
 def as_configured(tmp_path):
     """Run a dry run on a node whose containerd has these directories, and no configuration of another runtime."""
+    program = warm.client(tmp_path / "program")
 
     def run(conf, bins, *arguments):
         config = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "{conf}"\nbin_dir = "{bins}"\n'
@@ -344,7 +345,8 @@ def as_configured(tmp_path):
         (tmp_path / "containerd/config.toml").write_text(config)
         inside = 'mkdir -p /etc/containerd && mount --bind "$0" /etc/containerd && exec "$@"'
         covered = ["unshare", "--mount", "sh", "-c", inside, str(tmp_path / "containerd")]
-        return subprocess.run([*covered, *command(*arguments)], capture_output=True, text=True, check=False)
+        words = [*covered, str(program), "dry-run", *arguments]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
 
     return run
 
