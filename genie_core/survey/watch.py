@@ -102,6 +102,9 @@ class Watch(Generic[View]):
             self._version = ""
         except GenieError as error:
             return error.msg
+        except Exception as error:  # noqa: BLE001 (without its watch, a node would enforce old policies and say nothing)
+            self._version = ""
+            return f"a defect of Genie: {error!r}"
         return ""
 
     def _follow_by(self, api: WatchingAPI) -> None:

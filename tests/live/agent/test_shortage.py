@@ -58,7 +58,7 @@ def options(server, tmp_path):
     return AgentOptions(node="n", access=Access(kubeconfig=str(path)), conf_dir=str(tmp_path))
 
 
-class Followed(Exception):
+class Followed(BaseException):
     """The end of a test: the server is followed."""
 
 
@@ -196,6 +196,21 @@ def test_streams_that_a_balancer_resets_are_begun_again_at_once(server, options)
     began = time.monotonic()
     sink.watch.run()
     assert time.monotonic() - began < 10
+
+
+def test_an_object_that_cannot_be_read_ends_no_watch(server, options):
+    """It is reported, and all is listed again: a thread that ended would leave the node with what it knew."""
+    server.api.objects.add(manifests.pod(name="odd"))
+    sink = Sink()
+    odd = [{"name": "odd"}]
+
+    def view(item):
+        return odd.pop()["no such key"] if odd else item
+
+    watch = Watch(POD.everywhere, {}, options.connect, view, sink)
+    with pytest.raises(Followed):
+        watch.run()
+    assert sink.seen == ["a defect of Genie: KeyError('no such key')"]
 
 
 def test_a_list_of_many_pages_has_the_time_of_each(server, options):
