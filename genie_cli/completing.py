@@ -23,6 +23,7 @@ from genie_cli.flags import Candidate, Completion, Directive
 from genie_cli.table import COMMANDS, root
 from genie_cli.tree import Leaf, import_command
 
+COMMON = "debug pod"  # a command that has the flags which people write before the command
 _SHELLS = frozenset(" \\'\"`$&|;<>(){}*?!#~")
 
 
@@ -77,8 +78,11 @@ def _split(line: str) -> list[str]:
 def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], Directive]:
     """The candidates for the word `current` behind `words`, whole words, and the directive."""
     words = arranged(words, COMMANDS)
-    if words and words[0].startswith("-"):
-        words = []  # only flags so far: a command follows
+    if words and words[0].startswith("-"):  # only flags so far: a value, or the command
+        common = import_command(COMMON, COMMANDS[COMMON])
+        if read(words, common).pending is not None:
+            return _behind(common, words, current)
+        words = []
     for size in (2, 1):
         name = " ".join(words[:size])
         if name in COMMANDS and COMMANDS[name].module:
@@ -143,7 +147,8 @@ def _matching(found: Iterable[Candidate], current: str) -> list[Candidate]:
     return [
         candidate
         for candidate in found
-        if candidate.value.startswith(current)
+        if candidate.value
+        and candidate.value.startswith(current)
         and candidate.value.isprintable()
         and not _SHELLS.intersection(candidate.value)
     ]
