@@ -11,7 +11,7 @@ from genie_cli import options, wiring
 from genie_cli.flags import flag, switch
 from genie_cli.records import Records
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_FAILURE
+from genie_core.errors import EXIT_FAILURE, Denied
 from genie_core.tasks.agent.agent import Agent
 from genie_core.tasks.agent.metrics import CONTENT_TYPE
 from genie_core.tasks.agent.options import AgentOptions
@@ -61,6 +61,10 @@ def run(flags: Flags) -> int:
     continues by itself, and the journals have the rest.
     It has to run on the node, as root. With --once the exit code is 1 if a pod could not be brought in line.
     """
+    if os.geteuid() != 0:
+        raise Denied(
+            "genie agent changes pods' networks, which needs root", hint="run it as root: sudo genie agent"
+        )
     log = JSONLog("info")
     log.context = {"pid": os.getpid()}
     asked = replace(flags, node=wiring.node_of(flags.node)[0], access=wiring.access(flags))

@@ -131,6 +131,14 @@ def test_a_kubeconfig_of_roots(node):
     )
 
 
+def test_an_agent_without_rights_ends_before_it_reports_on_the_node(node):
+    """It would have called the node good of which it can read a part."""
+    done = ordinary_user.genie(node.folder, "agent", "--once")
+    assert done.returncode == 4
+    assert "error: genie agent changes pods' networks, which needs root\n" in done.stderr
+    assert "sudo" in done.stderr
+
+
 def test_the_node_without_the_right_to_see_its_firewall(node):
     code, stdout, stderr = node.ask("debug", "node")
     assert code == 4, stdout + stderr

@@ -143,12 +143,15 @@ def jobs(options, tmp_path):
     return Jobs(options, Children(0, lambda call: call()), lambda call: call(), Metrics(), log)
 
 
-def test_node_checks_that_were_cut_off_write_no_condition(jobs, tmp_path):
-    late = Ended(code=124, out='{"findings": [], "timedOut": true}', err="", seconds=30.0)
-    jobs._checked(Settings({}), late)
+@pytest.mark.parametrize(
+    "out, code", [('{"findings": [], "timedOut": true}', 124), ('{"findings": [], "timedOut": false}', 4)]
+)
+def test_node_checks_that_did_not_read_everything_write_no_condition(jobs, tmp_path, out, code):
+    """They were cut off, or had no right to read a part."""
+    jobs._checked(Settings({}), Ended(code=code, out=out, err="", seconds=30.0))
     assert jobs.is_idle
     logged = json.loads((tmp_path / "log").read_text())
-    assert (logged["what"], logged["code"]) == ("node checks", 124)
+    assert (logged["what"], logged["code"]) == ("node checks", code)
 
 
 def test_errors_that_were_found_before_the_time_was_up_are_written(jobs, tmp_path):
