@@ -41,12 +41,10 @@ GN0408 = Code("GN0408", "no ARP reply for the routed pod's gateway",
 def gateway_exists(case: Case) -> Iterator[Finding]:
     for family in case.families:
         for attachment, gateway in real_defaults(case, family)[:1]:
-            if (
-                attachment is None
-                or not gateway
-                or attachment.entry is None
-                or attachment.kind not in ("bridge", "routed")
-            ):
+            if attachment is None or attachment.entry is None or attachment.kind not in ("bridge", "routed"):
+                continue
+            if not gateway:
+                yield from _on_link(case, attachment, family)
                 continue
             if not attachment.link.up or _answered(case, attachment, gateway, family):
                 continue
@@ -79,6 +77,30 @@ def other_gateways(case: Case) -> Iterator[Finding]:
             for gateway in (g for g in gateways if g not in best):
                 if not _answered(case, attachment, gateway, version(gateway)):
                     yield _dead_hop(case, attachment, route, gateway)
+
+
+def _on_link(case: Case, attachment: Attachment, family: int) -> Iterator[Finding]:
+    """A default route without a gateway: the node must answer ARP for every host (proxy_arp), or another router."""
+    entry, bridge = attachment.entry, attachment.bridge
+    assert entry is not None
+    proxied = any(case.node.setting(name, "proxy_arp") for name in (entry.name, "all"))
+    routers = bridge is not None and any(p.kind not in ("veth", "tun") for p in case.node.ports(bridge))
+    if family == 6 or not attachment.link.up or proxied or routers or case.datapath:
+        return
+    name, right = attachment.link.name, case.expected_gateway(family)
+    yield GN0302.fatal(
+        f"the pod's default route has no gateway (dev {name}): it looks for every host on its own link, where "
+        f"{entry.name} answers for none but itself (proxy_arp=0)",
+        the_pod(case, name),
+        seen("netlink", f"default dev {name}", "ip route show default"),
+        seen(
+            "sysctl", f"{conf_key(entry.name, 'proxy_arp')}=0", f"sysctl {conf_key(entry.name, 'proxy_arp')}"
+        ),
+        remedy=fix(
+            "give the default route its gateway; correct ipam.gateway or ipam.routes in the configuration",
+            *([in_pod("ip", "route", "replace", "default", "via", right, "dev", name)] if right else ()),
+        ),
+    )
 
 
 def _dead_hop(case: Case, attachment: Attachment, route: Route, gateway: str) -> Finding:

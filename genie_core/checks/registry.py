@@ -7,6 +7,7 @@ from types import ModuleType
 from genie_core.checks import (
     addresses,
     as_asked,
+    cluster_subnets,
     cni_versions,
     configuration,
     conntrack,
@@ -68,8 +69,9 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 NETWORK = _of(
     links, addresses, duplicates, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing,
     conntrack, pod_firewall, services, limits, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
-    native_routing, overlaps, underlay, path_mtu, secondary_interfaces, second_links, kernel, pod_leases, leaked_rules,
-    network_policies, unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
+    native_routing, overlaps, cluster_subnets, underlay, path_mtu, secondary_interfaces, second_links, kernel,
+    pod_leases, leaked_rules, network_policies, unmodelled, neighbours, probe_results, kubernetes_reports,
+    requested_networks,
 )  # fmt: skip
 # What `genie trace --probe` runs.
 TRACE = _of(traced)

@@ -82,7 +82,10 @@ class Model:
         return next((link.name for link in self.facts.node.links if link.name in DATAPATHS), "")
 
     def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
-        made = (link for link in pod.links if link.name not in ("lo", *FALLBACKS))
+        inside = {link.index for link in pod.links}
+        # Both ends of a veth are here between containers of the pod: Docker's in it.
+        both = {x.index for x in pod.links if x.kind == "veth" and x.peer_nsid is None and x.peer in inside}
+        made = (x for x in pod.links if x.name not in ("lo", *FALLBACKS) and x.index not in both)
         return tuple(self._attachment(link) for link in made if link.kind not in VIRTUAL)
 
     def _attachment(self, link: Link) -> Attachment:

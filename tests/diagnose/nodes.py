@@ -364,3 +364,7 @@ ONE_BRIDGE = """for k in 1 2; do n link add w$k type veth peer name net1 netns $
 n link set w$k type bridge_slave hairpin on; ip -n $F-p$k link set net1 up mtu 1450; ip -n $F-p$k addr add 10.244.1.10$k/24 dev net1; done
 p neigh replace 10.244.1.11 lladdr $(ip netns exec $F-p2 cat /sys/class/net/net1/address) dev eth0 nud reachable
 n neigh replace 10.244.1.101 lladdr $(ip netns exec $F-p1 cat /sys/class/net/eth0/address) dev cni0 nud reachable"""
+# A bridge with a container of its own in the pod, as Docker makes it.
+DOCKER_INSIDE = """p link add docker0 type bridge; p addr add 172.17.0.1/16 dev docker0; p link set docker0 up; p link add vd0 type veth peer name vd1
+p link set vd0 master docker0 up; p link set vd1 up; P iptables -P FORWARD DROP; P iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+P sysctl -qw net.ipv4.ip_forward=1"""
