@@ -10,7 +10,7 @@ from genie_core.checks.services import GN0601, GN0602, translated
 from genie_core.findings import Command, Evidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
-from genie_core.spec.addresses import host_prefix
+from genie_core.spec.addresses import host_prefix, with_port
 from genie_core.survey.cluster import Frontend
 
 DEVICE = "kube-ipvs0"  # has every service's address, so that the kernel delivers their packets locally
@@ -56,16 +56,12 @@ def _ports(fronts: list[Frontend]) -> str:
     return some((f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts), SHOWN)
 
 
-def _address(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
 def _named(front: Frontend) -> tuple[str, str]:
-    return {"tcp": "-t", "udp": "-u"}.get(front.protocol, "--sctp-service"), _address(front.ip, front.port)
+    return {"tcp": "-t", "udp": "-u"}.get(front.protocol, "--sctp-service"), with_port(front.ip, front.port)
 
 
 def _intended(front: Frontend) -> Evidence:
-    endpoints = ", ".join(_address(*e) for e in front.endpoints[:SHOWN])
+    endpoints = ", ".join(with_port(*e) for e in front.endpoints[:SHOWN])
     return seen("objects", f"{front.service}: endpoints {endpoints}")
 
 
@@ -74,7 +70,7 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
     for front in fronts[:SHOWN]:
         commands.append(on_node("ipvsadm", "-A", *_named(front), "-s", "rr"))
         commands += [
-            on_node("ipvsadm", "-a", *_named(front), "-r", _address(*e), "-m") for e in front.endpoints
+            on_node("ipvsadm", "-a", *_named(front), "-r", with_port(*e), "-m") for e in front.endpoints
         ]
     return GN0601.error(
         f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
@@ -104,7 +100,7 @@ def _unbound(fronts: list[Frontend]) -> Finding:
 
 
 def _stale(front: Frontend, stale: list[Destination]) -> Finding:
-    names = ", ".join(_address(ip, port) for ip, port, _ in stale[:SHOWN])
+    names = ", ".join(with_port(ip, port) for ip, port, _ in stale[:SHOWN])
     return GN0602.error(
         f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
         subject("service", front.service),
@@ -112,7 +108,7 @@ def _stale(front: Frontend, stale: list[Destination]) -> Finding:
         _intended(front),
         remedy=fix(
             "delete the destination; look at kube-proxy on this node",
-            *(on_node("ipvsadm", "-d", *_named(front), "-r", _address(ip, port)) for ip, port, _ in stale),
+            *(on_node("ipvsadm", "-d", *_named(front), "-r", with_port(ip, port)) for ip, port, _ in stale),
         ),
     )
 

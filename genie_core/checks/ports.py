@@ -14,7 +14,7 @@ from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
 from genie_core.net.stack import is_served
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
 
 CLIENT = {4: "192.0.2.99", 6: "2001:db8::99"}  # stands for a host outside; no packet is sent there
@@ -188,7 +188,7 @@ def _host_port(
     where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
     commands = [delete_rule("node", *astray.translations[-1])] if astray else []
     host, inner = right
-    tool, to = ("ip6tables", f"[{host}]:{inner}") if ":" in host else ("iptables", f"{host}:{inner}")
+    tool, to = "ip6tables" if ":" in host else "iptables", with_port(*right)
     commands.append(
         on_node(
             tool, "-t", "nat", "-A", "PREROUTING", "-p", protocol, "--dport", port, "-m", "addrtype",

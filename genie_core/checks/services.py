@@ -11,7 +11,7 @@ from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
-from genie_core.spec.addresses import version
+from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64
@@ -120,12 +120,10 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
 
 
 def _dnat(front: Frontend) -> Command:
-    ip, port = front.endpoints[0]
     tool = "ip6tables" if ":" in front.ip else "iptables"
-    to = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
     return on_node(
         tool, "-t", "nat", "-I", "PREROUTING", "-d", front.ip, "-p", front.protocol,
-        "--dport", front.port, "-j", "DNAT", "--to-destination", to,
+        "--dport", front.port, "-j", "DNAT", "--to-destination", with_port(*front.endpoints[0]),
     )  # fmt: skip
 
 

@@ -76,6 +76,11 @@ def version(text: str) -> int:
     return 6 if ":" in text else 4
 
 
+def with_port(ip: str, port: int) -> str:
+    """`10.244.1.10:80`, `[fd00::1]:80`."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 def host(prefix: str) -> str:
     """The address of a prefix, without its length."""
     return prefix.partition("/")[0]

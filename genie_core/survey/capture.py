@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from genie_core.spec.addresses import with_port
 from genie_core.survey.facts import Probe
 from genie_core.survey.namespaces import inside
 
@@ -61,11 +62,7 @@ class _Packet:
     def __str__(self) -> str:
         if self.protocol not in (TCP, UDP):
             return f"{self.source} > {self.target}"
-        return f"{_with(self.source, self.ports[0])} > {_with(self.target, self.ports[1])}"
-
-
-def _with(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return f"{with_port(self.source, self.ports[0])} > {with_port(self.target, self.ports[1])}"
 
 
 @dataclass(slots=True)

@@ -159,6 +159,11 @@ def as_object(value: object) -> JSON:
     return value if isinstance(value, dict) else {}
 
 
+def members(data: JSON, names: tuple[str, ...]) -> JSON:
+    """The members of an object with these names."""
+    return {name: data[name] for name in names if name in data}
+
+
 def network_status(item: JSON) -> list[JSON]:
     """The entries of the pod's network-status annotation; [] where it is absent or unreadable.
 

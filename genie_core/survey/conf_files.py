@@ -14,6 +14,7 @@ from genie_core.errors import GenieError
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.spec.conf import parse_file
+from genie_core.survey.cluster import members
 from genie_core.survey.facts import ConfFile
 from genie_core.survey.kernel import JSON
 from genie_core.survey.rootfs import Root
@@ -86,7 +87,7 @@ def _lean(data: JSON) -> JSON:
     """A plugin's object without what may be secret."""
     kept = _plain_members(data)
     if isinstance(data.get("ipam"), dict):
-        kept["ipam"] = _members(data["ipam"], _IPAM)
+        kept["ipam"] = members(data["ipam"], _IPAM)
     if isinstance(data.get("delegate"), dict):
         kept["delegate"] = _plain_members(data["delegate"])
     if isinstance(data.get("sysctl"), dict):
@@ -97,12 +98,8 @@ def _lean(data: JSON) -> JSON:
 def _plain_members(data: JSON) -> JSON:
     """Members that are strings or numbers: an object, such as flannel's backend with its PSK, may hold secrets."""
     return {
-        name: value for name, value in _members(data, _PLAIN).items() if isinstance(value, str | int | float)
+        name: value for name, value in members(data, _PLAIN).items() if isinstance(value, str | int | float)
     }
-
-
-def _members(data: JSON, names: tuple[str, ...]) -> JSON:
-    return {name: data[name] for name in names if name in data}
 
 
 def read_directory(directory: str, root: Root) -> list[ConfFile]:

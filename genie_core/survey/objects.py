@@ -5,6 +5,7 @@ from __future__ import annotations
 from genie_core.dialects import ASKING
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
+from genie_core.survey.cluster import members
 from genie_core.survey.events import one_line
 from genie_core.survey.kernel import JSON
 
@@ -32,10 +33,10 @@ def lean(item: JSON) -> JSON:
     """One object, reduced. A Pod in --pod-file may lack its `kind`."""
     meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
     kind = item.get("kind") or ("Pod" if "containers" in spec else "")
-    kept = _members(item, TOP)
-    kept["metadata"] = _members(meta, META) | {"annotations": _members(meta.get("annotations") or {}, NOTES)}
-    kept["status"] = _members(status, STATUS) | _messages(item, status)
-    kept["spec"] = _pod_spec(spec) if kind == "Pod" else _members(spec, SPEC.get(kind, ()))
+    kept = members(item, TOP)
+    kept["metadata"] = members(meta, META) | {"annotations": members(meta.get("annotations") or {}, NOTES)}
+    kept["status"] = members(status, STATUS) | _messages(item, status)
+    kept["spec"] = _pod_spec(spec) if kind == "Pod" else members(spec, SPEC.get(kind, ()))
     return kept
 
 
@@ -43,7 +44,7 @@ def _messages(item: JSON, status: JSON) -> JSON:
     """Kubernetes' messages about an object: of its status, its conditions and its waiting containers."""
     found: JSON = {"message": one_line(str(status["message"]))} if status.get("message") else {}
     conditions = [
-        _members(entry, CONDITION) | {"message": one_line(str(entry.get("message") or ""))}
+        members(entry, CONDITION) | {"message": one_line(str(entry.get("message") or ""))}
         for entry in cluster.conditions(item)
     ]
     waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]
@@ -60,7 +61,3 @@ def _pod_spec(spec: JSON) -> JSON:
         "hostNetwork": bool(spec.get("hostNetwork")),
         "containers": [{"name": one.get("name", ""), "ports": one.get("ports") or []} for one in containers],
     }
-
-
-def _members(data: JSON, names: tuple[str, ...]) -> JSON:
-    return {name: data[name] for name in names if name in data}

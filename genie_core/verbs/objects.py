@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 5.0
 # The kind of the copies that record that a network was compared with the others of the cluster.
 _JUDGEMENT = "Overlap"
+_NO_SERVER = "set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`"
 
 
 class NetworkObjects:
@@ -107,7 +108,7 @@ class NetworkObjects:
             if api is None:
                 raise InvalidConfig(
                     "no API server is configured",
-                    hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
+                    hint=_NO_SERVER,
                 )
             with self._cancel:
                 found = api.get(NAMESPACE.cluster_wide(namespace))
@@ -128,7 +129,7 @@ class NetworkObjects:
         if api is None:
             raise InvalidConfig(
                 f"{origin}: names an API object, and no API server is configured",
-                hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
+                hint=_NO_SERVER,
             )
         with self._cancel:
             return question(api)
