@@ -6,26 +6,19 @@ from collections.abc import Callable
 
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.model import Attachment, Model
-from genie_core.net.stack import Stack
 from genie_core.survey.kernel import Link
 
-Pass = Callable[[Stack, str, str, Packet, str], Packet]  # stack, place, hook, packet, family
-Hook = Callable[[str, str, Packet, str], object]  # place, hook, packet, family
+Hook = Callable[[str, str, Packet, str], object]  # place, name, packet, family
 THROUGH = ("prerouting", "forward", "postrouting")
 
 
 def resolve(
-    model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
+    model: Model, hook: Hook, attachment: Attachment, source: str, target: str, port: Link | None
 ) -> None:
     """The pod's ARP request for `target`: the host end of its link, or a pod behind another `port` of its bridge."""
     link, peer, entry = attachment.link, attachment.peer, attachment.entry
     if ":" in target or not is_asked_for(model, attachment, target):
         return
-
-    def hook(place: str, name: str, packet: Packet, family: str) -> None:
-        stack = model.pod if place == "pod" else model.node
-        if stack is not None:
-            through(stack, place, name, packet, family)
 
     question = Packet(protocol="arp", source=source, target=target, smac=link.mac)
     answer = Packet(protocol="arp", source=target, target=source, state="established", dmac=link.mac)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from genie_core.net.arp import THROUGH, Pass, is_asked_for
+from genie_core.net.arp import THROUGH, Hook, is_asked_for
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import calls_iptables
@@ -39,7 +39,7 @@ def is_discovery(packet: Packet) -> bool:
 
 
 def discover(
-    model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
+    model: Model, hook: Hook, attachment: Attachment, source: str, target: str, port: Link | None
 ) -> None:
     """The pod and its next hop ask for each other's MAC: the node, or a pod behind another `port` of the bridge."""
     if ":" not in target or not is_asked_for(model, attachment, target):
@@ -55,7 +55,7 @@ def discover(
         )
         answer = question.with_(icmp=ADVERTISEMENT, source=asked, target=asks)
         for packet, is_from_pod in ((question, by_pod), (answer, not by_pod)):
-            _carry(model, through, attachment, packet, port, is_from_pod=is_from_pod)
+            _carry(model, hook, attachment, packet, port, is_from_pod=is_from_pod)
 
 
 def _solicited(ip: str) -> str:
@@ -69,7 +69,7 @@ def _solicited(ip: str) -> str:
 
 def _carry(
     model: Model,
-    through: Pass,
+    hook: Hook,
     attachment: Attachment,
     packet: Packet,
     port: Link | None,
@@ -77,33 +77,30 @@ def _carry(
     is_from_pod: bool,
 ) -> None:
     """One message over the pod's link, through the hooks of both sides."""
-    name = attachment.link.name
+    iface = attachment.link.name
 
     def inside() -> None:
         made = (
-            packet.with_(oif=name, source_local=True)
+            packet.with_(oif=iface, source_local=True)
             if is_from_pod
-            else packet.with_(iif=name, target_local=True)
+            else packet.with_(iif=iface, target_local=True)
         )
-        for hook in OUT if is_from_pod else IN:
-            if model.pod is not None:
-                through(model.pod, "pod", hook, made, "")
+        for name in OUT if is_from_pod else IN:
+            hook("pod", name, made, "")
 
     if is_from_pod:
         inside()
     if attachment.kind not in ("bridge", "routed"):
         pass  # its frames go past the node
     elif port is None:
-        _at_node(model, through, attachment, packet, is_from_pod=is_from_pod)
+        _at_node(hook, attachment, packet, is_from_pod=is_from_pod)
     else:
-        _over_bridge(model, through, attachment, packet, port, is_from_pod=is_from_pod)
+        _over_bridge(model, hook, attachment, packet, port, is_from_pod=is_from_pod)
     if not is_from_pod:
         inside()
 
 
-def _at_node(
-    model: Model, through: Pass, attachment: Attachment, packet: Packet, *, is_from_pod: bool
-) -> None:
+def _at_node(hook: Hook, attachment: Attachment, packet: Packet, *, is_from_pod: bool) -> None:
     peer, entry = attachment.peer, attachment.entry
     assert peer is not None
     assert entry is not None
@@ -120,16 +117,16 @@ def _at_node(
         if is_from_pod
         else packet.with_(oif=entry.name, source_local=True)
     )
-    for hook in of_bridge if is_from_pod else ():
-        through(model.node, "node", hook, frame, "bridge")
-    for hook in IN if is_from_pod else OUT:
-        through(model.node, "node", hook, made, "")
-    for hook in of_bridge if not is_from_pod else ():
-        through(model.node, "node", hook, frame, "bridge")
+    for name in of_bridge if is_from_pod else ():
+        hook("node", name, frame, "bridge")
+    for name in IN if is_from_pod else OUT:
+        hook("node", name, made, "")
+    for name in of_bridge if not is_from_pod else ():
+        hook("node", name, frame, "bridge")
 
 
 def _over_bridge(
-    model: Model, through: Pass, attachment: Attachment, packet: Packet, port: Link, *, is_from_pod: bool
+    model: Model, hook: Hook, attachment: Attachment, packet: Packet, port: Link, *, is_from_pod: bool
 ) -> None:
     peer, bridge = attachment.peer, attachment.bridge
     assert peer is not None
@@ -139,7 +136,7 @@ def _over_bridge(
     bridged = packet.with_(
         iif=bridge.name, oif=bridge.name, bridged=True, physical_in=ends[0], physical_out=ends[1]
     )
-    for hook in THROUGH:
-        through(model.node, "node", hook, frame, "bridge")
-    for hook in THROUGH if calls_iptables(model.node, bridge, 6) else ():
-        through(model.node, "node", hook, bridged.with_(oif=None) if hook == "prerouting" else bridged, "")
+    for name in THROUGH:
+        hook("node", name, frame, "bridge")
+    for name in THROUGH if calls_iptables(model.node, bridge, 6) else ():
+        hook("node", name, bridged.with_(oif=None) if name == "prerouting" else bridged, "")

@@ -23,13 +23,12 @@ class Passing:
         self.walk = Walk(flow=flow)
         self.zone: tuple[int, str, Chain, Rule] | None = None
 
-    def hook(
-        self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
-    ) -> Packet:
+    def hook(self, place: str, hook: str, packet: Packet, family: str = "", device: str = "") -> Packet:
         """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
         passed: Packet | None = None
         key = (place, hook, packet, family, device)
         if key not in self.model.outcomes:
+            stack = self.pod if place == "pod" else self.node
             self.model.outcomes[key] = at_hook(stack.rules, hook, packet, family, device)
         outcomes = self.model.outcomes[key]
         self.decide("firewall", place, packet, hook=hook, outcomes=tuple(outcomes))

@@ -69,10 +69,10 @@ class _Walker(Passing):
             source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
             smac=attachment.link.mac,
         )  # fmt: skip
-        packet = self.hook(self.pod, "pod", "output", packet)
+        packet = self.hook("pod", "output", packet)
         self.rerouted(packet, attachment)
-        packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
-        packet = self.hook(self.pod, "pod", "egress", packet, family="netdev", device=attachment.link.name)
+        packet = self.hook("pod", "postrouting", packet.with_(source_local=True))
+        packet = self.hook("pod", "egress", packet, family="netdev", device=attachment.link.name)
         packet = packet.with_(
             source=packet.source or source, oif=None, source_local=False, mark=0, translated=False
         )
@@ -111,14 +111,14 @@ class _Walker(Passing):
         self.walk.steps += [link.name for link in links if link is not None]
         packet = self.netdev(packet.with_(iif=entry.name, physical_in=port), attachment)
         if attachment.bridge:
-            packet = self.hook(self.node, "node", "prerouting", packet, family="bridge")
-            packet = self.hook(self.node, "node", "input", packet, family="bridge")
+            packet = self.hook("node", "prerouting", packet, family="bridge")
+            packet = self.hook("node", "input", packet, family="bridge")
         self.through_node(packet, entry)
 
     def netdev(self, packet: Packet, attachment: Attachment) -> Packet:
         for link in dict.fromkeys((attachment.peer, attachment.entry)):
             if link is not None:
-                packet = self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+                packet = self.hook("node", "ingress", packet, family="netdev", device=link.name)
         return packet
 
     def through_node(self, packet: Packet, entry: Link) -> None:
@@ -127,21 +127,21 @@ class _Walker(Passing):
         packet = self.prerouting(packet, entry)
         self.reverse_path(before, entry)
         if packet.target_local or packet.target in self.node.local:
-            self.hook(self.node, "node", "input", packet.with_(target_local=True))
+            self.hook("node", "input", packet.with_(target_local=True))
             self.walk.steps.append("node")
             self.answer_from_node(before)
             return
         egress = self.route_out(packet, entry)
         self.forwarding(packet, entry)
         packet = packet.with_(oif=egress.name if egress else "")
-        packet = self.hook(self.node, "node", "forward", packet)
-        leaving = self.hook(self.node, "node", "postrouting", packet)
+        packet = self.hook("node", "forward", packet)
+        leaving = self.hook("node", "postrouting", packet)
         self.walk.egress, self.walk.target = egress, packet.target
         self.walk.translated = leaving.source != packet.source
         self.walk.source = leaving.source or (self.own_address(egress) if egress else "")
         if egress is not None:
             self.walk.steps.append(egress.name)
-            self.hook(self.node, "node", "egress", leaving, family="netdev", device=egress.name)
+            self.hook("node", "egress", leaving, family="netdev", device=egress.name)
         self.walk.steps.append(self.flow.name or self.flow.target)
         self.answer(packet, egress)
 
@@ -150,7 +150,7 @@ class _Walker(Passing):
 
     def prerouting(self, packet: Packet, entry: Link) -> Packet:
         local = packet.target in self.node.local
-        packet = self.hook(self.node, "node", "prerouting", packet.with_(iif=entry.name, target_local=local))
+        packet = self.hook("node", "prerouting", packet.with_(iif=entry.name, target_local=local))
         return packet.with_(target_local=packet.target in self.node.local)
 
     def reverse_path(self, packet: Packet, entry: Link) -> None:
@@ -230,7 +230,7 @@ class _Walker(Passing):
         reply = reply.with_(sport=request.dport)
         self.netdev_in(reply, arrives)
         request_zone, self.zone = self.zone, None
-        reply = self.hook(self.node, "node", "prerouting", reply)
+        reply = self.hook("node", "prerouting", reply)
         if self.walk.translated or self.flow.role == "service":
             self.same_zone(request_zone, self.zone)
         self.reverse_path(reply, arrives)
@@ -244,7 +244,7 @@ class _Walker(Passing):
             self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # one is there
 
     def netdev_in(self, packet: Packet, link: Link) -> None:
-        self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+        self.hook("node", "ingress", packet, family="netdev", device=link.name)
 
     def to_pod(self, packet: Packet, arrived: Link | None) -> None:
         """From the node (or through it, from `arrived`) to the pod's address."""
@@ -263,16 +263,16 @@ class _Walker(Passing):
             self.block(kind, "node", packet, way=way, link=self.node.name(way.hop.index), wanted=entry.name)
         packet = packet.with_(oif=entry.name, physical_out=attachment.peer.name if attachment.bridge else "")
         if arrived is None:
-            packet = self.hook(self.node, "node", "output", packet)
+            packet = self.hook("node", "output", packet)
         else:
             self.forwarding(packet, arrived)
-            packet = self.hook(self.node, "node", "forward", packet)
-        packet = self.hook(self.node, "node", "postrouting", packet)
+            packet = self.hook("node", "forward", packet)
+        packet = self.hook("node", "postrouting", packet)
         if attachment.bridge:
             packet = packet.with_(smac=entry.mac, dmac=attachment.link.mac)
-            self.hook(self.node, "node", "output", packet, family="bridge")
-            self.hook(self.node, "node", "postrouting", packet, family="bridge")
-        self.hook(self.node, "node", "egress", packet, family="netdev", device=attachment.peer.name)
+            self.hook("node", "output", packet, family="bridge")
+            self.hook("node", "postrouting", packet, family="bridge")
+        self.hook("node", "egress", packet, family="netdev", device=attachment.peer.name)
         self.into_pod(packet, attachment)
 
     def into_pod(self, packet: Packet, attachment: Attachment) -> None:
@@ -283,9 +283,9 @@ class _Walker(Passing):
             iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
             physical_in="", physical_out="", translated=False,
         )  # fmt: skip
-        packet = self.hook(self.pod, "pod", "ingress", packet, family="netdev", device=attachment.link.name)
-        packet = self.hook(self.pod, "pod", "prerouting", packet)
-        self.hook(self.pod, "pod", "input", packet)
+        packet = self.hook("pod", "ingress", packet, family="netdev", device=attachment.link.name)
+        packet = self.hook("pod", "prerouting", packet)
+        self.hook("pod", "input", packet)
 
     # The other direction
 
@@ -304,7 +304,7 @@ class _Walker(Passing):
         elif self.flow.expected is not None:
             packet = packet.with_(iif=self.flow.expected.name)
             self.netdev_in(packet, self.flow.expected)
-            packet = self.hook(self.node, "node", "prerouting", packet)
+            packet = self.hook("node", "prerouting", packet)
             self.reverse_path(packet, self.flow.expected)
             self.to_pod(packet, self.flow.expected)
         self.pod_answers(primary, mine)
@@ -314,8 +314,8 @@ class _Walker(Passing):
             mine, self.flow.target, state="established", sport=self.flow.port or ANY_PORT, dport=40000
         )
         reply = reply.with_(oif=primary.link.name, source_local=True)
-        reply = self.hook(self.pod, "pod", "output", reply)
-        self.hook(self.pod, "pod", "postrouting", reply)
+        reply = self.hook("pod", "output", reply)
+        self.hook("pod", "postrouting", reply)
         other = answers_by(self.model, self.flow.target, mine)
         if other is not None and other.entry is not None:
             self.reverse_path(reply, other.entry)
@@ -349,15 +349,15 @@ class _Walker(Passing):
             return packet
         packet = packet.with_(iif=port_in.name, oif=port_out.name)
         for hook in ("prerouting", "forward", "postrouting"):
-            self.hook(self.node, "node", hook, packet, family="bridge")
+            self.hook("node", hook, packet, family="bridge")
         if not calls_iptables(self.node, bridge, self.flow.family):
             return packet
         packet = packet.with_(
             iif=bridge.name, bridged=True, physical_in=port_in.name, physical_out=port_out.name
         )
-        packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
-        packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))
-        return self.hook(self.node, "node", "postrouting", packet)
+        packet = self.hook("node", "prerouting", packet.with_(oif=None))
+        packet = self.hook("node", "forward", packet.with_(oif=bridge.name))
+        return self.hook("node", "postrouting", packet)
 
 
 def _answer_to(request: Packet) -> Packet:
