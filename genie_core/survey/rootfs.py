@@ -106,13 +106,18 @@ class Root:
         """
         if not self._is_socket(path):
             return self.exists(path)
+        folder, name = os.path.split(self.real(path))
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(1)
             try:
-                connection.connect(self.real(path))
+                opened = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+                try:
+                    connection.connect(f"/proc/self/fd/{opened}/{name}")  # a path may have 107 bytes
+                finally:
+                    os.close(opened)
             except (ConnectionRefusedError, FileNotFoundError):
                 return False
-            except OSError:  # no permission, a queue that is full, a long path
+            except OSError:  # no permission, a queue that is full
                 return self.exists(path)
         return True
 
