@@ -116,6 +116,21 @@ def test_events_that_could_not_be_written_are_written_later(live):
     assert [event["reason"] for event in events(live)] == ["NetworkAttached"]
 
 
+def test_an_event_that_was_written_before_the_kill_is_not_written_again(live):
+    live.start(cni="blue")
+    live.annotate(cni="blue,red@net1")
+    words = ("sync", "pod", "ns/c1", "--yes", "--conf-dir", live.node.conf)
+    live.cluster.server.api.requests.clear()
+    slow(live, 0.3)  # each answer comes late, after the server has done what was asked
+    running = warm.start("genie_cli", *words, netns=live.node.host.path, env=environment())
+    wait_until(lambda: events(live))
+    running.kill()
+    running.communicate()
+    live.cluster.server.faults = []
+    live.sync()
+    assert [event["reason"] for event in events(live)] == ["NetworkAttached"]
+
+
 def test_what_was_rolled_back_is_no_event_later(live):
     fails = live.node.root / "fails"
     live.node.wrap("macvlan", f'[ "$CNI_COMMAND" = ADD ] && [ -e {fails} ] && exit 1; exec "$REAL"')

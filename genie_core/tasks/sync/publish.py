@@ -30,7 +30,7 @@ from genie_core.steps import Reported
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
-from genie_core.tasks.sync.unreported import holds, may_be_noted_as_reported, newest
+from genie_core.tasks.sync.unreported import holds, maker_of, may_be_noted_as_reported, newest
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of, with_previous
 
@@ -208,17 +208,22 @@ def publish_networks(pod: LivePod, journal: Callable[[], Plan | None], *, every:
 
 
 def _publish_events(pod: LivePod, report: SyncReport, context: Context) -> None:
-    for reason, message, kind in events_of(report):
-        create_event(pod, reason, message, kind, once=report.request if report.error else "")
-    if report.unreported or report.status == "changed":
-        _note_reported(report, context)
-
-
-def _note_reported(report: SyncReport, context: Context) -> None:
-    """Note it without the container's lock: whose changes they are is part of the note."""
+    """Write them, each once for each change, and note that it was done. Raises GenieError."""
     plan = context.store.load(report.target.container, report.target.interface)
-    if plan and may_be_noted_as_reported(plan) and not report.error:
+    noted = plan if plan and not report.error and may_be_noted_as_reported(plan) else None
+    once = report.request if report.error else maker_of(noted) if noted else ""
+    for reason, message, kind in events_of(report):
+        create_event(pod, reason, message, kind, once=once)
+    if noted:
+        _note_reported(noted, context)
+
+
+def _note_reported(plan: Plan, context: Context) -> None:
+    """Without the container's lock: whose changes they are is part of the note."""
+    try:
         context.store.record(Reported(plan))
+    except GenieError as error:  # a full disk: the next run that writes finds the events there
+        context.log.warning("state not updated", problem=error.msg)
 
 
 def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: str = "") -> None:

@@ -50,8 +50,13 @@ def holds(change: Change, state: Sequence[Attached]) -> bool:
 
 def may_be_noted_as_reported(plan: Plan) -> bool:
     """Whether the changes are this process's, or no running one's: another process reports its own."""
-    maker = plan.unreported.partition(" ")[0]
+    maker = maker_of(plan)
     return bool(maker) and (maker == _this_process() or not _runs(maker))
+
+
+def maker_of(plan: Plan) -> str:
+    """The process that has made the changes, "" where all are reported."""
+    return plan.unreported.partition(" ")[0]
 
 
 def _this_process() -> str:
