@@ -83,7 +83,7 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 def _reader_went_away() -> int:
     """`genie ... | head`: the reader has closed the pipe."""
     _silence_stdout()
-    return 128 + signal.SIGPIPE
+    return errors.EXIT_PIPE
 
 
 def _result_was_lost(error: OSError) -> int:

@@ -38,6 +38,7 @@ EXIT_DENIED = 4
 EXIT_INCOMPLETE = 5
 EXIT_TIMEOUT = 124
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141  # 128 + SIGPIPE
 
 
 # Of a message and of its details, in characters: what a runtime passes on has to fit into a header of gRPC.

@@ -25,6 +25,7 @@ EXIT_CODES = (
     (errors.EXIT_INCOMPLETE, "could not complete; what was found so far is printed"),
     (errors.EXIT_TIMEOUT, "timed out"),
     (errors.EXIT_INTERRUPTED, "interrupted"),
+    (errors.EXIT_PIPE, "the reader of the output has gone, as in genie explain | head"),
 )
 
 

@@ -193,7 +193,7 @@ def test_the_list_of_checks_in_every_form(words, capsys):
     assert capsys.readouterr().out.split() == [check["id"] for check in document["checks"]]
 
 
-@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "5", "124", "130"])
+@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "5", "124", "130", "141"])
 def test_exit_codes_are_explained(capsys, code):
     assert main(["help", "exit-codes"]) == 0
     assert code in [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]]
