@@ -117,10 +117,18 @@ def is_behind_another(request: "Request", context: "Context") -> bool:
     return finder.has_before_self(str(request.config["name"]))
 
 
+def configured(context: "Context") -> "list[NetConf]":
+    """The networks of the configuration files; none where a directory cannot be read: DEL and GC go on without."""
+    try:
+        return Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
+    except IOFailure as error:
+        context.log.warning("configurations not read", problem=error.msg)
+        return []
+
+
 def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":
     """The (name, file) of the networks whose files have `disableGC`."""
-    found = Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
-    return {network.identity for network in found if network.disable_gc}
+    return {network.identity for network in configured(context) if network.disable_gc}
 
 
 def _chooser(context: "Context", pod: "PodRef | None", *, has_primary: bool = False) -> Chooser:

@@ -7,14 +7,12 @@ those of the definitions that it has read: a definition may hold its network its
 """
 
 from genie_core.attach import delete, drive
-from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.store import boot_id, netns_of
-from genie_core.errors import Cancelled, GenieError, InvalidConfig, IOFailure
+from genie_core.errors import Cancelled, GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
 from genie_core.model import Attachment, Plan
 from genie_core.plan import make_plan
-from genie_core.select.files import Finder
-from genie_core.verbs.networks import default_of, is_behind_another
+from genie_core.verbs.networks import configured, default_of, is_behind_another
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,22 +69,13 @@ def _is_spared(network: "NetConf", request: "Request") -> bool:
 
 def networks_of(context: "Context") -> "list[NetConf]":
     """The networks of this node, each once, the configured ones first."""
-    found = _configured(context)
+    found = configured(context)
     plans = [plan for plan in context.store.plans() if isinstance(plan, Plan)]
     recorded = [attachment.network for plan in plans for attachment in plan.attachments]
     for network in [*recorded, *_defined(context)]:
         if not any((network.name, network.plugins) == (other.name, other.plugins) for other in found):
             found.append(network)
     return found
-
-
-def _configured(context: "Context") -> "list[NetConf]":
-    """Those of the configuration files; none where a directory cannot be read."""
-    try:
-        return Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
-    except IOFailure as error:
-        context.log.warning("configurations not read", problem=error.msg)
-        return []
 
 
 def _defined(context: "Context") -> "Iterator[NetConf]":

@@ -91,6 +91,16 @@ def test_a80_unlisted_containers_are_released_and_the_rest_is_untouched(pods):
     assert {path.name: path.read_bytes() for path in pods.states()} == before
 
 
+def test_a80_no_configuration_directory_is_needed(pods):
+    """What was recorded with `disableGC` stays."""
+    pods.network("kept", disableGC=True)
+    assert pods.add("kept", env={"CNI_CONTAINERID": "kept"}).result
+    file = pods.root / "file"
+    file.touch()
+    assert pods.gc(conf_dirs=[str(file)]).is_silent_success
+    assert [state.name for state in pods.states()] == ["kept@eth0"]
+
+
 def test_a80_the_container_of_another_interface_is_another_attachment(pods):
     assert pods.add("a", env={"CNI_CONTAINERID": "one", "CNI_IFNAME": "eth7"}).result
     pods.forget_calls()
