@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,20 @@ def test_later_installations_keep_the_launcher_until_it_is_given_up(server):
     assert server.launcher.read_bytes() == native
 
 
+def have_rehearsed(server):
+    """Whether the processes that wait for a call do nothing any more: a rehearsal makes its files again."""
+
+    def seen():
+        return [Path(f"/proc/{pid}/stat").read_text() for pid in server.waiting()]
+
+    before = seen()
+    time.sleep(0.2)
+    return before == seen() and all(") S " in line for line in before)
+
+
 def test_uninstalling_removes_its_files_and_ends_the_server(server):
     server.start()
+    wait(lambda: have_rehearsed(server), said=server.said)
     options = UninstallOptions(
         bin_dir=server.root / "bin",
         conf_dir=server.root / "net.d",
