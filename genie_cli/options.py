@@ -20,7 +20,7 @@ from genie_cli import candidates
 from genie_cli.candidates import DIRECTORIES, FILES
 from genie_cli.flags import flag, several, switch, words
 from genie_cli.output import USUAL, OutputFormat
-from genie_core.errors import WrongUsage
+from genie_core.errors import InvalidConfig, WrongUsage
 from genie_core.fields import holds_secret
 from genie_core.settings import CONF_DIR
 from genie_core.spec.names import is_label
@@ -64,6 +64,17 @@ def parse_listen(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:
         raise typer.BadParameter("expected HOST:PORT, as in 127.0.0.1:9452 or [::1]:9452")
+    return text
+
+
+def parse_server(text: str) -> str:
+    """The URL of an API server as it is, "" for none. Raises a usage error for what the plugin could not use."""
+    from genie_core.edges.kube_cluster import parse_server as parse
+
+    try:
+        _ = text and parse(text, secured=True)
+    except InvalidConfig as error:
+        raise typer.BadParameter(error.msg) from None
     return text
 
 

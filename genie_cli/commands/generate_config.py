@@ -107,7 +107,9 @@ class Flags(options.Namespace, options.ConfDirs, options.BinDirs, options.Root, 
     default_network: str = _option(
         "--default-network NAME", "genie: the network of pods that name none.", complete=candidates.network
     )
-    api_server: str = _option("--api-server URL", "genie: the API server. Default: kubelet's.")
+    api_server: str = _option(
+        "--api-server URL", "genie: the API server. Default: kubelet's.", parser=options.parse_server
+    )
     token_file: str = _option("--token-file FILE", "genie: a service account's token.", complete=FILES)
     ca_file: str = _option("--ca-file FILE", "genie: the API server's CA.", complete=FILES)
     state_dir: str = _option("--state-dir DIR", "genie: where its state is kept.", complete=DIRECTORIES)

@@ -64,7 +64,9 @@ class Flags(options.Report):
     )
     state_dir: Path | None = path_flag("--state-dir DIR", "Where the plugin keeps its state.")
     kubeconfig: Path | None = path_flag("--kubeconfig FILE", "The kubeconfig that the plugin uses.")
-    api_server: str = flag("--api-server URL", "Write a kubeconfig for this server.")
+    api_server: str = flag(
+        "--api-server URL", "Write a kubeconfig for this server.", parser=options.parse_server
+    )
     token_file: Path | None = path_flag("--token-file FILE", "The token's file, for --api-server.")
     ca_file: Path | None = path_flag("--ca-file FILE", "The server's CA, for --api-server.")
     python: Path | None = path_flag("--python FILE", "The interpreter that runs the plugin.")
@@ -121,6 +123,7 @@ def run(flags: Flags) -> int:
     """
     if flags.from_daemonset and not flags.dry_run:
         return _keep(flags)
+    _require_together(flags)
     wanted = _wanted(flags, place(flags.bin_dir, flags.conf_dir, Root()))
     try:
         report = _install(wanted, dry_run=flags.dry_run)
@@ -132,6 +135,17 @@ def run(flags: Flags) -> int:
         render.note(f"warning: {warning}")
     render.emit(report, flags.output, _view, lambda report: map(str, report.changed))
     return 0
+
+
+def _require_together(flags: Flags) -> None:
+    """Raise WrongUsage for credentials that would be left out."""
+    if flags.api_server and flags.kubeconfig:
+        raise WrongUsage("--kubeconfig and --api-server exclude each other: each names the API server")
+    unused = "--token-file" if flags.token_file else "--ca-file" if flags.ca_file else ""
+    if unused and not (flags.api_server or flags.from_daemonset):
+        raise WrongUsage(
+            f"{unused} needs --api-server", hint="--api-server https://HOST:6443 names the server"
+        )
 
 
 def _wanted(flags: Flags, placement: Placement | None) -> InstallOptions:

@@ -43,6 +43,27 @@ def test_an_invalid_address_to_listen_on(text):
         parse_listen(text)
 
 
+@pytest.mark.parametrize("command", ["install --dry-run", "generate-config genie"])
+@pytest.mark.parametrize("url", ["ftp://10.0.0.1", "https://a b", "10.0.0.1:x", "https://"])
+def test_the_address_of_an_api_server_is_checked_before_it_is_written(command, url, capsys):
+    """The plugin would fail with it at the first pod that names an object."""
+    assert main([*command.split(), "--token-file", "/dev/null", "--api-server", url]) == 2
+    assert "is not http(s)://host[:port]" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "line, says",
+    [
+        ("--token-file T", "--token-file needs --api-server"),
+        ("--ca-file C", "--ca-file needs --api-server"),
+        ("--kubeconfig K --api-server https://10.0.0.1:6443 --token-file T", "exclude each other"),
+    ],
+)
+def test_install_leaves_out_no_credential(line, says, capsys):
+    assert main(["install", "--dry-run", *line.split()]) == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "line",
     [
