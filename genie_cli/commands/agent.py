@@ -11,7 +11,7 @@ from genie_cli import options, wiring
 from genie_cli.flags import flag, switch
 from genie_cli.records import Records
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_FAILURE, Denied
+from genie_core.errors import EXIT_FAILURE, Denied, NotFound
 from genie_core.tasks.agent.agent import Agent
 from genie_core.tasks.agent.metrics import CONTENT_TYPE
 from genie_core.tasks.agent.options import AgentOptions
@@ -64,6 +64,10 @@ def run(flags: Flags) -> int:
     if os.geteuid() != 0:
         raise Denied(
             "genie agent changes pods' networks, which needs root", hint="run it as root: sudo genie agent"
+        )
+    if flags.host_pid and not os.path.isdir(f"/proc/{flags.host_pid}/ns"):
+        raise NotFound(
+            f"--host-pid {flags.host_pid}: there is no such process", hint="in a pod with hostPID it is 1"
         )
     log = JSONLog("info")
     log.context = {"pid": os.getpid()}

@@ -43,6 +43,13 @@ def test_an_invalid_address_to_listen_on(text):
         parse_listen(text)
 
 
+@pytest.mark.root
+def test_an_agent_for_a_process_that_does_not_exist_ends(capsys):
+    """Each of its jobs would have failed, for ever."""
+    assert main(["agent", "--once", "--host-pid", str(1 << 22)]) == 3
+    assert f"error: --host-pid {1 << 22}: there is no such process" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["install --dry-run", "generate-config genie"])
 @pytest.mark.parametrize("url", ["ftp://10.0.0.1", "https://a b", "10.0.0.1:x", "https://"])
 def test_the_address_of_an_api_server_is_checked_before_it_is_written(command, url, capsys):
