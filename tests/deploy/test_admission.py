@@ -29,6 +29,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 REAL = os.environ.get("GENIE_TEST_KUBECONFIG", "")
 GENIE = "system:serviceaccount:kube-system:genie"
 INSTALLER = "system:serviceaccount:kube-system:genie-installer"
+AGENT = "system:serviceaccount:kube-system:genie-agent"
 RESOURCES = {"Logicalnetwork": LOGICAL_NETWORK, "Physicalnetwork": PHYSICAL_NETWORK, "Pod": POD}
 
 
@@ -86,6 +87,21 @@ class Expressions:
             new[key] = {**new.get(key, {}), **value} if isinstance(value, dict) else value
         return "; ".join(
             policy_problems(POLICIES["genie-node-account"], object=new, oldObject=old, request=request)
+        )
+
+    def agent_patches(self, path, node):
+        """A condition of a pod or a node, by the agent on a node."""
+        plural, name, *subresource = path.split("/")
+        old = self.held.get(("Pod", name)) or {"metadata": {"name": name}, "spec": {}}
+        request = {
+            "operation": "UPDATE",
+            "resource": {"group": "", "version": "v1", "resource": plural},
+            "subResource": "/".join(subresource),
+            "userInfo": _user(AGENT, node),
+        }
+        new = {**old, **CONDITION}
+        return "; ".join(
+            policy_problems(POLICIES["genie-agent-account"], object=new, oldObject=old, request=request)
         )
 
     def mint(self, node, spec):
@@ -155,6 +171,16 @@ class Server:
         token = self._token("genie", {"kind": "Node", "name": node} if node else None)
         return self.ask("PATCH", path, patch, token, "application/merge-patch+json")[0].get("message", "")
 
+    def agent_patches(self, path, node):
+        where = "" if path.startswith("nodes") else f"/namespaces/{self.namespace}"
+        pod = f"agent-{node}"
+        self.apply("/api/v1/namespaces/kube-system/pods", a_pod(pod, node, serviceAccountName="genie-agent"))
+        token = self._token("genie-agent", {"kind": "Pod", "name": pod})
+        answer, _ = self.ask(
+            "PATCH", f"/api/v1{where}/{path}", CONDITION, token, "application/strategic-merge-patch+json"
+        )
+        return answer.get("message", "")
+
     def mint(self, node, spec):
         pod = f"installer-{node}"
         self.apply(
@@ -183,6 +209,7 @@ def applied():
             "crds/logicalnetworks.yaml",
             "crds/physicalnetworks.yaml",
             "rbac.yaml",
+            "agent/rbac.yaml",
             "admission.yaml",
         ):
             for document in documents(file):
@@ -478,6 +505,27 @@ def test_the_installer_gets_tokens_of_its_own_node_only(world, spec, allowed):
     assert answer == "" or not allowed
 
 
+CONDITION = {"status": {"conditions": [{"type": "example.org/Ready", "status": "True"}]}}
+
+
+@pytest.mark.parametrize(
+    "path, node, problem",
+    [
+        ("pods/p/status", "n1", ""),
+        ("pods/p/status", "n2", "only writes the status of that node and its pods"),
+        ("nodes/n1/status", "n1", ""),
+        ("nodes/n1/status", "n2", "only writes the status of that node and its pods"),
+        ("nodes/n1", "n1", 'cannot patch resource "nodes"'),
+    ],
+)
+def test_the_agent_writes_the_status_of_its_own_node_and_pods(world, path, node, problem):
+    assert world.write(a_pod("p", "n1", {"cni": "a"})) == ""
+    answer = world.agent_patches(path, node)
+    if path.count("/") == 1 and isinstance(world, Expressions):
+        problem = "only writes the status"  # on a server the right to do that is missing already
+    assert problem in answer if problem else answer == ""
+
+
 # --- the files -----------------------------------------------------------------------------------------------
 
 
@@ -489,10 +537,14 @@ def test_only_what_can_be_repaired_later_is_a_warning():
 def test_the_accounts_are_those_of_the_manifests():
     accounts = {
         f"system:serviceaccount:{one['metadata']['namespace']}:{one['metadata']['name']}"
-        for one in documents("rbac.yaml")
+        for one in [*documents("rbac.yaml"), *documents("agent/rbac.yaml")]
         if one["kind"] == "ServiceAccount"
     }
-    assert accounts == {GENIE, INSTALLER}
-    for name, account in (("genie-node-account", GENIE), ("genie-installer-account", INSTALLER)):
+    assert accounts == {GENIE, INSTALLER, AGENT}
+    for name, account in (
+        ("genie-node-account", GENIE),
+        ("genie-installer-account", INSTALLER),
+        ("genie-agent-account", AGENT),
+    ):
         (condition,) = POLICIES[name]["spec"]["matchConditions"]
         assert f"'{account}'" in condition["expression"]
