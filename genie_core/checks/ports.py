@@ -228,7 +228,7 @@ def unserved_targets(case: Case) -> Iterator[Finding]:
     pod = case.facts.pod
     if pod is None or not pod.listeners:
         return
-    own = {a.ip for a in pod.addresses}
+    own = {a.ip for a in pod.addresses if a.scope != "host"}  # on the node, a loopback address is the node's
     endpoints = {endpoint for front in case.frontends for endpoint in front.endpoints}
     for chain in case.node.rules.chains:
         for rule in chain.rules:

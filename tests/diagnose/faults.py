@@ -157,7 +157,13 @@ def _nft_proxy_stale(lab: Lab) -> None:
     )
 
 
+def _gone_endpoint(lab: Lab) -> None:
+    _object(lab, "EndpointSlice", "web-x")["endpoints"][0]["addresses"] = ["10.244.1.99"]
+    lab.sh("N iptables-save -t nat | sed s/10.244.1.11:/10.244.1.99:/ | N iptables-restore -T nat")
+
+
 EDITS = {
+    "gone-endpoint": _gone_endpoint,
     "nft-unsynced": _nft_proxy_unsynced,
     "nft-stale": _nft_proxy_stale,
     "announced": announced,

@@ -176,6 +176,7 @@ CONTROLS += (
     Control(id="two interfaces of each pod on one bridge", inject=nodes.ONE_BRIDGE),
     Control(id="a default route without a gateway, and proxy ARP", inject="p route replace default dev eth0; N sysctl -qw net.ipv4.conf.cni0.proxy_arp=1", silent=True),
     Control(id="a flat network of all nodes", inject=r"""sed -i 's#"subnet": "10.244.1.0/24"#"subnet": "10.244.0.0/16", "rangeStart": "10.244.1.2", "rangeEnd": "10.244.1.254"#; s/"isDefaultGateway": true/"isDefaultGateway": false/; s/"isGateway": true/"isGateway": false/' $C/10-bridge.conflist"""),
+    Control(id="a rule to the node's own loopback", inject="N iptables -t nat -A PREROUTING -d 169.254.20.10 -p udp --dport 53 -j DNAT --to 127.0.0.1:53", silent=True),
     Control(id="Docker in the pod", inject=nodes.DOCKER_INSIDE, silent=True),
     Control(id="a virtual address in the pod", inject="p addr add 10.244.1.200/32 dev eth0; p addr add 10.99.9.9/32 dev lo", silent=True),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),

@@ -17,7 +17,23 @@ BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # interface.
 QUICK = (
     *("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48"),
-    *("U96", "U119", "U121", "U116", "U146", "U170", "U172", "U173", "U189", "U198", "U203", "U206", "U208"),
+    *(
+        "U96",
+        "U119",
+        "U121",
+        "U116",
+        "U146",
+        "U170",
+        "U172",
+        "U173",
+        "U189",
+        "U198",
+        "U203",
+        "U206",
+        "U208",
+        "U210",
+        "U211",
+    ),
 )
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
 OF_CLASSES = (
