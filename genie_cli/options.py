@@ -218,6 +218,11 @@ def context(text: str = "The kubeconfig's context. Default: its current one.") -
     return flag("--context CONTEXT", text, CLUSTER, complete=candidates.contexts)
 
 
+def node(text: str = "This node's name. Default: $NODE_NAME, else the host name.") -> Any:
+    """The flag --node."""
+    return flag("--node NAME", text, CLUSTER, complete=candidates.nodes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """In which form the result is printed."""
@@ -253,12 +258,7 @@ class Namespaced(Cluster, Namespace):
 class NodeName:
     """The name of this node."""
 
-    node: str = flag(
-        "--node NAME",
-        "This node's name. Default: $NODE_NAME, else the host name.",
-        CLUSTER,
-        complete=candidates.nodes,
-    )
+    node: str = node()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,7 @@ class Flags(options.Report, PodFlags, Remote):
     """Which pod or nodes, where everything is, and where to write."""
 
     target: str = argument("[NAMESPACE/]POD", "A pod; without one, the node.", complete=candidates.pods)
+    node: str = options.node("The node, where no pod is named; else this node's name. Default: this one.")
     all: bool = switch("--all", "All nodes of the cluster.", CLUSTER)
     file: str = flag(
         "-f --output-file FILE",

@@ -26,6 +26,7 @@ EXAMPLES = [
 class Flags(options.Findings, NodeReport, DebugFlags, Remote):
     """Which checks, and where everything is."""
 
+    node: str = options.node("The node. Default: this one.")
     runtime_config: str = options.runtime_config()
 
 

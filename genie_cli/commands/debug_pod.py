@@ -24,7 +24,10 @@ EXAMPLES = [
     ("what is wrong with this pod's network", "genie debug pod shop/web-0"),
     ("without sending a packet, for a script", "genie debug pod web-0 -n shop --no-probes -o json"),
     ("one target", "genie debug pod shop/web-0 --to service/db:5432"),
-    ("on this machine, which is the pod's node under another name", "genie debug pod shop/web-0 --here"),
+    (
+        "on this machine, which is the pod's node under another name",
+        "genie debug pod shop/web-0 --node worker-1",
+    ),
     ("save the facts on the node", "genie debug pod shop/web-0 --save facts.json"),
     ("and diagnose them on another machine", "genie debug pod --from facts.json"),
     ("as a page to mail, with a picture", "genie debug pod shop/web-0 -o html"),

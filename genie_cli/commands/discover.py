@@ -6,8 +6,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from genie_cli import candidates, options, wiring
-from genie_cli.flags import flag, switch
+from genie_cli import options, wiring
+from genie_cli.flags import switch
 from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
 from genie_cli.output import OF_DISCOVER, OutputFormat
 from genie_cli.progress import Progress
@@ -58,7 +58,7 @@ class Flags(
         CLUSTER,
     )
     context: str = options.context("The kubeconfig's context, by which --node is reached.")
-    node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
+    node: str = options.node("The node. Default: this one.")
     timeout: float = options.timeout(2.0)
     output: OutputFormat = options.output(offered=OF_DISCOVER)
     watch: bool = switch("-w --watch", "Repeat until interrupted, and show changes.")

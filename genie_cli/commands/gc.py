@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import typer
 
-from genie_cli import candidates, options, terminal, wiring
-from genie_cli.flags import flag, switch
-from genie_cli.options import CLUSTER, duration_flag
+from genie_cli import options, terminal, wiring
+from genie_cli.flags import switch
+from genie_cli.options import duration_flag
 from genie_cli.progress import Progress
 from genie_cli.records import Records
 from genie_cli.remote import NodeCommand, Remote, run_on_node
@@ -30,7 +30,7 @@ EXAMPLES = [
 class Flags(options.OwnFiles, Records, options.Runtime, options.Report, Remote, options.Cluster, GCOptions):
     """The options of the task, and how far to go."""
 
-    node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
+    node: str = options.node("The node. Default: this one.")
     dry_run: bool = switch("--dry-run", "Only list what would be removed.")
     yes: bool = options.yes()
     interval: float = duration_flag(

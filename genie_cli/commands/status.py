@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from genie_cli import candidates, options, wiring
-from genie_cli.flags import flag, switch
-from genie_cli.options import CLUSTER
+from genie_cli import options, wiring
+from genie_cli.flags import switch
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.status import view
@@ -26,7 +25,7 @@ class Flags(options.Cluster, options.Report):
 
     namespace: str = options.namespace("Only the pods and definitions of this namespace.")
     all_namespaces: bool = options.all_namespaces("All namespaces, as without -n.")
-    node: str = flag("--node NAME", "Only this node and its pods.", CLUSTER, complete=candidates.nodes)
+    node: str = options.node("Only this node and its pods.")
     wait: bool = switch("--wait", "First wait until Genie's DaemonSets are rolled out, at most --timeout.")
     timeout: float = options.timeout(60.0)
 

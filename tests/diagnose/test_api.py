@@ -267,6 +267,13 @@ def test_a_pod_without_a_namespace_is_one_of_the_contexts(capsys, kubeconfig):
     assert "other/api-0 does not exist" in genie(capsys, "api-0", "-n", "other", *where, code=3)["message"]
 
 
+def test_a_machine_that_is_taken_for_the_pods_node_is_named_as_such(capsys, kubeconfig, server):
+    """--node is where other commands run: of a pod it names this machine, which is not the pod's node here."""
+    server.api.objects.add(world.pod("web-8", "node1", "10.244.1.18"))
+    error = genie(capsys, "shop/web-8", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
+    assert "this machine is taken for node node1, as --node or $NODE_NAME says" in error["hint"]
+
+
 def test_an_unknown_pod_is_a_target_not_found(capsys, kubeconfig):
     error = genie(capsys, "shop/web-9", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
     assert "shop/web-9 does not exist" in error["message"]

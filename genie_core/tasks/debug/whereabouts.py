@@ -73,6 +73,11 @@ def not_known(diagnosis: Diagnosis, reason: str) -> NotFound:
     hint = "run it on the pod's node, or name the namespace with --netns"
     if "objects" in missing:
         hint += "; with --kubeconfig it finds the node and runs there"
+    elif diagnosis.options.node_explicit:
+        hint += (
+            f"; this machine is taken for node {diagnosis.options.node}, as --node or $NODE_NAME says: "
+            "without it the command runs on the pod's node"
+        )
     near = _near(diagnosis) if "pod object" in missing else ""
     return NotFound(
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
