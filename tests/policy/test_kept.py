@@ -19,7 +19,7 @@ from genie_core.tasks.agent.children import Children
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.agent.policies import PolicyEngine
 from genie_core.tasks.policy.enforce import Enforcer
-from genie_core.tasks.policy.engine import MEND_SECONDS
+from genie_core.tasks.policy.engine import MEND_SECONDS, Engine
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
 from genie_core.tasks.policy.kernel import Kernel
 from genie_core.tasks.policy.sources import KINDS
@@ -58,6 +58,29 @@ def test_rules_in_a_pod_of_one_network_go_with_the_policy(node):
     node.remove_policy()
     until(lambda: reaches(node, "web", "db"))
     assert "genie_policy" not in node.pods["db"].run("nft", "list", "tables").stdout
+
+
+def test_rules_that_another_program_flushes_are_back_at_once(node):
+    """Until then all is open: the kernel's message is enough, and the timer is not waited for."""
+    node.kill()
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(**ONLY_DB)
+    options = AgentOptions(node="n1", conf_dir=str(node.node.conf))
+    config, settings = options.configuration()
+    engine = Engine(Enforcer(config, "n1"), options.connect, settings.state_dir, JSONLog("error"))
+    engine._due["mend"] = float("inf")
+    running = threading.Thread(target=inside, args=(str(node.node.host.path), engine.run))
+    running.start()
+    try:
+        until(lambda: engine.counts.has_applied and not node.ping("web", "db"))
+        for _ in range(2):
+            node.node.host.run("nft", "flush", "ruleset")
+            until(lambda: "genie_policy" in node.node.host.run("nft", "list", "tables").stdout)
+            until(lambda: not node.ping("web", "db"))
+    finally:
+        engine.stop.set()
+        running.join()
 
 
 def test_a_sysctl_that_bridges_need_is_set_again(node):

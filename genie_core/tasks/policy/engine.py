@@ -23,12 +23,15 @@ from genie_core.edges.kube_resources import Resource
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.policy.rules import NOT_ENFORCED, Finding
+from genie_core.policy.ruleset import TABLE
+from genie_core.survey.collection import start_thread
 from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.policy.counts import Counts
 from genie_core.tasks.policy.enforce import Applied, Enforcer
 from genie_core.tasks.policy.events import Reporter
 from genie_core.tasks.policy.lean import lean
+from genie_core.tasks.policy.netfilter import changes_of
 from genie_core.tasks.policy.sources import KINDS
 from genie_core.tasks.written_journals import written_at
 
@@ -127,6 +130,7 @@ class Engine:
         self._events = Reporter(connect, log)
         self._found: frozenset[Finding] = frozenset()
         self._rested_at = 0.0
+        self._mended_at = float("-inf")
         self._due: dict[str, float] = {}
         self._problems: tuple[str, ...] = ()
 
@@ -134,6 +138,8 @@ class Engine:
         """Watch and apply until `stop`, or until the process that started this is gone."""
         make_private_directory(policy_dir.DIRECTORY)
         self._follow()
+        with suppress(OSError):  # without the thread, changes of other programs are found by the timer
+            start_thread(self._watch_rules, "rules")
         while not self.stop.is_set() and not is_orphan():
             self._objects.changed.wait(TICK_SECONDS)
             if self._objects.is_whole():
@@ -164,6 +170,16 @@ class Engine:
             sink = _Sink(kind.plural, self._objects)
             Watch(kind.everywhere, {}, self._connect, partial(_view, kind), sink).start()
 
+    def _watch_rules(self) -> None:
+        """Look at the rules soon where a message of the kernel is about them: they may not be there any more.
+
+        With a program that changes them again and again it is no race: after a repair the next one has its time.
+        """
+        with suppress(OSError):
+            for _ in changes_of(TABLE, self.stop.is_set):
+                soon = max(time.monotonic() + TICK_SECONDS, self._mended_at + MEND_SECONDS)
+                self._due.setdefault("changed", soon)
+
     def _turn(self) -> None:
         stamps = tuple(written_at(path) for path in (self._folder, f"{policy_dir.DIRECTORY}/fresh"))
         if stamps != self._stamps or self._is_due("retry"):
@@ -174,7 +190,7 @@ class Engine:
             self._objects.changed.clear()
             self._try(self._apply)
         self._events.write(self._found, self._objects.all)
-        if self._is_due("mend", MEND_SECONDS):
+        if self._is_due("changed") or self._is_due("mend", MEND_SECONDS):
             self._try(self._mend)
         if self._is_due("count", COUNT_SECONDS):
             self._try(self._count)
@@ -240,6 +256,7 @@ class Engine:
         foreign = self._enforcer.foreign()
         if foreign:
             self._log.info("another program changed the rules; they are loaded again", changed=foreign)
+            self._mended_at = time.monotonic()
             self._apply()
 
     def _count(self) -> None:

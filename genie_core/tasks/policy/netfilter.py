@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from errno import ENOBUFS
 
 CONNTRACK, NF_TABLES = 1, 10  # subsystems
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
 NESTED = 0x8000
+# linux/socket.h, linux/netlink.h, linux/netfilter/nfnetlink.h
+_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES = 270, 1, 7
 _NETLINK_NETFILTER = 12
 _DONE, _ERROR = 3, 2
 _SECONDS = 10
@@ -20,6 +23,26 @@ def opened() -> socket.socket:
     kernel.bind((0, 0))
     kernel.settimeout(_SECONDS)
     return kernel
+
+
+def changes_of(table: str, is_over: Callable[[], bool]) -> Iterator[None]:
+    """Wait for the changes of a table in this thread's namespace, by any program; ends soon after `is_over`.
+
+    Raises OSError.
+    """
+    with opened() as kernel:
+        kernel.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES)
+        while not is_over():
+            try:
+                is_meant = table.encode() + b"\0" in kernel.recv(1 << 17)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                if error.errno != ENOBUFS:
+                    raise
+                is_meant = True  # messages were lost
+            if is_meant:
+                yield
 
 
 def message(subsystem: int, kind: int, flags: int, family: int = 0, attributes: bytes = b"") -> bytes:
