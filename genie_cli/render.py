@@ -87,11 +87,14 @@ class Table:
     indent: int = 2
 
 
+Pair = tuple[str, str | Cell]  # name and value
+
+
 @dataclass(frozen=True, slots=True)
 class Fields:
     """Names and values, aligned."""
 
-    pairs: Sequence[tuple[str, str | Cell]]
+    pairs: Sequence[Pair]
     indent: int = 2
 
 

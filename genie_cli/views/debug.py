@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
+from genie_cli.render import Block, Cell, Fields, Heading, Pair, Table, Text, Tone
 from genie_cli.views.findings import findings_alone, findings_view, is_whole, summary_view
 from genie_core.findings import Status
 from genie_core.survey.kernel import Netns
@@ -58,11 +58,11 @@ def _nothing_found(report: DiagnosisReport) -> str:
     return "nothing on this node is wrong with the pod's network"
 
 
-def _about(report: DiagnosisReport) -> list[tuple[str, str | Cell]]:
+def _about(report: DiagnosisReport) -> list[Pair]:
     """The namespace, and the pod's interfaces."""
     facts = report.facts
     known_by = f" (source: {report.source})" if report.source else ""
-    pairs: list[tuple[str, str | Cell]] = []
+    pairs: list[Pair] = []
     if unread := facts.missing.get("objects"):
         pairs.append(("API server", Cell(f"not read: {unread}", "warn")))
     if facts.netns_path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
+from genie_cli.render import Block, Cell, Fields, Heading, Pair, Table, Text, Tone
 from genie_cli.views.findings import findings_alone, summary_view
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool
@@ -163,7 +163,7 @@ def _network(pool: Pool) -> list[str | Cell]:
     return [pool.network, ranges, str(len(pool.leases)), free, leaked]
 
 
-def _limits(limits: Mapping[str, Any]) -> Iterator[tuple[str, str | Cell]]:
+def _limits(limits: Mapping[str, Any]) -> Iterator[Pair]:
     """What pods can take, where something is limited."""
     if limits.get("namespaceIsolation"):
         shared = ", ".join(limits["globalNamespaces"])
@@ -211,7 +211,7 @@ def _genie(report: NodeReport) -> Iterator[Block]:
         f"{counted(len(genie.damaged), 'damaged file')}"
     )
     unread = report.facts.missing.get("state", "")
-    pairs: list[tuple[str, str | Cell]] = [
+    pairs: list[Pair] = [
         ("plugin", f"{genie.binary or 'missing'}{f', version {genie.version}' if genie.version else ''}"),
         ("configuration", genie.conf or "missing"),
         *([("calls", _calls(genie))] if genie.native else []),

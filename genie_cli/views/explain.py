@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
+from genie_cli.render import Block, Cell, Fields, Heading, Pair, Table, Text
 from genie_core.dialects import WORDS
 from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage, Selection
 
@@ -18,7 +18,7 @@ def code_view(report: Explained, wide: bool) -> Iterator[Block]:
         return
     for item in report.items:
         yield Heading(f"{item}: {item.fault}")
-        pairs: list[tuple[str, str | Cell]] = [
+        pairs: list[Pair] = [
             ("cause", item.cause),
             ("confirm", item.confirm),
             ("fix", item.fix),
@@ -32,7 +32,7 @@ def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:
     """The values and the effect of a key."""
     field = report.field
     yield Heading(f"{report.path} of a configuration of type {report.plugin}")
-    pairs: list[tuple[str, str | Cell]] = [("what", field.doc or "-")]
+    pairs: list[Pair] = [("what", field.doc or "-")]
     if field.kind != "any":
         pairs.append(("type", field.kind))
     if field.default is not None:
@@ -86,7 +86,7 @@ def _rule(report: Selection) -> Iterator[Block]:
 def _limits(report: Selection) -> Iterator[Block]:
     """The networks that the pod's namespace can take, where something is limited."""
     limits, namespace = report.can_take, report.pod.partition("/")[0]
-    pairs: list[tuple[str, str | Cell]] = []
+    pairs: list[Pair] = []
     if limits["networks"] is not None:
         pairs.append(("of the node", ", ".join(["the default network", *limits["networks"]])))
     if limits["definitions"] is not None:
@@ -136,7 +136,7 @@ def _networks(
 def network_view(report: NetworkUsage, wide: bool) -> Iterator[Block]:
     """The network, its pods with their addresses, and its overlaps."""
     yield Heading(f"Network {report.network}")
-    fields: list[tuple[str, str | Cell]] = [
+    fields: list[Pair] = [
         (name, value)
         for name, value in (
             ("object", report.object),
