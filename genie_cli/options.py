@@ -158,10 +158,10 @@ def timeout(default: float, text: str = 'Give up after so long: "30s", "2m".') -
     return duration_flag("--timeout", text, default=default)
 
 
-def dir_flag(names: str, text: str, panel: str = NODE, *, default: str | tuple[()] = "") -> Any:
+def dir_flag(names: str, text: str, *, default: str | tuple[()] = "") -> Any:
     """A flag whose value is a directory, as an absolute path; "" stands for the default, where that is ""."""
     parser = absolute if default == "" else lambda path: absolute(named(path))
-    return flag(f"{names} DIR", text, panel, default=default, complete=DIRECTORIES, parser=parser)
+    return flag(f"{names} DIR", text, NODE, default=default, complete=DIRECTORIES, parser=parser)
 
 
 def file_flag(names: str, text: str, panel: str = "") -> Any:
@@ -169,10 +169,10 @@ def file_flag(names: str, text: str, panel: str = "") -> Any:
     return flag(f"{names} FILE", text, panel, complete=FILES, parser=absolute)
 
 
-def path_flag(names: str, text: str, panel: str = "") -> Any:
+def path_flag(names: str, text: str) -> Any:
     """A flag whose value is a file or, by its metavar, a directory: an absolute `Path`, None where it is not given."""
     kind = DIRECTORIES if names.endswith(" DIR") else FILES
-    return flag(names, text, panel, default=None, complete=kind, parser=absolute_path)
+    return flag(names, text, default=None, complete=kind, parser=absolute_path)
 
 
 def yes() -> Any:

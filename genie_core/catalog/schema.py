@@ -148,9 +148,7 @@ def _nearest(value: object, field: Field) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def check_object(
-    fields: Sequence[Field], data: JSON, where: str = "", ignore: Sequence[str] = ()
-) -> Iterator[Problem]:
+def check_object(fields: Sequence[Field], data: JSON, where: str = "") -> Iterator[Problem]:
     """The problems of an object's members: missing, of the wrong type, out of range, or unknown.
 
     An unknown key is an info (plugins ignore it), and a warning where it resembles a known one.
@@ -164,7 +162,7 @@ def check_object(
         else:
             yield from check_value(field, value, place(where, field.name))
     for key in data:
-        if key not in known and key not in ignore:
+        if key not in known:
             yield _unknown(key, list(known), where)
 
 

@@ -88,11 +88,11 @@ def ends(attachment: Attachment) -> str:
     return f"{attachment.peer.name if attachment.peer else '?'} (peer of the pod's {attachment.link.name})"
 
 
-def at(file: ConfFile, path: str = "", *, kind: str = "file") -> Subject:
+def at(file: ConfFile, path: str = "") -> Subject:
     """A place in a configuration file."""
     line, column = positions(file.text or "").of(path) if path else (file.line, file.column)
     name = file.network.name if file.network else ""
-    return Subject(kind=kind, name=name, file=file.path, line=line, column=column)
+    return Subject(kind="file", name=name, file=file.path, line=line, column=column)
 
 
 def fix(text: str, *commands: Command | Sequence[str], risk: str = "") -> Remedy:

@@ -104,12 +104,12 @@ def touch(directory: str = DIRECTORY, name: str = "stamp") -> None:
         posix.close(fd)
 
 
-def withdraw(directory: str = DIRECTORY) -> None:
+def withdraw() -> None:
     """Remove the stamp: what is written here is not what policies select now, and no pod may rely on it.
 
     Raises IOFailure.
     """
-    path = f"{directory}/stamp"
+    path = f"{DIRECTORY}/stamp"
     try:
         posix.unlink(path)
     except OSError as error:

@@ -73,14 +73,13 @@ class Fib:
         source: str = "",
         iif: str = "",
         mark: int = 0,
-        oif: int = 0,
         protocol: str = "",
         ports: tuple[int, int] = (0, 0),
     ) -> Way:
         """The route of a packet to `target`; `source` "" is not chosen yet, `iif` "" is a local sender.
 
-        `oif` restricts the lookup to one interface's routes, as a bound socket does. `ports` are those of the sender
-        and of the target; rules about ports and protocols apply to no packet of which they are not known.
+        `ports` are those of the sender and of the target; rules about ports and protocols apply to no packet of which
+        they are not known.
         """
         address = ipaddress.ip_address(target)
         family, thrown, skipped = address.version, Way(type="none"), 0
@@ -92,22 +91,19 @@ class Fib:
                 skipped = rule.goto  # the kernel passes over one whose target does not exist ("unresolved")
             if rule.action in REFUSALS:
                 return Way(type=rule.action, rule=rule)
-            way = self._in_table(family, rule, int(address), oif) if rule.action == "lookup" else None
+            way = self._in_table(family, rule, int(address)) if rule.action == "lookup" else None
             if way is not None and way.type != "throw":
                 return way
             if way is not None and rule.table == MAIN:
                 thrown = way
         return thrown
 
-    def _in_table(self, family: int, rule: Rule, number: int, oif: int) -> Way | None:
+    def _in_table(self, family: int, rule: Rule, number: int) -> Way | None:
         for entry in self.tables.get((family, rule.table), ()):
             if not entry.low <= number <= entry.high or entry.length <= rule.suppress:
                 continue
             route = entry.route
-            hops = [hop for hop in route.hops if not oif or hop.index == oif]
-            if oif and route.hops and not hops:
-                continue
-            return Way(type=route.type, route=route, hop=hops[0] if hops else Hop(), rule=rule)
+            return Way(type=route.type, route=route, hop=next(iter(route.hops), Hop()), rule=rule)
         return None
 
 

@@ -111,9 +111,9 @@ class Stack:
         """The link's bridge port settings; the defaults where netlink reported nothing."""
         return link.port or Port()
 
-    def defaults(self, family: int, table: int = MAIN) -> list[Route]:
-        """The default routes of a table."""
-        return [r for r in self.fib.table(family, table) if r.dst in EVERYTHING]
+    def defaults(self, family: int) -> list[Route]:
+        """The default routes of table main."""
+        return [r for r in self.fib.table(family, MAIN) if r.dst in EVERYTHING]
 
     def connected(self, link: Link) -> list[Route]:
         """The routes that the link's addresses would put into the main table."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +19,9 @@ from genie_core.survey.facts import Sandbox
 _USUAL = "/usr/local/bin:/usr/bin:/opt/bin:/usr/sbin"
 
 
-def find_crictl(environ: Mapping[str, str] | None = None) -> str:
+def find_crictl() -> str:
     """The program's path, "" where there is none."""
-    path = (os.environ if environ is None else environ).get("PATH", "")
-    return shutil.which("crictl", path=f"{path}:{_USUAL}") or ""
+    return shutil.which("crictl", path=f"{os.environ.get('PATH', '')}:{_USUAL}") or ""
 
 
 def list_sandboxes(

@@ -336,7 +336,6 @@ class Facts:
     sandboxes: tuple[Sandbox, ...] | None = None
     resolv_conf: str | None = None
     probes: tuple[Probe, ...] = ()
-    kernel_counters: dict[str, int] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     denied: frozenset[str] = field(default=frozenset(), metadata=UNSAVED)
     absent: frozenset[str] = field(default=frozenset(), metadata=UNSAVED)

@@ -343,6 +343,5 @@ class Namespace:
     """A named network namespace; `processes` is None where this user may not see them. `age` in seconds."""
 
     path: str
-    inode: int = 0
     processes: int | None = None
     age: float = 0

@@ -70,7 +70,7 @@ def read_namespaces(root: Root, directories: Sequence[str] = NETNS_DIRS) -> list
         except OSError:  # removed meanwhile
             continue
         count = None if users is None else users.get(number, 0)
-        namespaces.append(Namespace(path=path, inode=number, processes=count, age=age))
+        namespaces.append(Namespace(path=path, processes=count, age=age))
     return namespaces
 
 

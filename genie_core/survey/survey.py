@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from genie_core.errors import Denied, IOFailure
 from genie_core.settings import CONF_DIR
-from genie_core.survey import netlink, pod_netns, rulesets, sysctls
+from genie_core.survey import netlink, pod_netns, rulesets
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
 from genie_core.survey.cri import every
@@ -259,7 +259,6 @@ class Survey:
             namespaces=spaces,
             namespace_numbers=numbered,
             tenants=take(tenants, ()),
-            kernel_counters=sysctls.conntrack_statistics() if Part.KERNEL in self.wanted else {},
             genie=replace(found.genie, **take(self._api, dict[str, Any]())),
             **pod_netns.take(pod, todo) if pod else {},
         )

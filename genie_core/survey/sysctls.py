@@ -85,12 +85,12 @@ def counters() -> dict[str, int]:
         name, _, number = line.partition(" ")
         if name.strip() in XFRM:
             found[name.strip()] = int(number)
-    for name, value in conntrack_statistics().items():
+    for name, value in _conntrack_statistics().items():
         found[f"conntrack_{name}"] = value
     return found
 
 
-def conntrack_statistics() -> dict[str, int]:
+def _conntrack_statistics() -> dict[str, int]:
     """/proc/net/stat/nf_conntrack, summed over processors: drop, early_drop, insert_failed."""
     lines = _read(f"{NET}/stat/nf_conntrack").splitlines()
     if len(lines) < 2:

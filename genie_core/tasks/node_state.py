@@ -92,12 +92,11 @@ def is_whole(plan: Plan) -> bool:
     return all(item.result and not item.releasing and not item.changing for item in plan.attachments)
 
 
-def open_context(config: dict[str, Any], *, path: str = "") -> Context:
+def open_context(config: dict[str, Any]) -> Context:
     """The context of a DEL with this configuration; warnings go to stderr."""
-    env = {**os.environ, **({"CNI_PATH": path} if path else {})}
     settings = Settings(config, forgiving=True)
     log = JSONLog("warning", settings.log_file)
-    return Context(settings, log, Cancel(), env, path.split(":") if path else [])
+    return Context(settings, log, Cancel(), {**os.environ}, [])
 
 
 def plans(context: Context) -> Iterator[Plan]:

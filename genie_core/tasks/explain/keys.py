@@ -37,9 +37,9 @@ class KeyReport:
         }
 
 
-def key_names(plugin: str = OWN) -> list[str]:
-    """All keys of a plugin, those inside objects as `kubernetes.kubeconfig`."""
-    return [path for path, _ in _walk(PLUGINS[plugin].fields)]
+def key_names() -> list[str]:
+    """All keys of Genie's configuration, those inside objects as `kubernetes.kubeconfig`."""
+    return [path for path, _ in _walk(PLUGINS[OWN].fields)]
 
 
 def explain_key(text: str) -> KeyReport:

@@ -15,6 +15,7 @@ from genie_core.tasks.dry_run.run import dry_run
 from genie_core.tasks.generate.request import JSON, Generated
 
 _UPLINK = "eth0"  # the name of a private node's uplink
+_SECONDS = 60.0
 
 
 def try_out(
@@ -22,7 +23,6 @@ def try_out(
     bin_dirs: Sequence[str],
     node: PrivateNode,
     announce: Callable[[str], None] = lambda _: None,
-    timeout: float = 60,
 ) -> DryRunReport:
     """A pod's life on the generated network. Raises GenieError for networks that need an agent on the node."""
     document = generated.document
@@ -33,7 +33,7 @@ def try_out(
         conf_files={f"10-{name}.conflist": json.dumps(_on_uplink(document))},
         bin_dirs=bin_dirs,
         samples="never",
-        timeout=timeout,
+        timeout=_SECONDS,
     )
     return dry_run(options, node, announce)
 
