@@ -303,14 +303,14 @@ def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_p
     """On k3s these are not in /etc/cni, and the token, which is still valid, stayed on the node."""
     own = conflist.TOKEN_FILE.parent
     own.mkdir(parents=True, exist_ok=True)
+    before = set(own.iterdir())
     files = {"token_file": conflist.TOKEN_FILE, "ca_file": conflist.CA_FILE}
     for path in files.values():
         path.write_text("x")
     put(places, api_server="https://10.0.0.1:6443", **files, from_daemonset=True)
-    assert [path.name for path in own.iterdir()] != []
+    assert set(own.iterdir()) == {*before, *files.values(), own / "installed.json"}
     take_away(places)
-    assert list(own.iterdir()) == []
-    own.rmdir()
+    assert set(own.iterdir()) == before
 
 
 def test_a_dry_run_removes_nothing(places):
