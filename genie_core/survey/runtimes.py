@@ -263,14 +263,15 @@ def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
 def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str]) -> None:
     """What containerd makes of its files: `containerd config dump`; where it fails, the files as read, and a problem.
 
-    Its default of `bin_dir` is the distribution's: /usr/lib/cni in Debian's package. Before 2.0 an imported file's
-    section of a plugin replaces the whole section of the file that imports it (containerd#5837).
+    Without a file it is `containerd config default`: 1.7.24 dumps nothing where the usual file is missing. The default
+    of `bin_dir` is the distribution's: /usr/lib/cni in Debian's package. Before 2.0 an imported file's section of a
+    plugin replaces the whole section of the file that imports it (containerd#5837).
     """
     layout = settings.layout
     program = next((path for path in layout.programs if root.exists(path)), "")
-    if not program or not (configs or layout is CONTAINERD):  # without a file's name it reads /etc/containerd
+    if not program or not (configs or layout is CONTAINERD):
         return
-    words = [program, *(["--config", configs[0]] if configs else []), "config", "dump"]
+    words = [program, *(["--config", configs[0], "config", "dump"] if configs else ["config", "default"])]
     shown, reason = start(*words, env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
     if reason and not settings.problems:
         settings.problems.append(f"`{' '.join(words)}` fails: {reason}")
