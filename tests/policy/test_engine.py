@@ -408,6 +408,16 @@ def test_an_address_that_is_unplugged_is_no_peer_before_it_is_free(node):
     assert node.addresses["db"] in left
 
 
+def test_rules_in_a_pod_go_with_the_network_that_they_are_for(node):
+    """They would meet the next network of that interface."""
+    node.pod("db", "blue,green@net1", app="db")
+    node.policy(networks="cni/green", podSelector={"matchLabels": {"app": "db"}})
+    until(lambda: "genie_policy" in node.pods["db"].run("nft", "list", "tables").stdout)
+    node.objects.add(pod_document("db", "blue", app="db"))
+    assert genie(node, "sync", "pod", "shop/db", "--yes")[0] == 0
+    until(lambda: "genie_policy" not in node.pods["db"].run("nft", "list", "tables").stdout)
+
+
 def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
     """A guard is a change that the engine did not make, as another program's is."""
     node.pod("db", app="db")

@@ -98,6 +98,8 @@ class Enforcer:
         wanted = {one.attached.netns: one.tables for one in ruleset.pods}
         living = ruleset.namespaces - {""}
         for netns in set(self.kernel.namespaces()) - living - {""}:
+            with suppress(GenieError):  # the pod has gone, or has lost the network
+                self.kernel.load((), netns)
             self.kernel.forget(netns)
         changed = []
         self.kernel.replaced.clear()
