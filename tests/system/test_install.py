@@ -302,6 +302,7 @@ def test_the_daemonsets_token_goes_with_it_and_other_peoples_files_stay(places, 
 def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_path):
     """On k3s these are not in /etc/cni, and the token, which is still valid, stayed on the node."""
     own = conflist.TOKEN_FILE.parent
+    is_new = not own.exists()
     own.mkdir(parents=True, exist_ok=True)
     before = set(own.iterdir())
     files = {"token_file": conflist.TOKEN_FILE, "ca_file": conflist.CA_FILE}
@@ -311,6 +312,8 @@ def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_p
     assert set(own.iterdir()) == {*before, *files.values(), own / "installed.json"}
     take_away(places)
     assert set(own.iterdir()) == before
+    if is_new:
+        own.rmdir()
 
 
 def test_a_dry_run_removes_nothing(places):
