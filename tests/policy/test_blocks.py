@@ -41,8 +41,8 @@ def test_few_prefixes_stay_prefixes():
 
 def test_thousands_of_exceptions_keep_no_node_busy():
     """As prefixes they would be half a million, and take minutes on every node of the cluster."""
-    began = time.perf_counter()
+    began = time.process_time()
     whole = Block("::/0", tuple(f"2001:db8::{number:x}:1/128" for number in range(5000)))
     found = subtract([whole])[6]
     assert len(found) == 5001
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
