@@ -22,6 +22,7 @@ from genie_core.tasks.explain import (
     explain_key,
     explain_network,
     explain_selection,
+    is_check,
     is_code,
     key_names,
 )
@@ -31,7 +32,8 @@ from genie_core.tasks.this_node import another
 
 EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to fix it", "genie explain GN0402"),
-    ("what a CNI error code in a pod's events means", "genie explain CNI7"),
+    ("what the codes are that a check reports", "genie explain bridge-port"),
+    ("what the code of a CNI error means, in Genie's log or a dry run", "genie explain CNI7"),
     ("what an event of a running pod means", "genie explain NetworkFault"),
     ("why this pod has these networks", "genie explain pod shop/web-0"),
     ("who uses a network, with which addresses, and what it overlaps", "genie explain network shop/orders"),
@@ -62,6 +64,7 @@ def _topics(asked: Completion) -> list[Candidate]:
         Candidate("network", "who uses a network"),
         *(Candidate(code, code.fault) for code in ALL.values()),
         *(Candidate(name) for name in key_names()),
+        *candidates.checks(asked),
     ]
 
 
@@ -71,7 +74,7 @@ class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeN
 
     topic: tuple[str, ...] = argument(
         "CODE | KEY | pod [NAMESPACE/]POD | network [NAMESPACE/]NETWORK",
-        "A code, a configuration key, a pod, or a network.",
+        "A code, a check's id, a configuration key, a pod, or a network.",
         default=(),
         complete=_topics,
     )
@@ -82,7 +85,8 @@ def run(flags: Flags) -> int:
     """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
 
     Codes are those of `genie debug` and `genie discover` (GN0402), CNI's own (CNI7 or 7), and the reasons of events of
-    running pods (NetworkFault); they are stable. For a pod it shows which annotation decides, by which rule, and which
+    running pods (NetworkFault); they are stable. The id of a check (bridge-port) stands for the codes that it reports.
+    For a pod it shows which annotation decides, by which rule, and which
     file each network comes from: as recorded in this node's state, and as an ADD would choose now. For a network (a
     logical one, or a NetworkAttachmentDefinition) it lists the pods that have it or ask for it, with their addresses,
     and the logical networks whose subnets overlap. A pod is explained on its node: from another machine, the command
@@ -137,8 +141,10 @@ def _kind_of(subject: str, pod_file: str) -> str:
             hint=f"genie explain {subject}.{PLUGINS[subject].fields[0].name}; "
             f"genie generate-config {subject} --schema lists them",
         )
+    if is_check(subject):
+        return "code"
     raise NotFound(
-        f"{subject!r} is neither a code nor a configuration key",
+        f"{subject!r} is neither a code, a check nor a configuration key",
         hint=f"for a pod: genie explain pod NAMESPACE/{subject}; all codes: genie explain",
     )
 

@@ -47,7 +47,9 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
     if kind in ("pod", "pods", "po") and rest and object_kind == "pod":
         text = rest
     space, separator, name = text.rpartition("/")
-    if not name or "/" in space or (separator and (not space or namespace not in ("", space))):
+    if name and space and "/" not in space and namespace not in ("", space):
+        raise WrongUsage(f"{object_kind} {text} is in namespace {space}, and -n names {namespace}")
+    if not name or "/" in space or (separator and not space):
         what = f"{text!r} names no {object_kind}" if text else f"no {object_kind} is named"
         raise WrongUsage(f"{what}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
     space = space or namespace

@@ -7,6 +7,7 @@ import pytest
 from genie_cli.app import main
 from genie_core import errors
 from genie_core.catalog import PLUGINS
+from genie_core.checks.registry import FILES, NETWORK, TRACE
 from genie_core.settings import Settings
 from genie_core.tasks.explain import ALL, explain, explain_key, key_names
 from tests.apiserver import API, APIServer, Authority, Objects
@@ -45,6 +46,13 @@ def test_a_cni_code_however_it_is_spelled(capsys, spelled):
     assert all(item.values())
 
 
+def test_a_check_is_explained_by_the_codes_that_it_reports(capsys):
+    """Reports and --list-checks name checks by their ids."""
+    for check in (*NETWORK, *FILES, *TRACE):
+        assert explain(check.id).items == tuple(dict.fromkeys(check.codes))
+    assert "GN0402" in [one["code"] for one in answer(capsys, "bridge-port")["explanations"]]
+
+
 def test_codes_are_listed_in_the_order_of_their_numbers():
     codes = [str(code) for code in explain("").items]
     assert codes.index("CNI7") < codes.index("CNI11") < codes.index("CNI100") < codes.index("GN0101")
@@ -70,7 +78,7 @@ def test_keys_of_objects_and_of_other_plugins(capsys):
         (["GN9999"], "no code", "genie explain lists them all"),
         (["default_plugins"], "no configuration key", "did you mean default_plugin"),
         (["bridge.ipmask"], "no configuration key", "bridge.ipMasq"),
-        (["hello"], "neither a code nor", "genie explain pod NAMESPACE/hello"),
+        (["hello"], "neither a code, a check nor", "genie explain pod NAMESPACE/hello"),
         (["bridge"], "is a plugin, and its keys", "genie generate-config bridge --schema lists them"),
     ],
 )
@@ -229,6 +237,11 @@ def test_why_an_add_would_be_refused(capsys, node):
     assert problem == (
         'annotation cni, item 2 ("red@net1"): a pod in namespace shop may not use red, a network of the node'
     )
+
+
+def test_two_namespaces_are_both_named(capsys):
+    error = answer(capsys, "pod", "shop/web-0", "-n", "other", code=2)
+    assert error["message"] == "pod shop/web-0 is in namespace shop, and -n names other"
 
 
 def test_an_empty_namespace_is_not_the_default_one(capsys):

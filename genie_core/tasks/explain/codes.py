@@ -16,6 +16,7 @@ ALL: dict[str, Code] = {
     code: code
     for code in (*OF_CALLS, *(code for check in (*NETWORK, *FILES, *TRACE) for code in check.codes), *REASONS)
 }
+_CHECKS = {check.id: check for check in (*NETWORK, *FILES, *TRACE)}
 _BY_CAPITALS = {code.upper(): code for code in ALL}
 
 
@@ -37,7 +38,12 @@ class Explained:
 
 
 def explain(code: str) -> Explained:
-    """One code's explanation; "" lists them all. Raises NotFound, with what is near."""
+    """The explanation of one code, or of those that a check reports; "" lists them all.
+
+    Raises NotFound, with what is near.
+    """
+    if is_check(code):
+        return Explained(items=tuple(dict.fromkeys(_CHECKS[code].codes)))
     wanted = code.strip().upper().replace("CNI-", "CNI")
     wanted = _BY_CAPITALS.get(wanted, wanted)
     wanted = f"CNI{wanted}" if wanted.isdecimal() else wanted
@@ -54,6 +60,11 @@ def explain(code: str) -> Explained:
 def is_code(text: str) -> bool:
     """Whether it is one that is known, in whatever case."""
     return text.upper() in _BY_CAPITALS
+
+
+def is_check(text: str) -> bool:
+    """Whether it is the id of a check, as --list-checks, --only and reports have it."""
+    return text in _CHECKS
 
 
 def _order(code: str) -> tuple[str, int]:
