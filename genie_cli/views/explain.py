@@ -10,10 +10,12 @@ from genie_cli.render import Block, Cell, Fields, Heading, Pair, Table, Text
 from genie_core.dialects import WORDS
 from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage, Selection
 
+_MOST = 20  # codes that are explained in full: more than one check reports
+
 
 def code_view(report: Explained, wide: bool) -> Iterator[Block]:
-    """One code with its whole explanation, or a list of several."""
-    if len(report.items) > 1:
+    """The codes with their whole explanations; of very many a list."""
+    if len(report.items) > _MOST:
         yield Table(("CODE", "WHAT"), [(item, item.fault) for item in report.items])
         return
     for item in report.items:
