@@ -9,6 +9,7 @@ from genie_cli.flags import argument
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.status import networks_view
+from genie_core.tasks.pods import parse_name
 from genie_core.tasks.status.look import network_list
 
 EXAMPLES = [
@@ -38,7 +39,9 @@ def run(flags: Flags) -> int:
     """
     options.refuse_both(flags.all_namespaces, flags.namespace)
     name = flags.network
-    if name and "/" not in name and flags.namespace:
+    if "/" in name:
+        name = "/".join(parse_name(name, flags.namespace, "network"))
+    elif name and flags.namespace:
         name = f"{flags.namespace}/{name}"
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         report = network_list(api, progress, name=name, namespace="" if name else flags.namespace)

@@ -106,6 +106,12 @@ def test_one_network_with_its_pods(genie):
     assert (code, "shop/green does not exist" in err) == (3, True)
 
 
+@pytest.mark.parametrize("words", [["shop/blue", "-n", "other"], ["/blue"], ["nad/shop/blue"], ["shop/"]])
+def test_what_names_no_network_is_wrong_usage(genie, words):
+    """With -n for another namespace it showed the network of the first one."""
+    assert genie(HEALTHY, "networks", *words)[0] == 2
+
+
 def test_what_could_not_be_read_is_named_and_makes_the_exit_code_5(genie):
     code, out, _, _ = genie(HEALTHY, "status", forbidden=["pods"])
     assert code == 5
