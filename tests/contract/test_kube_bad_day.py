@@ -373,11 +373,15 @@ def test_the_patch_is_the_annotations_and_the_uid(https, api):
 def test_a_port_without_a_listener(connect, https, tmp_path):
     path = https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD)
     https.close()
-    began = time.monotonic()
-    with pytest.raises(Unreachable, match="cannot be reached: Connection refused") as caught:
-        connect(path, 0.5).get_pod("demo", "web")
-    assert caught.value.code == TRY_AGAIN
-    assert time.monotonic() - began > 0.1
+    for _ in range(10):  # on a busy machine the time may end within the last try, which is then what is said
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="cannot be reached: ") as caught:
+            connect(path, 0.5).get_pod("demo", "web")
+        assert caught.value.code == TRY_AGAIN
+        assert time.monotonic() - began > 0.1
+        if "Connection refused" in str(caught.value):
+            return
+    pytest.fail(str(caught.value))
 
 
 def test_a_server_that_comes_back_is_found(serve, connect, objects, tmp_path):
