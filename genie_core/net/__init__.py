@@ -1,7 +1,7 @@
 """The kernel's handling of a packet, computed from facts. Pure: no module here reads anything.
 
 model                       the facts put together: attachments, what was intended (`intended`), the two network stacks
-flows, target               which packets the pod has to send; `--to`
+flows, further, target      which packets the pod has to send, and by its other interfaces; `--to`
 case                        the model with the conversations traced through it: what checks are given
 path, passing, traces       one packet on its way; hops, wording: that way in words
 leaving, media              whether it reaches the node, and which link it is on

@@ -6,7 +6,8 @@ netlink, attributes, sockets, sysctls, bpf, rulesets, tracked   the kernel: one 
 namespaces, pod_netns                 which namespaces there are; a pod's
 layouts, runtimes, sandboxes, cri, crictl   container runtimes and what they run
 conf_files, selection, plugins, binaries, versions, opened   CNI configurations and plugins
-records, genie, launcher, logical, credentials   leases and cached results; Genie's installation and state
+records, stores                       leases and cached results; directories that take none
+genie, launcher, logical, credentials   Genie's installation and state
 api, objects, events, cluster         the API server: the pod and what surrounds it
 whole_cluster, watching, watch        all networks, nodes and pods of the cluster; their changes
 user_cluster, user_*, exec_plugin     the way to it, as kubectl has it, by the package `kubernetes`

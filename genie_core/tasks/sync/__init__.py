@@ -5,7 +5,8 @@ anything is changed; the change itself is live/exchange.py. The runtime has prio
 the container's lock, the change stops as if killed between two steps, and starts again after that call.
 
 target, observed   which pod, and which journal is its; what it asks for, as a text to compare
-change             up to the report; publish: the pod's annotations, condition and events; report
+change             up to the report; report; publish: the pod's annotations, condition and events (unreported: those
+                   that are not written yet)
 """
 
 from __future__ import annotations
