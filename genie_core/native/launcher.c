@@ -179,7 +179,7 @@ static int is_compiled(void)
 }
 
 /* Run the call in a Python of its own. Reading the launcher's text, which any version can run, costs 0.5 ms more.
- * sh is only needed where Python cannot start (genie_core/tasks/launcher.py). */
+ * sh is only needed where Python cannot start (genie_core/tasks/install/launcher.py). */
 static _Noreturn void become_python(char **env)
 {
     if (settings.python[0] && !is_directory(0)) {

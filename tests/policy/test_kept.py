@@ -5,10 +5,13 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -19,7 +22,7 @@ from genie_core.tasks.agent.children import Children
 from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.agent.policies import PolicyEngine
 from genie_core.tasks.policy.enforce import Enforcer
-from genie_core.tasks.policy.engine import MEND_SECONDS, Engine
+from genie_core.tasks.policy.engine import MEND_SECONDS
 from genie_core.tasks.policy.events import MOST_OF_A_POLICY
 from genie_core.tasks.policy.kernel import Kernel
 from genie_core.tasks.policy.sources import KINDS
@@ -29,8 +32,24 @@ from tests.policy.engine_node import ENVIRONMENT, pod_document, until
 from tests.policy.pings import ping
 from tests.policy.test_engine import Agent
 
+ROOT = Path(__file__).resolve().parents[2]
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
+
+# An engine that looks at the rules when the kernel says that they have changed, and not from time to time.
+WITHOUT_A_TIMER = """
+import sys
+from genie_core.edges.log import JSONLog
+from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.engine import Engine
+
+options = AgentOptions(node="n1", conf_dir=sys.argv[1])
+config, settings = options.configuration()
+engine = Engine(Enforcer(config, "n1"), options.connect, settings.state_dir, JSONLog("error"))
+engine._due["mend"] = float("inf")
+engine.run()
+"""
 
 
 def alone(node, name):
@@ -66,21 +85,23 @@ def test_rules_that_another_program_flushes_are_back_at_once(node):
     node.pod("web", app="web")
     node.pod("db", app="db")
     node.policy(**ONLY_DB)
-    options = AgentOptions(node="n1", conf_dir=str(node.node.conf))
-    config, settings = options.configuration()
-    engine = Engine(Enforcer(config, "n1"), options.connect, settings.state_dir, JSONLog("error"))
-    engine._due["mend"] = float("inf")
-    running = threading.Thread(target=inside, args=(str(node.node.host.path), engine.run))
-    running.start()
-    try:
-        until(lambda: engine.counts.has_applied and not node.ping("web", "db"))
-        for _ in range(2):
-            node.node.host.run("nft", "flush", "ruleset")
-            until(lambda: "genie_policy" in node.node.host.run("nft", "list", "tables").stdout)
+    command = [
+        "nsenter",
+        f"--net={node.node.host.path}",
+        sys.executable,
+        "-c",
+        WITHOUT_A_TIMER,
+        node.node.conf,
+    ]
+    with subprocess.Popen(command, cwd=ROOT) as running:
+        try:
             until(lambda: not node.ping("web", "db"))
-    finally:
-        engine.stop.set()
-        running.join()
+            for _ in range(2):
+                node.node.host.run("nft", "flush", "ruleset")
+                until(lambda: "genie_policy" in node.node.host.run("nft", "list", "tables").stdout)
+                until(lambda: not node.ping("web", "db"))
+        finally:
+            running.kill()
 
 
 def test_a_sysctl_that_bridges_need_is_set_again(node):

@@ -16,7 +16,7 @@ from genie_core.server import COUNTERS, SOCKET, counters
 from genie_core.tasks.install.run import InstallOptions, install
 from tests.patience import wait_until
 from tests.plugin.harness import Node
-from tests.processes import children
+from tests.processes import children, has_ended
 
 SECONDS = 100
 wait = partial(wait_until, seconds=SECONDS)
@@ -39,6 +39,7 @@ class Server:
         self.launcher = self.report.launcher
         self.program = root / "bin/.genie/serve"
         self.process = None
+        self._children = set()  # of the servers that were killed
 
     def install(self, **changes):
         fields = {
@@ -77,9 +78,15 @@ class Server:
 
     def kill(self, number=signal.SIGKILL):
         if self.process:
+            self._children.update(self.waiting())
             self.process.send_signal(number)
             self.process.wait(SECONDS)
             self.process = None
+
+    def end(self):
+        """Kill it, and wait for its children: one that rehearses still writes to the folder."""
+        self.kill()
+        wait(lambda: all(map(has_ended, self._children)), said=self.said)
 
     @property
     def socket(self):
@@ -121,7 +128,7 @@ def served():
         try:
             yield server.start()
         finally:
-            server.kill()
+            server.end()
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +145,7 @@ def server(own_root):
     try:
         yield server
     finally:
-        server.kill()
+        server.end()
         for path in own_root.iterdir():
             if path.name != "bin":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
