@@ -113,6 +113,8 @@ class Node:
                 yield server.pid
             finally:
                 server.terminate()
+                if server.stderr:
+                    sys.stderr.write(server.stderr.read())  # nothing, unless a call was lost
 
     def _network(self, name: str, number: int) -> dict:
         """What pod networks look like: a gateway on the node, masquerading, host-local addresses."""
