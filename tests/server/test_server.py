@@ -29,6 +29,12 @@ def begin_add(node):
     return running
 
 
+def the_one_with_a_plugin(waiting):
+    """The process that runs the call; another one may run a plugin for a moment, where it rehearses."""
+    wait(lambda: len(list(filter(children, waiting))) == 1)
+    return next(filter(children, waiting))
+
+
 def test_a_call_is_served(node, served):
     node.network("a")
     with served.adds(served=2):
@@ -263,7 +269,7 @@ def test_the_caller_s_death_ends_the_call_as_it_would_end_the_plugin(node, serve
     """The plugin that it had called lives on with the container's lock, and DEL waits for it."""
     waiting = served.waiting()
     running = begin_add(node)
-    (child,) = filter(children, waiting)
+    child = the_one_with_a_plugin(waiting)
     running.signal(signal.SIGKILL).wait()
     wait(lambda: has_ended(child))
     deleting = node.start("DEL").feed()
@@ -278,7 +284,7 @@ def test_the_caller_s_death_ends_the_call_as_it_would_end_the_plugin(node, serve
 def test_a_call_whose_process_is_killed_is_an_error_that_is_not_run_again(node, served):
     waiting = served.waiting()
     running = begin_add(node)
-    (child,) = filter(children, waiting)
+    child = the_one_with_a_plugin(waiting)
     with served.adds(lost=1):
         os.kill(child, signal.SIGKILL)
         document = running.wait().error(11)
