@@ -286,6 +286,7 @@ def test_check_passes_where_a_plugin_behind_genie_has_set_the_mac_address(node, 
     node.pod.run("ip", "link", "set", "eth0", "address", "c2:b0:57:49:47:bb")
     check = node.call("CHECK", prevResult=tuned, version=version)
     assert check.status == 1, check
+    direct(node, "DEL", {**tuning, "prevResult": tuned})  # a runtime ends a chain from behind
     node.delete(version=version, prevResult=tuned)
 
 
