@@ -268,13 +268,14 @@ def _table(block: Table, width: int) -> Any:
     return grid
 
 
+def _text_of(cell: str | Cell) -> str:
+    return cell if isinstance(cell, str) else cell.text
+
+
 def _without_empty(block: Table) -> Table:
     """The table without columns that have neither a heading nor a text: rich would take their room from another."""
     kept = [
-        at
-        for at, name in enumerate(block.columns)
-        if name
-        or any(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows))
+        at for at, name in enumerate(block.columns) if name or any(_text_of(row[at]) for row in block.rows)
     ]
     rows = [[row[at] for at in kept] for row in block.rows]
     return replace(block, columns=[block.columns[at] for at in kept], rows=rows)
@@ -289,7 +290,7 @@ def _stacked(block: Table) -> Any:
         if number:
             grid.add_row("", "")
         for name, cell in zip(block.columns, row, strict=True):
-            if cell if isinstance(cell, str) else cell.text:
+            if _text_of(cell):
                 grid.add_row(_cell(name), _cell(cell))
     return grid
 
@@ -302,11 +303,7 @@ def _needed(block: Table, folding: Sequence[str], narrowest: int) -> int:
 def _least(block: Table, name: str, narrowest: int | None) -> int:
     """The least width of a column of the table, in columns of the terminal; `narrowest` where it may fold."""
     at = block.columns.index(name)
-    texts = [
-        name,
-        *(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows)),
-    ]
-    longest = max(len(text) for text in texts)
+    longest = max(len(text) for text in (name, *(_text_of(row[at]) for row in block.rows)))
     return longest if narrowest is None else min(longest, narrowest)
 
 

@@ -52,12 +52,6 @@ def settle(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
             yield Attached(plan, index, text, attachment.yielded)
 
 
-def as_it_is_now(previous: "Result", plan: "Plan", results: "Mapping[str, Result]") -> "Result":
-    """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
-    requests = {item.ifname: item.default_route for item in plan.attachments}
-    return changed_results(route_changes(requests, results), {"": previous}).get("", previous)
-
-
 def by_interface(plan: "Plan", results: "Iterable[Printed]") -> "dict[str, Result]":
     """The results, which are in the plan's order, by interface name."""
     return {item.ifname: one.result for item, one in zip(plan.attachments, results, strict=True)}

@@ -17,7 +17,7 @@ CNI = "cni"
 NETWORKS = "networks"
 NPWG_NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
-STATUS = "k8s.v1.cni.cncf.io/network-status"  # the answer to them (status.py)
+NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"  # the answer to them (status.py)
 
 
 class Dialect:

@@ -315,6 +315,11 @@ class Plan(Value):
         """Container and interface: one container may be attached under several interface names (conformance B68)."""
         return (self.container_id, self.ifname)
 
+    @property
+    def changed_by(self) -> str:
+        """The process that has made the `unreported` changes; "" where there are none."""
+        return self.unreported.partition(" ")[0]
+
 
 class Result(Value):
     """A result in the shape of specification 1.1.0, whatever version it was printed in.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from genie_core.model import Plan
+
     # What an attachment asks for: None where the key is absent, [] to keep its own, or gateways' addresses.
     Request = Sequence[str] | None
 
@@ -177,6 +179,12 @@ def _after(change: RouteChange, result: Result, is_owner: bool) -> Result:
 def gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
     """Where a route leads: its `gw`, else the gateway of the addresses (D29)."""
     return with_gateways(result.replace(routes=[route])).routes[0].get("gw")
+
+
+def as_it_is_now(previous: "Result", plan: "Plan", results: "Mapping[str, Result]") -> "Result":
+    """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
+    requests = {item.ifname: item.default_route for item in plan.attachments}
+    return changed_results(route_changes(requests, results), {"": previous}).get("", previous)
 
 
 def with_routes(text: str, version: str, result: Result) -> str:

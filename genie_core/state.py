@@ -85,7 +85,7 @@ _LINES: "dict[type[Event], Callable[[Any], dict[str, Any]]]" = {
     Released: lambda event: {"released": event.index},
     Refused: lambda event: {"refused": event.index},
     Failed: lambda _: {"failed": True},
-    Reported: lambda event: {"reported": event.plan.unreported.partition(" ")[0]},
+    Reported: lambda event: {"reported": event.plan.changed_by},
 }
 
 
@@ -151,7 +151,7 @@ def decode_plan(text: str) -> Plan:
     for line in rest.split("\n"):
         if line:  # events are written with a newline on both sides
             _replay(line, own, changes)
-    if plan.unreported.partition(" ")[0] == own.pop("reported", None):
+    if plan.changed_by == own.pop("reported", None):
         own["unreported"] = ""
     changed = [item.replace(**fields) for item, fields in zip(plan.attachments, changes, strict=True)]
     return plan.replace(attachments=changed, **own)

@@ -3,7 +3,6 @@
 All of them take each network's own result, not the merged one. This module is on the kubelet path.
 """
 
-from genie_core.dialects import STATUS
 from genie_core.jsontext import encode
 from genie_core.merge import with_gateways
 from genie_core.model import Result, Value
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 MULTI_IP_PREFERENCES = "multi-ip-preferences"
 # Kubelet's annotation of static pods: their manifest's hash is the UID that the runtime gets.
 STATIC_UID = "kubernetes.io/config.hash"
-NETWORK_STATUS = STATUS
 OBSERVED = "genie.cni.dev/networks-observed"  # the hash of the request that was applied last
 # In an entry of the status: what attached it, where that was not the pod's start.
 ADDED_BY = "genie.cni.dev/added-by"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, the_pod
-from genie_core.dialects import dialect_of
+from genie_core.dialects import NETWORK_STATUS, dialect_of
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.select import selections_of
 from genie_core.select.names import printable
-from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
+from genie_core.status import MULTI_IP_PREFERENCES
 from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
 

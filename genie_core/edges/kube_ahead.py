@@ -98,7 +98,8 @@ class Ahead:
             poller.modify(self._line.fileno(), wanted)
             return
         poller.unregister(self._line.fileno())
-        self._drop()
+        self._line.close()
+        self._line = None
 
     def stream(self, cluster: "Cluster") -> "TLSStream | None":
         """The connection that was made to such a cluster, once; None where there is none, or it has been closed."""
@@ -116,11 +117,6 @@ class Ahead:
             return False
         asked = int.from_bytes(posix.pread(self._last, _TIME, 0), "little")
         return bool(asked) and monotonic() * 1000 - asked < _RECENT_SECONDS * 1000
-
-    def _drop(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
 
 
 def _contents(cluster: "Cluster") -> object:

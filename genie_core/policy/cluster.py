@@ -19,14 +19,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from genie_core.dialects import does_ask
+from genie_core.dialects import NETWORK_STATUS, does_ask
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_list, get_str, place
 from genie_core.jsontext import JSONError, decode
 from genie_core.policy.networks import CNI
 from genie_core.policy.rules import annotations_of
 from genie_core.policy.selectors import JSON, Selector, object_at
-from genie_core.status import NETWORK_NAME, NETWORK_STATUS, STATIC_UID
+from genie_core.status import NETWORK_NAME, STATIC_UID
 from genie_core.survey.cluster import ENDED, NAME_LABEL
 
 PRIMARY_IFNAME = "eth0"

@@ -79,9 +79,8 @@ def _run(connection: socket, env: "Mapping[str, str]", own: str, cancel: Cancel)
     connection.sendmsg([bytes([status])], rights if posix.fstat(document).st_size else [])
     for number in range(3):  # its reader waits until every process has closed it
         posix.close(number)
-    _has_ended(
-        connection, _SECONDS
-    )  # the launcher needs the processor, and the end of this process takes 0.6 ms
+    # The launcher needs the processor, and the end of this process takes 0.6 ms.
+    _has_ended(connection, _SECONDS)
     _reap()
 
 

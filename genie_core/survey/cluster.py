@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from genie_core.dialects import NETWORK_STATUS
 from genie_core.errors import NotFound
 from genie_core.jsontext import decode
-from genie_core.status import NETWORK_STATUS
 from genie_core.survey.kernel import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"

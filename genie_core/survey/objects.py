@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genie_core.dialects import ASKING
-from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
+from genie_core.dialects import ASKING, NETWORK_STATUS
+from genie_core.status import MULTI_IP_PREFERENCES
 from genie_core.survey import cluster
 from genie_core.survey.cluster import members
 from genie_core.survey.events import one_line

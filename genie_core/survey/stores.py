@@ -13,7 +13,7 @@ _LEAST = 1 << 14  # bytes; a lease and a result have one block each
 
 
 def read_stores(places: Iterable[tuple[str, str]], root: Root) -> tuple[Store, ...]:
-    """Those of the (directory, use) that take nothing, each file system and use once."""
+    """Those of the (directory, use) that take nothing, each once."""
     found = ((path, use, _problem(path, root)) for path, use in dict.fromkeys(places))
     return tuple(Store(path=path, use=use, problem=problem) for path, use, problem in found if problem)
 
@@ -21,9 +21,11 @@ def read_stores(places: Iterable[tuple[str, str]], root: Root) -> tuple[Store, .
 def lease_directories(files: Iterable[ConfFile], usual: str) -> Iterator[str]:
     """Where host-local keeps the leases of each network of these files."""
     for file in files:
-        for plugin in file.chain if not file.ignored and file.network else ():
+        if file.ignored or not file.network:
+            continue
+        for plugin in file.chain:
             ipam = plugin.get("ipam")
-            if isinstance(ipam, dict) and ipam.get("type") == "host-local" and file.network:
+            if isinstance(ipam, dict) and ipam.get("type") == "host-local":
                 yield f"{ipam.get('dataDir') or usual}/{file.network.name}"
 
 

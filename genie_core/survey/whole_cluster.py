@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.dialects import ASKING
+from genie_core.dialects import ASKING, NETWORK_STATUS
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unreachable
 from genie_core.edges.kube_resources import (
@@ -24,7 +24,7 @@ from genie_core.edges.kube_resources import (
     Resource,
 )
 from genie_core.published import Published
-from genie_core.status import NETWORK_STATUS, OBSERVED
+from genie_core.status import OBSERVED
 from genie_core.survey import cluster
 from genie_core.survey.api import not_allowed, pages
 from genie_core.survey.events import NO_SANDBOX, one_line

@@ -287,7 +287,7 @@ def _answer(
     shown = ordered if merged else first
     result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
-        from genie_core.default_routes import as_it_is_now
+        from genie_core.routes import as_it_is_now
 
         result = merge_previous(as_it_is_now(previous, plan, results), result)
     return encode(encode_result(result, request.version)), results

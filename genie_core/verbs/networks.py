@@ -2,7 +2,7 @@
 
 import posix
 
-from genie_core.dialects import BY_ATTACHMENT, STATUS, dialect_of, does_ask
+from genie_core.dialects import BY_ATTACHMENT, NETWORK_STATUS, dialect_of, does_ask
 from genie_core.edges.confdir import ConfDirs
 from genie_core.errors import Cancelled, GenieError, InvalidConfig, IOFailure, TryAgain
 from genie_core.fields import describe, get_object
@@ -83,7 +83,7 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
         dialect,
         choose(chooser, dialect, annotations),
         asks=does_ask(annotations),
-        has_status=STATUS in annotations,
+        has_status=NETWORK_STATUS in annotations,
     )
 
 

@@ -1,5 +1,7 @@
 """The status annotations that an ADD writes (C46-C56, D17, D26, D27)."""
 
+from genie_core.dialects import NETWORK_STATUS
+from genie_core.routes import as_it_is_now
 from genie_core.spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
@@ -30,7 +32,7 @@ def annotations_of(
 
 
 def _network_status(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> dict[str, str]:
-    from genie_core.status import NETWORK_STATUS, network_status
+    from genie_core.status import network_status
 
     return {NETWORK_STATUS: network_status(entries_of(plan, results, named=named))}
 
@@ -39,7 +41,6 @@ def with_previous(plan: "Plan", results: "Mapping[str, Result]") -> "tuple[Plan,
     """The same, with the network that the plugins before Genie made, if any, as the first: the runtime's own."""
     if plan.previous is None:
         return plan, results
-    from genie_core.default_routes import as_it_is_now
     from genie_core.model import Attachment, NetConf
 
     name = plan.previous_network

@@ -8,10 +8,10 @@ from genie_core.checks import duplicates, links
 from genie_core.checks.parts import in_netns
 from genie_core.checks.registry import NETWORK
 from genie_core.checks.runner import run
+from genie_core.dialects import NETWORK_STATUS
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.model import FALLBACKS
-from genie_core.status import NETWORK_STATUS
 from genie_core.survey.cluster import network_status
 from genie_core.survey.facts import Cached, Facts, Files, Lease
 from genie_core.survey.kernel import (

@@ -8,9 +8,8 @@ from typing import Any
 
 from genie_core.net.firewall.rules import Action, Chain, Match, Rule
 
-PASSED = Action(
-    "foreign", target="queue"
-)  # a program reads it, or the rule says `bypass`; its verdict is not known
+# A program reads the queue, or the rule says `bypass`; the verdict is not known.
+PASSED = Action("foreign", target="queue")
 
 
 def queue(first: int, last: int) -> Action:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.dialects import NPWG_NETWORKS, does_ask
+from genie_core.dialects import NETWORK_STATUS, NPWG_NETWORKS, does_ask
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
-from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED, STATIC_UID
+from genie_core.status import NETWORK_NAME, OBSERVED, STATIC_UID
 from genie_core.survey.cluster import ENDED, as_object
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION

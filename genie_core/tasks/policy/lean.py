@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genie_core.dialects import asked
+from genie_core.dialects import NETWORK_STATUS, asked
 from genie_core.policy.genie_form import SPELLINGS
 from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
-from genie_core.status import NETWORK_STATUS, STATIC_UID
+from genie_core.status import STATIC_UID
 from genie_core.survey.cluster import as_object
 
 JSON = dict[str, Any]

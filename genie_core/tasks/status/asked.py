@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, DEFAULT_NETWORK, Dialect, dialect_of
+from genie_core.dialects import (
+    BY_ATTACHMENT,
+    BY_DEFAULT,
+    BY_LOAD,
+    DEFAULT_NETWORK,
+    NETWORK_STATUS,
+    Dialect,
+    dialect_of,
+)
 from genie_core.errors import GenieError
 from genie_core.jsontext import decode
 from genie_core.select import selections_of
 from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.npwg import parse_selections
-from genie_core.status import NETWORK_STATUS, OBSERVED
+from genie_core.status import OBSERVED
 from genie_core.survey.whole_cluster import PodRow
 from genie_core.tasks.sync.observed import observed
 

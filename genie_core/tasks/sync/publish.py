@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from genie_core.dialects import BY_ATTACHMENT, dialect_of, does_ask
+from genie_core.dialects import BY_ATTACHMENT, NETWORK_STATUS, dialect_of, does_ask
 from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict, Forbidden
 from genie_core.edges.kube_resources import EVENT, POD
 from genie_core.errors import GenieError
@@ -19,18 +19,12 @@ from genie_core.live.exchange import as_asked
 from genie_core.model import Plan
 from genie_core.published import timestamp
 from genie_core.spec.result import recorded_result
-from genie_core.status import (
-    MULTI_IP_PREFERENCES,
-    NETWORK_STATUS,
-    OBSERVED,
-    multi_ip_preferences,
-    network_status,
-)
+from genie_core.status import MULTI_IP_PREFERENCES, OBSERVED, multi_ip_preferences, network_status
 from genie_core.steps import Reported
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
-from genie_core.tasks.sync.unreported import holds, maker_of, may_be_noted_as_reported, newest
+from genie_core.tasks.sync.unreported import holds, may_be_noted_as_reported, newest
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of, with_previous
 
@@ -57,10 +51,8 @@ def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
         return []
     give_time(pod)
     problems = []
-    for write in (
-        _publish_events,
-        _publish_status,
-    ):  # with its status written, the pod is not looked at again
+    # The status last: with that written, the pod is not looked at again.
+    for write in (_publish_events, _publish_status):
         try:
             write(pod, report, context)
         except GenieError as error:
@@ -211,7 +203,7 @@ def _publish_events(pod: LivePod, report: SyncReport, context: Context) -> None:
     """Write them, each once for each change, and note that it was done. Raises GenieError."""
     plan = context.store.load(report.target.container, report.target.interface)
     noted = plan if plan and not report.error and may_be_noted_as_reported(plan) else None
-    once = report.request if report.error else maker_of(noted) if noted else ""
+    once = report.request if report.error else noted.changed_by if noted else ""
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind, once=once)
     if noted:

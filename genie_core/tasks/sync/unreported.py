@@ -1,7 +1,7 @@
 """The changes of a running pod whose Events are not written yet, so that a kill before that loses none.
 
-The journal has them from before the change until they are written: "PID@START [[action, network, interface], ...]", of
-the process that makes the change. As long as that one runs it writes the Events itself.
+The journal has them from before the change until they are written: "PID@START [[action, network, interface, reason],
+...]", of the process that makes the change. As long as that one runs it writes the Events itself.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def noted(earlier: Iterable[Change], moves: Iterable[Move]) -> str:
 
 def left_in(plan: Plan) -> tuple[Change, ...]:
     """The changes that no running process will report; none where the text cannot be read."""
-    maker, _, text = plan.unreported.partition(" ")
-    if not text or _runs(maker):
+    text = plan.unreported.partition(" ")[2]
+    if not text or _runs(plan.changed_by):
         return ()
     try:
         return tuple(
@@ -50,13 +50,8 @@ def holds(change: Change, state: Sequence[Attached]) -> bool:
 
 def may_be_noted_as_reported(plan: Plan) -> bool:
     """Whether the changes are this process's, or no running one's: another process reports its own."""
-    maker = maker_of(plan)
+    maker = plan.changed_by
     return bool(maker) and (maker == _this_process() or not _runs(maker))
-
-
-def maker_of(plan: Plan) -> str:
-    """The process that has made the changes, "" where all are reported."""
-    return plan.unreported.partition(" ")[0]
 
 
 def _this_process() -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.dialects import NETWORK_STATUS
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from genie_core.plan import DEVICE_INFO_DIRECTORY
 from genie_core.spec.conf import DEVICE_INFO
-from genie_core.status import NETWORK_STATUS
 from genie_core.tasks.sync.publish import publish_networks
 from genie_core.tasks.sync.target import fetch
 from tests.apiserver import API, Objects

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from genie_core.dialects import NETWORK_STATUS
 from genie_core.edges.store import Store, boot_id
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
-from genie_core.status import NETWORK_NAME, NETWORK_STATUS, OBSERVED
+from genie_core.status import NETWORK_NAME, OBSERVED
 from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
