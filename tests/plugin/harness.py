@@ -58,9 +58,12 @@ class Reply:
 
 
 class Call:
-    """One run of a delegate, as the delegate saw it. `environ` holds the raw NAME=VALUE entries."""
+    """One run of a delegate, as the delegate saw it. `environ` holds the raw NAME=VALUE entries.
 
-    def __init__(self, log):
+    `started` and `ended` are places in the order of what happened, None for what has not.
+    """
+
+    def __init__(self, log, order):
         head, _, self.stdin = log.read_bytes().partition(b"\0\0")
         argv0, *self.environ = os.fsdecode(head).split("\0")
         self.env = dict(entry.split("=", 1) for entry in self.environ)
@@ -68,9 +71,8 @@ class Call:
         self.argv0 = argv0
         self.verb = self.env["CNI_COMMAND"]
         self.ifname = self.env["CNI_IFNAME"]
-        self.started = log.stat().st_mtime_ns
-        end = log.with_name(log.name + ".end")
-        self.ended = end.stat().st_mtime_ns if end.exists() else None
+        self.started = order.get(f"{log.name} begins")
+        self.ended = order.get(f"{log.name} ends")
 
     @property
     def config(self):
@@ -94,7 +96,7 @@ class Node:
         self.genie = genie
         self.root = root
         self.bin, self.conf, self.state = root / "bin", root / "net.d", root / "state"
-        self.log, self.answers = root / "log", root / "answers"
+        self.log, self.order, self.answers = root / "log", root / "order", root / "answers"
         for directory in (self.bin, self.conf, self.log, self.answers):
             directory.mkdir()
         self.netns = str(root / "netns")
@@ -224,8 +226,10 @@ class Node:
 
     def calls(self, verb=None):
         """The delegates' runs so far, in order."""
-        logs = [path for path in self.log.iterdir() if not path.suffix and b"\0\0" in path.read_bytes()]
-        calls = map(Call, sorted(logs, key=lambda path: int(path.name)))
+        logs = [path for path in self.log.iterdir() if b"\0\0" in path.read_bytes()]
+        lines = self.order.read_text().splitlines() if self.order.exists() else []
+        order = {line: place for place, line in enumerate(lines)}
+        calls = [Call(path, order) for path in sorted(logs, key=lambda path: int(path.name))]
         return [call for call in calls if verb in (None, call.verb)]
 
     def said(self, verb=None):
@@ -233,8 +237,8 @@ class Node:
         return [repr(call) for call in self.calls(verb)]
 
     def forget_calls(self):
-        for path in self.log.iterdir():
-            path.unlink()
+        for path in (*self.log.iterdir(), self.order):
+            path.unlink(missing_ok=True)
 
     def states(self):
         """The state files."""

@@ -24,8 +24,7 @@ def test_no_more_adds_than_places(node):
     node.networks("a")
     node.answer("ADD", "a", shell=f"{HOLD}; echo '{{}}'")
     adding = [start(node, number, max_parallel_adds=2) for number in range(6)]
-    # a call is begun once it has read its input: the time of its file is that of the last byte
-    wait_until(lambda: sum(bool(call.stdin) for call in node.calls("ADD")) == 2)
+    wait_until(lambda: sum(call.started is not None for call in node.calls("ADD")) == 2)
     node.release()
     for running in adding:
         assert running.wait().result
