@@ -11,7 +11,7 @@ from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subje
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.survey.facts import Facts
-from genie_core.survey.runtimes import DEFAULT, Runtime
+from genie_core.survey.runtimes import DEFAULT, RUNNING, Runtime
 from genie_core.survey.selection import candidates, choices, collected
 
 
@@ -35,8 +35,8 @@ def _key(runtime: Runtime, name: str) -> str:
 def _origin(runtime: Runtime, name: str) -> Evidence:
     source, key = runtime.sources.get(name, DEFAULT), _key(runtime, name)
     value = f"{key} = {runtime.conf_dir if name == 'conf_dir' else ' '.join(runtime.bin_dirs)}"
-    if source == DEFAULT:
-        return seen(f"{runtime.kind}'s default", value)
+    if source in (DEFAULT, RUNNING):
+        return seen(f"{runtime.kind}'s default" if source == DEFAULT else source, value)
     pattern = key.rstrip("s") if runtime.kind == "containerd" else key
     return seen(source, value, f"grep -n -e {pattern} {source}")
 

@@ -106,20 +106,29 @@ class Root:
         """
         if not self._is_socket(path):
             return self.exists(path)
-        folder, name = os.path.split(self.real(path))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(1)
-            try:
-                opened = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-                try:
-                    connection.connect(f"/proc/self/fd/{opened}/{name}")  # a path may have 107 bytes
-                finally:
-                    os.close(opened)
-            except (ConnectionRefusedError, FileNotFoundError):
-                return False
-            except OSError:  # no permission, a queue that is full
-                return self.exists(path)
+        try:
+            self.connect(path, 1).close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # no permission, a queue that is full
+            return self.exists(path)
         return True
+
+    def connect(self, path: str, seconds: float) -> socket.socket:
+        """A connection to the stream socket at the path; `seconds` is its time limit. Raises OSError."""
+        folder, name = os.path.split(self.real(path))
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(seconds)
+            opened = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            try:
+                connection.connect(f"/proc/self/fd/{opened}/{name}")  # a path may have 107 bytes
+            finally:
+                os.close(opened)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _is_socket(self, path: str) -> bool:
         try:

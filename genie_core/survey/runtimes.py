@@ -1,6 +1,7 @@
 """The node's container runtimes and the CNI part of their configuration.
 
-containerd     config.toml with `imports`, versions 1 to 3; k3s, RKE2, microk8s and k0s keep it elsewhere
+containerd     config.toml with `imports`, versions 1 to 3; k3s, RKE2, microk8s and k0s keep it elsewhere. One that runs
+               says itself what it uses (containerd.py)
 CRI-O          crio.conf, which may be missing, and the drop-ins of crio.conf.d, the later over the earlier
 cri-dockerd    the flags of its systemd unit
 
@@ -11,23 +12,22 @@ cri-o pkg/config. A key that no file has takes the runtime's default, and `sourc
 from __future__ import annotations
 
 import glob
-import os
 import re
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.published import Published
+from genie_core.errors import IOFailure
+from genie_core.published import UNPUBLISHED, Published
 from genie_core.settings import BIN_DIR, CONF_DIR
-from genie_core.survey.commands import start
+from genie_core.survey import containerd
 from genie_core.survey.layouts import CONTAINERD, CRI_DOCKERD, CRIO, LAYOUTS, MICROK8S, SNAP, Layout
 from genie_core.survey.rootfs import Root
 
 DEFAULT = "default"
+RUNNING = "the running process"
 _DEEPEST_IMPORT = 8
-_SECONDS = 10.0  # a busy node: without its answer the directories are a guess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,12 @@ class Runtime(Published):
     """One container runtime's view of CNI.
 
     `kind` is containerd, crio or cri-dockerd: what decides how it chooses a file. `sources` says for conf_dir,
-    bin_dirs, max_conf_num and default_network in which file it was read. `handlers` are conf_dirs of single
-    runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or understood. `version`
-    is "" until it is asked for (versions.with_versions).
+    bin_dirs, max_conf_num and default_network in which file it was read, or DEFAULT, or RUNNING. `handlers` are
+    conf_dirs of single runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or
+    understood. `version` is "" until it is asked for (versions.with_versions).
+
+    `assumed` are those of conf_dir and bin_dirs that the files do not decide where containerd could not be asked.
+    `after_restart` has those that its files decide otherwise than when it started, in words.
     """
 
     kind: str
@@ -54,6 +57,8 @@ class Runtime(Published):
     problems: tuple[str, ...] = ()
     kubelet: bool | None = None
     version: str = ""
+    assumed: tuple[str, ...] = field(default=(), metadata=UNPUBLISHED)
+    after_restart: Mapping[str, str] = field(default_factory=dict, metadata=UNPUBLISHED)
 
     @property
     def name(self) -> str:
@@ -64,7 +69,8 @@ class Runtime(Published):
 def find_runtimes(root: Root, *, socket: str = "", config: str = "", ask: bool = True) -> list[Runtime]:
     """The runtimes of the node, the kubelet's first; only the one of `socket` or of the file `config` if given.
 
-    Where containerd's files leave a directory open, containerd itself is run, unless `ask` is False.
+    A containerd that runs is asked what it uses; one that does not is run where its files leave a directory open.
+    Neither is done where `ask` is False.
     Never fails: what cannot be read is in `problems`.
     """
     if config:
@@ -160,18 +166,22 @@ def _read(layout: Layout, root: Root, configs: Sequence[str], kubelet: str = "",
     settings = _Settings(layout)
     for path in configs:
         _READERS[layout.kind](settings, root, path)
-    if ask and root.is_here and layout.kind == "containerd" and settings.is_open:
-        _ask_containerd(settings, root, configs)
+    running = bool(socket) and root.is_served(socket)
+    if ask and root.is_here and layout.kind == "containerd":
+        _ask_containerd(settings, root, configs, socket if running else "")
     return Runtime(
         kind=layout.kind,
         flavour=layout.flavour,
         config_files=tuple(settings.files),
         socket=socket,
-        running=bool(socket) and root.is_served(socket),
+        running=running,
         kubelet=(kubelet in layout.sockets) if kubelet else None,
         sources=settings.sources,
         problems=tuple(settings.problems),
         handlers=settings.handlers,
+        version=settings.version,
+        assumed=settings.assumed,
+        after_restart=settings.after_restart,
         **settings.values,
     )
 
@@ -187,6 +197,10 @@ class _Settings:
         self.handlers: dict[str, str] = {}
         self.files: list[str] = []
         self.problems: list[str] = []
+        self.decisive = ""  # the last file that configures the CRI plugin
+        self.version = ""
+        self.assumed: tuple[str, ...] = ()
+        self.after_restart: dict[str, str] = {}
 
     def take(self, name: str, value: object, path: str) -> None:
         """Keep a value of the right type; an empty one means the default, as in the runtimes.
@@ -204,6 +218,10 @@ class _Settings:
             self.read[name, value] = path
         self.values[name] = value
         self.sources[name] = path or self.read.get((name, value), DEFAULT)
+
+    def undecided(self) -> tuple[str, ...]:
+        """The directories that no file names, or one that another file's section replaces, as before containerd 2.0."""
+        return tuple(name for name in _DIRECTORIES if self.sources[name] != self.decisive)
 
     @property
     def is_open(self) -> bool:
@@ -236,6 +254,7 @@ def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 # --- containerd ------------------------------------------------------------------------------------------
 
+_DIRECTORIES = ("conf_dir", "bin_dirs")
 # Where the `cni` table of the CRI plugin is, in the configuration versions 3, 2 and 1.
 _CRI_PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri")
 
@@ -249,6 +268,7 @@ def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
     """The settings of the CRI plugin in one document."""
     for plugin in _CRI_PLUGINS:
         table = _table(data, "plugins", plugin)
+        settings.decisive = file if table else settings.decisive
         cni = _table(table, "cni")
         settings.take("conf_dir", cni.get("conf_dir"), file)
         if isinstance(cni.get("bin_dir"), str) and cni["bin_dir"]:
@@ -260,28 +280,47 @@ def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
                 settings.handlers[name] = _trim(str(handler["cni_conf_dir"]))
 
 
-def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str]) -> None:
-    """What containerd makes of its files: `containerd config dump`; where it fails, the files as read, and a problem.
-
-    Without a file it is `containerd config default`: 1.7.24 dumps nothing where the usual file is missing. The default
-    of `bin_dir` is the distribution's: /usr/lib/cni in Debian's package. Before 2.0 an imported file's section of a
-    plugin replaces the whole section of the file that imports it (containerd#5837).
-    """
-    layout = settings.layout
-    program = next((path for path in layout.programs if root.exists(path)), "")
-    if not program or not (configs or layout is CONTAINERD):
+def _ask_containerd(settings: _Settings, root: Root, configs: Sequence[str], socket: str) -> None:
+    """Take what the containerd at `socket` uses; "" where none runs. Else what it would make of its files."""
+    try:
+        used = containerd.ask(root, socket) if socket else None
+    except IOFailure:  # as where its CRI is not ready, or older than v1
+        used = None
+    read = dict(settings.values)
+    is_decided = not settings.is_open
+    if not is_decided and (used is None or used.directories != (read["conf_dir"], read["bin_dirs"])):
+        is_decided = _dump(settings, root, configs)
+    if used is None:
+        settings.assumed = () if is_decided else settings.undecided()
         return
-    words = [program, *(["--config", configs[0], "config", "dump"] if configs else ["config", "default"])]
-    shown, reason = start(*words, env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
-    if reason and not settings.problems:
-        settings.problems.append(f"`{' '.join(words)}` fails: {reason}")
+    written = [settings.values[name] for name in _DIRECTORIES]
+    settings.take("conf_dir", used.conf_dir, "")
+    settings.take("bin_dirs", list(used.bin_dirs), "")
+    settings.take("max_conf_num", used.max_conf_num, "")
+    settings.handlers, settings.version = dict(used.handlers), used.version
+    for name, value in zip(_DIRECTORIES, written, strict=True) if is_decided else ():
+        if value != settings.values[name]:
+            settings.after_restart[name] = value if isinstance(value, str) else " ".join(value)
+            settings.sources[name] = RUNNING
+
+
+def _dump(settings: _Settings, root: Root, configs: Sequence[str]) -> bool:
+    """Take what containerd makes of its files; whether it said so. If it fails, a problem."""
+    layout = settings.layout
+    if not configs and layout is not CONTAINERD:
+        return False
+    shown, problem = containerd.dump(layout.programs, configs, root)
+    if problem and not settings.problems:
+        settings.problems.append(problem)
     try:
         data = tomllib.loads(_expand(shown, layout.variables))
     except tomllib.TOMLDecodeError:
-        return
-    if "plugins" in data:
-        settings.handlers.clear()
-        _take_cri(settings, data, "")
+        return False
+    if "plugins" not in data:
+        return False
+    settings.handlers.clear()
+    _take_cri(settings, data, "")
+    return True
 
 
 def _with_imports(

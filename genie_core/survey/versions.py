@@ -7,7 +7,6 @@ fail every ADD whose version they do not know. It came with containerd 2.0 (go-c
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from genie_core.plugin_types import maker_of
 from genie_core.spec.versions import CURRENT, at_least, parse
 from genie_core.survey.binaries import Binary
 from genie_core.survey.commands import start
+from genie_core.survey.containerd import version_in
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.layouts import LAYOUTS
 from genie_core.survey.rootfs import Root
@@ -106,8 +106,8 @@ def _readable(versions: set[str]) -> Iterator[str]:
 
 
 def with_versions(runtimes: Sequence[Runtime], root: Root) -> list[Runtime]:
-    """The runtimes with their versions, by `--version`; "" where the program is not found or fails."""
-    return [replace(runtime, version=_version(runtime, root)) for runtime in runtimes]
+    """The runtimes with their versions; "" where none is known, and the program is not found or fails."""
+    return [replace(one, version=one.version or _version(one, root)) for one in runtimes]
 
 
 def _version(runtime: Runtime, root: Root) -> str:
@@ -117,8 +117,7 @@ def _version(runtime: Runtime, root: Root) -> str:
     if not program:
         return ""
     out, _ = start(program, "--version", env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
-    found = re.search(r"\bv?(\d+\.\d+\.\d+)", out)
-    return found[1] if found else ""
+    return version_in(out)
 
 
 def newest_supported(runtime: Runtime) -> str:
