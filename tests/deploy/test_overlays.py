@@ -1,8 +1,10 @@
 """The overlays, as kubectl builds them, and the page's table, against the directories that the survey knows."""
 
 import re
+import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -127,3 +129,13 @@ def test_each_artefact_of_the_page_can_be_made():
         named = [word for word in words if word.startswith(("deploy/", "overlays/"))]
         assert named or words[0] in ("pip", "buildah", "kubectl"), words
         assert all((ROOT / name).exists() for name in named)
+
+
+def test_the_pages_overlay_lets_the_installer_ask_containerd(tmp_path):
+    text = PAGE.partition("let the pod ask containerd:\n\n```yaml\n")[2].partition("```")[0]
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("helm"))
+    (tmp_path / "kustomization.yaml").write_text(text)
+    pod = kustomized(tmp_path)["DaemonSet", "genie"]["spec"]["template"]["spec"]
+    socket = Path(CONTAINERD.sockets[0])
+    assert pod["volumes"][-1]["hostPath"]["path"] == str(socket.parent)
+    assert pod["containers"][0]["volumeMounts"][-1]["mountPath"] == str(socket.parent)

@@ -84,3 +84,17 @@ class StockNode(Containerd):
     def file(self, path):
         """A file of the node, to be looked at from outside."""
         return self._outside(path)
+
+    def write_containerd_config(self, text):
+        """Change the configuration files of the node's containerd, which does not see it before its next start."""
+        folder = self.lib / "configuration"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.toml").write_text(text)
+        self.run("mount", "--bind", "/var/lib/configuration", "/etc/containerd")
+
+    def hide_programs(self):
+        """Leave containerd's program away, as in the DaemonSet's container."""
+        over = "mount -t tmpfs none /var/lib/hidden && mkdir /var/lib/hidden/up /var/lib/hidden/work"
+        options = "lowerdir=/usr/bin,upperdir=/var/lib/hidden/up,workdir=/var/lib/hidden/work"
+        mount = f"mount -t overlay -o {options} none /usr/bin"
+        self.run("sh", "-c", f"mkdir -p /var/lib/hidden && {over} && {mount} && rm /usr/bin/containerd")

@@ -104,3 +104,53 @@ def test_a_version_that_containerd_does_not_support(node):
             wait_until(lambda: not refusal(node, "p"))
     finally:
         path.write_text(before)
+
+
+CNI = '[plugins."io.containerd.grpc.v1.cri".cni]\n'
+
+
+@pytest.fixture
+def changed(node):
+    """The node, for a test that mounts other files over its own."""
+    yield node
+    node.run("sh", "-c", "umount -l /usr/bin /etc/containerd /run/containerd; true")
+
+
+def test_a_running_containerd_says_where_it_looks_where_its_files_do_not(changed):
+    """As in the DaemonSet's container with its socket: its files, here without directories, and no program to ask."""
+    changed.hide_programs()
+    changed.write_containerd_config("version = 2\n")
+    changed.genie("install", "--dry-run")
+    assert changed.stderr == ""
+    report = json.loads(changed.genie("discover", "--no-api", "-o", "json", "--fail-on", "never"))
+    (runtime,) = report["runtimes"]
+    assert (runtime["binDirs"], runtime["version"]) == ([PLUGINS], "1.7.24")
+
+
+def test_what_cannot_be_asked_is_said_and_not_installed_against_the_evidence(changed):
+    """The default of containerd's own releases is /opt/cni/bin. Where the plugins are not, it does not look."""
+    changed.hide_programs()
+    changed.write_containerd_config("version = 2\n")
+    changed.run("mount", "-t", "tmpfs", "none", "/run/containerd")
+    changed.run("mkdir", "-p", "/opt/cni/bin")
+    changed.genie("install", status=1)
+    assert "none of its plugins" in changed.stderr
+    assert (
+        "containerd could not be asked, and its files do not say which directory it looks for plugins in: "
+        "/opt/cni/bin is assumed; --bin-dir names another" in changed.stderr
+    )
+    assert "00-genie.conflist" not in [path.name for path in changed.file("/etc/cni/net.d").iterdir()]
+    changed.genie("install", "--bin-dir", PLUGINS, "--dry-run")
+    assert "conf_dir" not in changed.stderr
+    assert "/etc/cni/net.d is assumed" in changed.stderr
+
+
+def test_files_that_containerd_has_not_read_yet_are_no_place_to_install_by(changed):
+    """Its next start would cut the node off, or this installation does until then."""
+    changed.write_containerd_config(
+        f'version = 2\n{CNI}bin_dir = "/opt/cni/bin"\nconf_dir = "/etc/cni/net.d"\n'
+    )
+    changed.genie("install", status=1)
+    assert f"looks for plugins in {PLUGINS}, and after its next start in /opt/cni/bin" in changed.stderr
+    assert "restart it and install again" in changed.stderr
+    changed.genie("install", "--bin-dir", PLUGINS, "--dry-run")

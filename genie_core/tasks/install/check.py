@@ -26,12 +26,13 @@ from genie_core.survey.genie import describe_installation, own_file, own_setting
 from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import with_versions
 from genie_core.tasks.install.conflist import CONFLIST, TYPE, InstallOptions
-from genie_core.tasks.install.placement import Placement
+from genie_core.tasks.install.placement import Placement, assumption
 from genie_core.tasks.install.predecessor import configurations
 
 # The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
+_MISSING = "GN1101"
 # Another dispatcher is there: pods start, with networks that are attached twice or not at all.
 _WARNED_OF = ("GN1008",)
 
@@ -50,7 +51,9 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
         raise Denied(f"cannot read {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot read {error.filename}: {error.strerror}") from None
-    known = {_identity(finding) for finding in _fatal(_found(before))}
+    fatal_before = _fatal(_found(before))
+    _require_plugins(placement, fatal_before)
+    known = {_identity(finding) for finding in fatal_before}
     findings = _found(after)
     new = [finding for finding in _fatal(findings) if _identity(finding) not in known]
     harmless = [finding for finding in new if _is_harmless(finding, before, after, options)]
@@ -157,6 +160,16 @@ def _is_harmless(finding: Finding, before: Facts, after: Facts, options: Install
         return True
     is_empty = options.from_daemonset and not any(file.network for file in before.conf_files)
     return finding.code == _NO_DEFAULT and (is_empty or not after.genie.unknown_networks)
+
+
+def _require_plugins(placement: Placement, fatal: Sequence[Finding]) -> None:
+    """Raise InvalidConfig where the directory of plugins is assumed, and lacks those that pods need without Genie.
+
+    The network that pods have works: the runtime looks in another directory.
+    """
+    assumed = [assumption(one, "bin_dirs") for one in placement.runtimes if "bin_dirs" in one.assumed]
+    if missing := [one for one in fatal if assumed and one.code == _MISSING]:
+        raise InvalidConfig(f"not installed: {missing[0].title}", hint="; ".join(assumed))
 
 
 def _refusal(fatal: Sequence[Finding]) -> InvalidConfig:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genie_core.errors import GenieError
@@ -39,10 +39,11 @@ def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
 
     Raises GenieError where the runtimes that count disagree about what was not asked for.
     """
-    found = find_runtimes(root)
+    found = [_as_asked(one, bin_dir, conf_dir) for one in find_runtimes(root)]
     if not found:
         return _usual(bin_dir, conf_dir)
     counting = those_that_count(found)
+    _refuse_change(counting, bin_dir, conf_dir)
     if conf_dir:
         reading = [one for one in found if one.conf_dir == str(conf_dir)]
         readers = [one for one in reading if one in counting] or reading
@@ -52,6 +53,39 @@ def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
     directory = _agreed("--conf-dir", "reads configurations in", counting, lambda one: (one.conf_dir,))[0]
     readers = [one for one in found if one.conf_dir == directory and one in counting]
     return _in_conf_dir(directory, bin_dir, readers, counting, root)
+
+
+def _as_asked(runtime: Runtime, bin_dir: Path | None, conf_dir: Path | None) -> Runtime:
+    """The runtime with the directories that were asked for, in place of those that are assumed."""
+    if conf_dir and "conf_dir" in runtime.assumed:
+        runtime = replace(runtime, conf_dir=str(conf_dir), assumed=_without(runtime.assumed, "conf_dir"))
+    if bin_dir and "bin_dirs" in runtime.assumed:
+        runtime = replace(runtime, bin_dirs=(str(bin_dir),), assumed=_without(runtime.assumed, "bin_dirs"))
+    return runtime
+
+
+def _without(names: Sequence[str], name: str) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name)
+
+
+def _refuse_change(counting: Sequence[Runtime], bin_dir: Path | None, conf_dir: Path | None) -> None:
+    """Raise GenieError where a directory that was not asked for changes with the runtime's next start."""
+    asked = {"conf_dir": conf_dir, "bin_dirs": bin_dir}
+    for one in counting:
+        for name, later in one.after_restart.items():
+            if not asked[name]:
+                option, what, now = _words(one, name)
+                raise GenieError(
+                    f"{one.name} {what} {now}, and after its next start in {later}: its files were changed since",
+                    hint=f"restart it and install again, or choose {option} {now} for now",
+                )
+
+
+def _words(runtime: Runtime, name: str) -> tuple[str, str, str]:
+    """The option that names the directory, what the runtime does with it, and which one it is."""
+    if name == "conf_dir":
+        return "--conf-dir", "reads configurations in", runtime.conf_dir
+    return "--bin-dir", "looks for plugins in", " ".join(runtime.bin_dirs)
 
 
 def _usual(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
@@ -71,6 +105,7 @@ def _in_conf_dir(
         reading = ", ".join(f"{one.name} reads {one.conf_dir}" for one in counting)
         notes.append(f"no container runtime reads {conf_dir}: {reading}")
     notes += [f"{one.name}: {problem}" for one in readers for problem in one.problems]
+    notes += [assumption(one, name) for one in readers for name in one.assumed]
     notes += [
         f'{one.name} reads {directory} for the runtime class handler "{name}": its pods start without Genie'
         for one in readers
@@ -84,6 +119,15 @@ def _in_conf_dir(
     bin_dirs = tuple(dict.fromkeys([chosen, *searched]))
     return Placement(
         bin_dir=chosen, conf_dir=conf_dir, bin_dirs=bin_dirs, runtimes=tuple(readers), notes=tuple(notes)
+    )
+
+
+def assumption(runtime: Runtime, name: str) -> str:
+    """What is not known of the runtime, in a sentence."""
+    option, what, where = _words(runtime, name)
+    return (
+        f"{runtime.name} could not be asked, and its files do not say which directory it {what}: "
+        f"{where} is assumed; {option} names another"
     )
 
 
