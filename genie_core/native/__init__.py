@@ -17,7 +17,7 @@ from struct import Struct
 from typing import NamedTuple
 
 SOURCE = Path(__file__).with_name("launcher.c")
-_MARK = b"GENIE-LAUNCHER2\0"  # counts the layouts of `struct settings`
+_MARK = b"GENIE-LAUNCHER3\0"  # counts the layouts of `struct settings` and the protocols
 # Field -> its size in bytes, in the order of `struct settings`, after the mark.
 _SIZES = {
     "about": 640,

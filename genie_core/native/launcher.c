@@ -3,9 +3,10 @@
  *
  * It uses no C library: a static program of a few kilobytes starts in 0.1 ms, a static glibc needs 0.3.
  * genie_core/server/__init__.py describes the protocol. The rule that no call is lost or run twice is in two places:
- * before GO is sent, every failure ends in become_python(); after it, in an error document.
+ * before the child has read GO, every failure ends in become_python(); after it, in an error document.
  */
 #include <asm/unistd.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,7 +32,7 @@ struct settings {
     char compiled[512]; /* the code that a Python of this stamp runs at once */
     uint64_t stamp[4];  /* inode, size and ctime of the interpreter */
 };
-struct settings settings = {.mark = "GENIE-LAUNCHER2"};
+struct settings settings = {.mark = "GENIE-LAUNCHER3"};
 
 /* Slots of the file of counters (genie_core/server/counters.py). */
 enum slot { SERVED, NO_SERVER, OTHER_BUILD, OTHER_NAMESPACE, OTHER_RIGHTS, NO_ANSWER, LOST };
@@ -196,14 +197,20 @@ static _Noreturn void become_python(char **env)
          " starts Python is gone\",\"details\":\"run `genie install` again\"}\n");
 }
 
+enum { PASSED = 4 }; /* descriptors that go with the call */
+
 union rights {
     struct cmsghdr header;
-    char room[CMSG_SPACE(3 * sizeof(int))];
+    char room[CMSG_SPACE(PASSED * sizeof(int))];
 };
 
-/* Give the call away, with the standard descriptors; -1 where that fails, as where one of them is closed. */
+/* Give the call away, with the standard descriptors, and the reading end of a pipe whose other end this process alone
+ * has: it closes when this process ends. -1 where that fails, as where a standard descriptor is closed. */
 static int send_go(int fd)
 {
+    int lifeline[2];
+    if (sys(__NR_pipe2, (long)lifeline, O_CLOEXEC, 0, 0, 0, 0) < 0)
+        return -1;
     union rights rights;
     struct iovec text = {"G", 1};
     struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = rights.room};
@@ -211,13 +218,15 @@ static int send_go(int fd)
     message.msg_controllen = sizeof rights.room;
     rights.header.cmsg_level = SOL_SOCKET;
     rights.header.cmsg_type = SCM_RIGHTS;
-    rights.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
-    int standard[] = {0, 1, 2};
-    memcpy(CMSG_DATA(&rights.header), standard, sizeof standard);
-    return sys(__NR_sendmsg, fd, (long)&message, MSG_NOSIGNAL, 0, 0, 0) == 1 ? 0 : -1;
+    rights.header.cmsg_len = CMSG_LEN(PASSED * sizeof(int));
+    int passed[PASSED] = {0, 1, 2, lifeline[0]};
+    memcpy(CMSG_DATA(&rights.header), passed, sizeof passed);
+    long sent = sys(__NR_sendmsg, fd, (long)&message, MSG_NOSIGNAL, 0, 0, 0);
+    sys(__NR_close, lifeline[0], 0, 0, 0, 0, 0); /* so that there is room for the descriptor of the answer */
+    return sent == 1 ? 0 : -1;
 }
 
-/* Receive a message and perhaps a descriptor (else -1): its length, 0 at the end. */
+/* Receive a message and perhaps a descriptor (else -1): its length, 0 at the end, or a negative error number. */
 static long receive(int fd, void *data, size_t size, int *descriptor)
 {
     union rights rights;
@@ -227,6 +236,8 @@ static long receive(int fd, void *data, size_t size, int *descriptor)
     memset(&rights, 0, sizeof rights);
     long count = sys(__NR_recvmsg, fd, (long)&message, MSG_CMSG_CLOEXEC, 0, 0, 0);
     *descriptor = -1;
+    if (count > 0 && message.msg_flags & MSG_CTRUNC)
+        return -EMFILE;
     if (count > 0 && message.msg_controllen >= CMSG_LEN(sizeof(int)) && rights.header.cmsg_type == SCM_RIGHTS)
         memcpy(descriptor, CMSG_DATA(&rights.header), sizeof *descriptor);
     return count;
@@ -238,7 +249,7 @@ static int wait_for(struct pollfd *files, unsigned long number, int milliseconds
     long found;
     do
         found = sys(__NR_ppoll, (long)files, (long)number, milliseconds < 0 ? 0 : (long)&limit, 0, 8, 0);
-    while (found == -4); /* EINTR */
+    while (found == -EINTR);
     return found > 0;
 }
 
@@ -269,30 +280,40 @@ static _Noreturn void answer(unsigned char status, int document)
     leave(status);
 }
 
-/* Pass signals on to the child until it has answered. A child that ends without an answer is an error. */
-static _Noreturn void follow(int fd, int child, int signals)
+/* Pass signals on to the child until it has answered. A child that ends without an answer is an error. Returns where it
+ * has not taken the call: it says so, or has ended before it read GO, which the kernel reports as a reset. A call that was
+ * to be stopped meanwhile is not begun again. */
+static enum slot follow(int fd, int child, int signals)
 {
     struct pollfd files[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    int passed = 0;
     for (;;) {
         wait_for(files, 2, -1);
         uint32_t info[32]; /* a struct signalfd_siginfo: the signal's number comes first */
-        if (files[1].revents && sys(__NR_read, signals, (long)info, sizeof info, 0, 0, 0) == sizeof info)
+        if (files[1].revents && sys(__NR_read, signals, (long)info, sizeof info, 0, 0, 0) == sizeof info) {
             sys(__NR_pidfd_send_signal, child, info[0], 0, 0, 0, 0);
+            passed = 1;
+        }
         if (!files[0].revents)
             continue;
-        unsigned char status;
+        char given[2];
         int document;
-        if (receive(fd, &status, 1, &document) == 1) {
+        long size = receive(fd, given, sizeof given, &document);
+        if (size == 1) {
             count(SERVED);
-            answer(status, document);
+            answer((unsigned char)given[0], document);
         }
+        if (size == 2 && given[0] == 'N' && !passed)
+            return refusal(given[1]);
+        if (size == -ECONNRESET && !passed)
+            return NO_SERVER;
         count(LOST);
         fail("{\"cniVersion\":\"1.1.0\",\"code\":11,\"msg\":\"the process of `genie serve` that ran this call ended"
              " without an answer\",\"details\":\"the runtime repeats the call; the log of genie serve has the reason\"}\n");
     }
 }
 
-/* Hand the call over. Returns only before the server has the call: the reason why it is to be run here. */
+/* Hand the call over. Returns only where the server has not got the call: the reason why it is to be run here. */
 static enum slot hand_over(void)
 {
     int fd = (int)sys(__NR_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
@@ -323,11 +344,11 @@ static enum slot hand_over(void)
     unsigned long blocked = asked | 1UL << (SIGPIPE - 1);
     sys(__NR_rt_sigprocmask, SIG_BLOCK, (long)&blocked, (long)&before, 8, 0, 0);
     int signals = (int)sys(__NR_signalfd4, -1, (long)&asked, 8, O_CLOEXEC | O_NONBLOCK, 0, 0);
-    if (signals < 0 || send_go(fd) < 0) {
-        sys(__NR_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
-        return NO_SERVER;
-    }
-    follow(fd, child, signals);
+    enum slot reason = NO_SERVER;
+    if (signals >= 0 && send_go(fd) == 0)
+        reason = follow(fd, child, signals);
+    sys(__NR_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0, 0);
+    return reason;
 }
 
 __attribute__((used)) _Noreturn void begin(long *stack)

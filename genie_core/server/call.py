@@ -2,23 +2,20 @@
 
 import posix
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS, SO_PEERCRED, SOL_SOCKET, socket
-from fcntl import F_GETFL, F_SETFL, F_SETOWN, fcntl
+from fcntl import F_SETFL, F_SETOWN, fcntl
 from select import POLLHUP, poll
 
 from genie_core.edges.cancel import Cancel
 from genie_core.plugin import environment_of, run
-from genie_core.server import GO, OTHER_BUILD, OTHER_NAMESPACE, OTHER_RIGHTS, READY, REFUSED
+from genie_core.server import GO, NO_DESCRIPTORS, OTHER_BUILD, OTHER_NAMESPACE, OTHER_RIGHTS, READY, REFUSED
 from genie_core.server.caller import Caller, Home
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _F_SETSIG = 10  # asm-generic/fcntl.h
 _O_ASYNC = 0o20000
 _SIGKILL = 9
 _WORD = 4
 _MOST_BYTES = 256
+_PASSED = 4  # descriptors that come with a call: 0, 1, 2 and the pipe that ends with the launcher
 _SECONDS = 10  # for a launcher that has connected and is silent; the real one takes a millisecond
 
 
@@ -27,7 +24,7 @@ def answer(connection: socket, home: Home) -> None:
     try:
         _answer(connection, home)
     except OSError:
-        if not _has_ended(connection):
+        if not _has_ended(connection.fileno()):
             raise
 
 
@@ -44,17 +41,24 @@ def _answer(connection: socket, home: Home) -> None:
     caller.take_place()
     cancel = Cancel()
     cancel.listen()  # before the launcher can pass a signal on
-    if _has_ended(connection):  # then what was read may be another process's
+    document = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
+    if _has_ended(connection.fileno()):  # then what was read may be another process's
         return
     connection.send(READY + posix.getpid().to_bytes(_WORD, "little"))
     env = environment_of(caller.environment())  # while the launcher gets ready
-    word, rights, _, _ = connection.recvmsg(len(GO) + 1, CMSG_SPACE(3 * _WORD), MSG_CMSG_CLOEXEC)
+    word, rights, _, _ = connection.recvmsg(len(GO) + 1, CMSG_SPACE(_PASSED * _WORD), MSG_CMSG_CLOEXEC)
     descriptors = _descriptors(rights)
-    if word == GO and len(descriptors) == 3:
-        for number, descriptor in enumerate(descriptors):
-            posix.dup2(descriptor, number)
-            posix.close(descriptor)
-        _run(connection, env, home.own, cancel)
+    if word != GO or len(descriptors) != _PASSED:  # the kernel drops those for which the limit leaves no room
+        connection.send(REFUSED + NO_DESCRIPTORS)
+        return
+    *standard, lifeline = descriptors
+    for number, descriptor in enumerate(standard):
+        posix.dup2(descriptor, number)
+        posix.close(descriptor)
+    _end_with_caller(lifeline)
+    status = run(env, 0, home.own, stdout=document, listening=cancel, reaps=False)
+    posix.close(lifeline)
+    _hand_back(connection, status, document)
 
 
 def _refusal(build: bytes, caller: Caller, home: Home) -> bytes:
@@ -66,21 +70,17 @@ def _refusal(build: bytes, caller: Caller, home: Home) -> bytes:
     return b"" if caller.rights == home.rights else OTHER_RIGHTS
 
 
-def _run(connection: socket, env: "Mapping[str, str]", own: str, cancel: Cancel) -> None:
-    """Run the call, and hand the launcher its status and what it is to print.
+def _hand_back(connection: socket, status: int, document: int) -> None:
+    """Hand the launcher the call's status and what it is to print, and wait for its end.
 
     What is printed goes through the launcher: it prints one document, also where this process is killed.
     """
-    _end_with_caller(connection)
-    document = posix.memfd_create("stdout", posix.MFD_CLOEXEC)
-    status = run(env, 0, own, stdout=document, listening=cancel, reaps=False)
-    fcntl(connection.fileno(), F_SETFL, fcntl(connection.fileno(), F_GETFL) & ~_O_ASYNC)
     rights = [(SOL_SOCKET, SCM_RIGHTS, document.to_bytes(_WORD, "little"))]
     connection.sendmsg([bytes([status])], rights if posix.fstat(document).st_size else [])
     for number in range(3):  # its reader waits until every process has closed it
         posix.close(number)
     # The launcher needs the processor, and the end of this process takes 0.6 ms.
-    _has_ended(connection, _SECONDS)
+    _has_ended(connection.fileno(), _SECONDS)
     _reap()
 
 
@@ -93,20 +93,23 @@ def _reap() -> None:
         return
 
 
-def _end_with_caller(connection: socket) -> None:
-    """Have the kernel kill this process when the launcher ends, at any moment, also while it waits for a delegate."""
-    fd = connection.fileno()
-    fcntl(fd, F_SETOWN, posix.getpid())
-    fcntl(fd, _F_SETSIG, _SIGKILL)
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | _O_ASYNC)
-    if _has_ended(connection):  # before it was set
+def _end_with_caller(lifeline: int) -> None:
+    """Have the kernel kill this process when the launcher ends, at any moment, also while it waits for a delegate.
+
+    `lifeline` is a pipe to which nothing is written. On the connection the signal could come of G itself: the kernel
+    wakes the reader of a message after it has queued it, and the reader may have taken it already.
+    """
+    fcntl(lifeline, F_SETOWN, posix.getpid())
+    fcntl(lifeline, _F_SETSIG, _SIGKILL)
+    fcntl(lifeline, F_SETFL, _O_ASYNC)
+    if _has_ended(lifeline):  # before it was set
         posix.kill(posix.getpid(), _SIGKILL)
 
 
-def _has_ended(connection: socket, within: float = 0) -> bool:
-    """Whether the other end has gone, after up to so many seconds."""
+def _has_ended(fd: int, within: float = 0) -> bool:
+    """Whether the other end of a connection or a pipe has gone, after up to so many seconds."""
     poller = poll()
-    poller.register(connection.fileno(), 0)
+    poller.register(fd, 0)
     return any(events & POLLHUP for _, events in poller.poll(within * 1000))
 
 

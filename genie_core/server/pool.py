@@ -177,7 +177,8 @@ class Pool:
             return
         status = _CRASHED
         try:
-            posix.close(self._lifeline)
+            for descriptor in (self._lifeline, *self._handles):
+                posix.close(descriptor)
             posix.setpgid(0, 0)  # signals from a terminal are for the server
             join(self._groups)
             if quiet:

@@ -351,6 +351,7 @@ def test_only_go_with_descriptors_begins_the_call(served, last):
         pid = int.from_bytes(ready[1:], "little")
         if last:
             connection.send(last)
+            assert connection.recv(8) == b"Nd"
             assert connection.recv(8) == b""
     wait(lambda: has_ended(pid))
 

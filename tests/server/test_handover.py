@@ -1,0 +1,135 @@
+"""The moments in which a call goes from the launcher to a process of the server, and its answer back.
+
+Where a test needs one side to do what the real one does only when it is killed or waits at a certain place, it plays
+that side itself.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from tests.plugin.harness import HOLD
+from tests.processes import has_ended
+from tests.server.conftest import wait
+
+# A launcher that sends one more message on SIGUSR1, after it has handed over the call.
+TALKATIVE = """
+import os, signal, socket, sys
+path, build = sys.argv[1:3]
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+    connection.connect(path)
+    connection.send(build.encode())
+    connection.recv(8)
+    reading, _ = os.pipe()
+    socket.send_fds(connection, [b"G"], [0, 1, 2, reading])
+    signal.sigwait([signal.SIGUSR1])
+    connection.send(b"x")
+    status, documents, _, _ = socket.recv_fds(connection, 1, 1)
+    print(os.pread(documents[0], 1 << 16, 0).decode())
+    sys.exit(status[0])
+"""
+
+
+def test_what_wakes_the_reader_of_the_connection_does_not_end_the_call(node, served):
+    """The kernel wakes a reader after it has queued the message, and a busy machine can do so much later: when G has
+    been read and the plugin runs. Another message makes the same wake-up, at a moment that the test chooses."""
+    node.network("a")
+    node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    words = (sys.executable, "-c", TALKATIVE, str(served.socket), served.report.code.name)
+    with served.adds():
+        running = node.start("ADD", annotations={"cni": "a"}, wrap=words).feed()
+        wait(node.said)
+        running.signal(signal.SIGUSR1)
+        node.release()
+        assert running.wait().result["cniVersion"]
+    assert node.delete().is_silent_success
+    assert node.leftovers() == []
+
+
+@contextmanager
+def played(server):
+    """The server's socket, where nothing but the test accepts connections."""
+    server.run_dir.mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.settimeout(60)
+        listener.bind(str(server.socket))
+        listener.listen()
+        yield listener
+
+
+@contextmanager
+def ready(listener, pid):
+    """The connection of a launcher that has sent G to a process with this PID, which has not read it."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.settimeout(60)
+        connection.recv(256)
+        connection.send(b"R" + pid.to_bytes(4, "little"))
+        assert connection.recv(1, socket.MSG_PEEK) == b"G"
+        yield connection
+
+
+@pytest.fixture
+def sleeper():
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("answer", [b"", b"Nd"], ids=["ended", "refused"])
+def test_a_call_that_the_process_has_not_taken_is_run_by_the_launcher(own_node, server, sleeper, answer):
+    own_node.network("a")
+    with played(server) as listener:
+        running = own_node.start("ADD", annotations={"cni": "a"})
+        with ready(listener, sleeper.pid) as connection:
+            if answer:
+                connection.recv(8)  # and so it closes what came with G
+                connection.send(answer)
+        assert running.wait().result["interfaces"]
+    assert own_node.said() == ["ADD a@eth0"]
+
+
+def test_a_call_that_the_process_has_read_is_not_run_again(own_node, server, sleeper):
+    own_node.network("a")
+    with played(server) as listener:
+        running = own_node.start("ADD", annotations={"cni": "a"})
+        with ready(listener, sleeper.pid) as connection:
+            connection.recv(8)
+        assert "genie serve" in running.wait().error(11)["msg"]
+    assert own_node.said() == []
+
+
+def test_a_call_that_was_to_be_stopped_is_not_begun_again(own_node, server, sleeper):
+    own_node.network("a")
+    with played(server) as listener:
+        running = own_node.start("ADD", annotations={"cni": "a"})
+        with ready(listener, sleeper.pid):
+            running.signal(signal.SIGTERM)
+            wait(lambda: has_ended(sleeper.pid))
+        assert running.wait().error(11)
+    assert own_node.said() == []
+
+
+def test_an_answer_comes_where_the_launchers_last_descriptor_is_taken(own_node, server, sleeper):
+    """Without room for the document's descriptor it would print nothing, as after a DEL that succeeded."""
+    with played(server) as listener:
+        running = own_node.start("VERSION", wrap=("prlimit", "--nofile=8"))
+        with ready(listener, sleeper.pid) as connection:
+            connection.recv(8)
+            document = os.memfd_create("document")
+            os.write(document, b'{"answer": 1}')
+            socket.send_fds(connection, [b"\0"], [document])
+            os.close(document)
+            assert running.wait().result == {"answer": 1}
+
+
+@pytest.mark.parametrize("limit", range(8, 22))
+def test_a_limit_of_descriptors_loses_no_call(node, served, limit):
+    """Where it leaves no room for what comes with a call, or for what the process opens, the launcher runs it."""
+    assert node.call("VERSION", wrap=("prlimit", f"--nofile={limit}")).result
