@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     # Objects of a kind, as the API server has them
     Definitions = Iterable[Mapping[str, Any]]
     # Given all logical networks and what reads all physical ones; raises InvalidConfig
-    Rule = Callable[[Definitions, Callable[[], Definitions]], None]
+    OverlapRule = Callable[[Definitions, Callable[[], Definitions]], None]
 
     class Log(Protocol):
         """One JSON line per event; fields are chosen by the caller and never hold configuration as a whole."""
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         def logical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def physical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
-        def judge(self, key: tuple[str, str], claim: str, origin: str, rule: Rule) -> None:
+        def judge(self, key: tuple[str, str], claim: str, origin: str, rule: OverlapRule) -> None:
             """Ask the rule about all networks of the cluster. Raises what it raises, or TryAgain."""
 
     class Meter(Protocol):

@@ -9,7 +9,7 @@ from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, on_node, seen, subject, the_chain
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.flows import local_peers
 from genie_core.net.stack import calls_iptables
 
@@ -22,7 +22,7 @@ GN0518 = Code("GN0518", "packets skip connection tracking",
 
 @check("tracked", GN0518, title="the pod's packets are tracked", needs=("pod", "node firewall"))
 def untracked(case: Case) -> Iterator[Finding]:
-    found: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
+    found: dict[tuple[str, int], tuple[str, Chain, FirewallRule]] = {}
     for walk in case.walks:
         for place, chain, rule in walk.untracked:
             found.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))

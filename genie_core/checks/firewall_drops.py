@@ -11,7 +11,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.addresses import subnet
 from genie_core.net.case import Case
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.flows import Flow, is_kube_proxys
 from genie_core.net.ndp import is_discovery
 from genie_core.net.path import ANY_PORT
@@ -183,7 +183,7 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
     )
 
 
-def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
+def _random(case: Case, found: list[Block], chain: Chain, rule: FirewallRule, chance: float) -> Finding:
     return GN0509.found(
         Severity.ERROR if chance >= 0.005 else Severity.WARNING,
         f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
@@ -194,7 +194,7 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: fl
     )
 
 
-def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, ...]:
+def _evidence(found: list[Block], chain: Chain, rule: FirewallRule) -> tuple[Evidence, ...]:
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     return (
         seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", chain.listing),
@@ -202,7 +202,7 @@ def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, .
     )
 
 
-def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
+def delete_rule(place: str, chain: Chain, rule: FirewallRule) -> Command:
     """The command that deletes one rule."""
     command = in_pod if place == "pod" else on_node
     if chain.tool == "nft":
@@ -235,7 +235,7 @@ def _doubt(case: Case, chain: Chain, policy: str, denying: str) -> str:
     return "the NetworkPolicies allow that" if known and not denying else ""
 
 
-def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule, denying: str) -> str:
+def _policy_name(case: Case, found: list[Block], chain: Chain, rule: FirewallRule, denying: str) -> str:
     """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
     if chain.table == TABLE and rule.comment.startswith("deny "):  # Genie's own: policy/chains.py
         kind, _, names = rule.comment.removeprefix("deny ").partition(" ")
@@ -252,7 +252,7 @@ def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule, denyi
     return next((ruling.policies[0] for ruling in denied), chain.name)
 
 
-def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Finding:
+def _dropped(case: Case, found: list[Block], chain: Chain, rule: FirewallRule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     denying = _denying(case, found)
@@ -287,7 +287,9 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
     )
 
 
-def _repairs(case: Case, found: list[Block], chain: Chain, rule: Rule, *, accept: bool) -> Sequence[Command]:
+def _repairs(
+    case: Case, found: list[Block], chain: Chain, rule: FirewallRule, *, accept: bool
+) -> Sequence[Command]:
     """The commands that let the packets pass; none for kube-proxy's own rules, which it restores."""
     if is_kube_proxys(chain):
         return ()
@@ -306,7 +308,7 @@ def _repairs(case: Case, found: list[Block], chain: Chain, rule: Rule, *, accept
     return [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
 
 
-def _advice(found: list[Block], chain: Chain, rule: Rule, policy: str, *, general: bool) -> str:
+def _advice(found: list[Block], chain: Chain, rule: FirewallRule, policy: str, *, general: bool) -> str:
     if is_kube_proxys(chain):
         return (
             "kube-proxy made the rule and restores it: the service has no ready endpoint, "
@@ -333,7 +335,7 @@ def _advice(found: list[Block], chain: Chain, rule: Rule, policy: str, *, genera
     return "delete the rule; find what added it"
 
 
-def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
+def _severity(case: Case, found: list[Block], rule: FirewallRule, policy: str) -> Severity:
     hit, hinted = bool(rule.packets), all(b.flow.hinted for b in found)
     if policy:
         # A policy without hits is as intended, and one that denies what nothing needs; else a client waits.

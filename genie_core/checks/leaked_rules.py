@@ -11,7 +11,7 @@ from genie_core.findings import Code, Finding
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
 from genie_core.net.firewall.owned import OwnedChain, owned_chains
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.survey.sandboxes import known_containers
 
 ACCEPTING = "CNI-FORWARD"  # the firewall plugin's chain, two rules for each address
@@ -73,7 +73,7 @@ def _accepting(case: Case, used: set[str]) -> Iterator[Finding]:
         if link.kind == "bridge"
         for a in case.node.addresses(link)
     ]
-    lost: dict[str, list[tuple[Chain, Rule]]] = {}
+    lost: dict[str, list[tuple[Chain, FirewallRule]]] = {}
     for chain in case.node.rules.chains:
         for rule in chain.rules if chain.name == ACCEPTING else ():
             found = HOST.search(rule.text)

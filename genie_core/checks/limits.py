@@ -10,7 +10,7 @@ from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.stack import conf_key
 from genie_core.survey.kernel import Taken
 
@@ -132,7 +132,7 @@ def nat_ports(case: Case) -> Iterator[Finding]:
 
 
 def _taken(
-    taken: Taken, used: int, span: range, chain: Chain | None = None, rule: Rule | None = None
+    taken: Taken, used: int, span: range, chain: Chain | None = None, rule: FirewallRule | None = None
 ) -> Finding:
     full = used >= len(span)
     ruled = chain is not None and rule is not None
@@ -156,7 +156,7 @@ def _listing(target: str) -> str:
     return f"conntrack -L -d {target.rpartition(':')[0]}"
 
 
-def _another(chain: Chain, rule: Rule) -> bool:
+def _another(chain: Chain, rule: FirewallRule) -> bool:
     """Whether a later rule of the chain masquerades as well."""
     return any(r.number > rule.number and r.action.kind in ("masquerade", "snat") for r in chain.rules)
 

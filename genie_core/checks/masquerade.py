@@ -10,7 +10,7 @@ from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
-from genie_core.net.firewall.rules import Match, Rule, span
+from genie_core.net.firewall.rules import FirewallRule, Match, span
 from genie_core.net.prefixes import supernet
 from genie_core.net.traces import Walk
 from genie_core.spec.addresses import version
@@ -100,7 +100,7 @@ def _within(number: int, match: Match) -> bool:
     return any(not isinstance(v, str) and v[0] <= number <= v[1] for v in match.values)
 
 
-def _from(rule: Rule, source: str) -> bool:
+def _from(rule: FirewallRule, source: str) -> bool:
     """Whether the rule's conditions on the source hold."""
     return all(_within(span(source)[0], m) != m.invert for m in rule.matches if m.name == "source")
 

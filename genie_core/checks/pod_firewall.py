@@ -11,7 +11,7 @@ from genie_core.checks.parts import fix, seen, the_pod
 from genie_core.findings import Finding, Severity
 from genie_core.net.addresses import subnet
 from genie_core.net.case import Case
-from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.flows import served_ports
 from genie_core.spec.addresses import version
@@ -76,7 +76,7 @@ def _neighbour_of(ip: str, prefix: str) -> str:
     return next((str(h) for _, h in zip(range(3), hosts, strict=False) if str(h) != ip), "")
 
 
-def _dropped(case: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
+def _dropped(case: Case, ways: tuple[tuple[str, Packet], ...]) -> PacketOutcome | None:
     """The first outcome that surely stops the packet, unless the traces report that rule already; None without one."""
     reported = {_key(b.outcome) for w in case.walks for b in w.blocks if b.outcome is not None}
     for hook, packet in ways:
@@ -86,11 +86,11 @@ def _dropped(case: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None
     return None
 
 
-def _key(outcome: Outcome) -> tuple[str, int]:
+def _key(outcome: PacketOutcome) -> tuple[str, int]:
     return (outcome.chain.place if outcome.chain else "", outcome.rule.number if outcome.rule else 0)
 
 
-def _finding(case: Case, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
+def _finding(case: Case, outcome: PacketOutcome, what: str, name: str, severity: Severity) -> Finding:
     chain, rule = outcome.chain, outcome.rule
     assert chain is not None
     text = rule.text if rule else f"policy {chain.policy}"

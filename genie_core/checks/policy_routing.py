@@ -11,7 +11,7 @@ from genie_core.findings import Code, Effect, Finding, Remedy
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
-from genie_core.survey.kernel import Route, Rule
+from genie_core.survey.kernel import Route, RoutingRule
 
 GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
     cause="the table that it selects does not have the cluster's routes",
@@ -21,7 +21,7 @@ GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
 
 @check("policy-rules", GN0504, title="no policy rule of the node hijacks the pod", needs=("pod", "node"))
 def policy_rules(case: Case) -> Iterator[Finding]:
-    groups: dict[Rule, list[Block]] = {}
+    groups: dict[RoutingRule, list[Block]] = {}
     for block in blocks(case, "rule"):
         if block.way and block.way.rule:
             groups.setdefault(block.way.rule, []).append(block)
@@ -48,7 +48,7 @@ def policy_rules(case: Case) -> Iterator[Finding]:
         )
 
 
-def _without(rule: Rule, refusing: Route | None) -> Remedy:
+def _without(rule: RoutingRule, refusing: Route | None) -> Remedy:
     """The commands that delete the rule, or only the refusing route of its table."""
     ip = ["ip", f"-{rule.family}"]
     if refusing is not None:

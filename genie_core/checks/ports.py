@@ -9,8 +9,8 @@ from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_chain, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.firewall.evaluate import Outcome, at_hook
-from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
 from genie_core.net.stack import is_served
@@ -172,17 +172,17 @@ def _behind_parent(case: Case, primary: Attachment) -> Iterator[Finding]:
         )
 
 
-def _leads(outcome: Outcome, case: Case, port: int) -> bool:
+def _leads(outcome: PacketOutcome, case: Case, port: int) -> bool:
     return (outcome.packet.target, outcome.packet.dport) == (case.address(outcome.packet.family), port)
 
 
-def _unclear(outcome: Outcome) -> bool:
+def _unclear(outcome: PacketOutcome) -> bool:
     """Whether a translation that is not modelled applies to the packet."""
     return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
 def _host_port(
-    case: Case, protocol: str, port: int, right: tuple[str, int], outcomes: list[Outcome]
+    case: Case, protocol: str, port: int, right: tuple[str, int], outcomes: list[PacketOutcome]
 ) -> Finding:
     astray = next((o for o in outcomes if o.translations), None)
     where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
@@ -240,7 +240,7 @@ def unserved_targets(case: Case) -> Iterator[Finding]:
                     yield _deaf_target(case, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
 
 
-def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
+def _handed(rule: FirewallRule) -> Iterator[tuple[str, int, int]]:
     """(protocol, port outside, port inside) of a translation; none where it does not name one port."""
     protocols = [v for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]
     spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
@@ -250,7 +250,7 @@ def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
             yield str(protocol), outer[0], rule.action.port or outer[0]
 
 
-def _deaf_target(case: Case, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
+def _deaf_target(case: Case, chain: Chain, rule: FirewallRule, outer: str, inner: str) -> Finding:
     protocol, _, port = outer.partition("/")
     meant = any(
         (protocol, int(port), int(inner.rpartition(":")[2])) == declared[:3]
@@ -304,7 +304,7 @@ def diverted(case: Case) -> Iterator[Finding]:
                 yield _rewritten(case, flow, place, outcome)
 
 
-def _translated(case: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
+def _translated(case: Case, flow: Flow) -> Iterator[tuple[str, PacketOutcome]]:
     """The translations of a flow: in the pod, then on the node, where those of services are intended."""
     entry = case.primary.entry if case.primary else None
     source = case.address(flow.family)
@@ -319,7 +319,7 @@ def _translated(case: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
         yield from (("node", o) for o in outcomes if o.translations)
 
 
-def _rewritten(case: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
+def _rewritten(case: Case, flow: Flow, place: str, outcome: PacketOutcome) -> Finding:
     chain, rule = outcome.translations[-1]
     moved = outcome.packet
     target = "a port of the node" if moved.target_local else f"{moved.target}:{moved.dport}"

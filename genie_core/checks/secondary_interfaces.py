@@ -15,7 +15,7 @@ from genie_core.net.fib import DEFAULT, LOCAL, MAIN, REFUSALS
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
 from genie_core.spec.addresses import host_prefix, version
-from genie_core.survey.kernel import Rule
+from genie_core.survey.kernel import RoutingRule
 
 MAIN_PRIORITY = 32766
 
@@ -97,7 +97,7 @@ def _source(case: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator
     )
 
 
-def _refused(case: Case, attachment: Attachment, ip: str, rule: Rule) -> Finding:
+def _refused(case: Case, attachment: Attachment, ip: str, rule: RoutingRule) -> Finding:
     return GN0305.error(
         f"the pod's ip rule {rule.priority} refuses what {ip} on {attachment.link.name} sends ({rule.action})",
         the_pod(case, attachment.link.name),
@@ -123,7 +123,12 @@ def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
 
 
 def _why_wanted(
-    case: Case, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
+    case: Case,
+    pod: Stack,
+    attachment: Attachment,
+    family: int,
+    rules: list[RoutingRule],
+    tables: dict[int, str],
 ) -> tuple[str, Confidence] | None:
     """Evidence that source routing is needed here, "" for none: without a need, a pod without it is healthy."""
     name = attachment.link.name
@@ -174,7 +179,7 @@ def _first_host(case: Case, attachment: Attachment, family: int) -> str:
 
 
 def _mend(
-    attachment: Attachment, ip: str, family: int, gateway: str, table: int, rules: list[Rule]
+    attachment: Attachment, ip: str, family: int, gateway: str, table: int, rules: list[RoutingRule]
 ) -> tuple[Command, ...]:
     if not gateway:
         return ()

@@ -9,7 +9,7 @@ from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
 from genie_core.net.firewall.rules import Packet
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
@@ -17,7 +17,7 @@ from genie_core.survey.cluster import Frontend
 MAX_FRONTENDS = 64
 
 
-def _outcomes(case: Case, front: Frontend) -> list[Outcome]:
+def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
     primary = case.primary
     assert primary is not None
     assert primary.entry is not None
@@ -91,7 +91,7 @@ def translated(case: Case, front: Frontend) -> bool:
     return bool(known) and any(o.translations for o in _outcomes(case, front))
 
 
-def _translated(outcomes: list[Outcome]) -> bool:
+def _translated(outcomes: list[PacketOutcome]) -> bool:
     return any(o.translations for o in outcomes) or any(o.verdict != "accept" for o in outcomes)
 
 
@@ -141,7 +141,7 @@ def no_endpoints(front: Frontend) -> Finding:
     )
 
 
-def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
+def _wrong_targets(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -> Iterator[Finding]:
     reported: set[str] = set()
     for outcome in outcomes:
         if outcome.translations and outcome.packet.target_local:
@@ -170,7 +170,7 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iter
         )
 
 
-def _redirected(case: Case, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
+def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator[Finding]:
     """GN0602: a REDIRECT to the node serves a service only where something listens."""
     chain, rule = outcome.translations[-1]
     port, protocol = outcome.packet.dport, front.protocol

@@ -10,7 +10,7 @@ from genie_core.checks.probe_results import ANSWERED, FROM_POD, cut_off
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
 from genie_core.survey.facts import Probe
@@ -104,7 +104,7 @@ def conditional_drops(case: Case) -> Iterator[Finding]:
                     yield _conditional(case, place, chain, rule, probe)
 
 
-def _all_lost(case: Case, chain: Chain, rule: Rule) -> bool:
+def _all_lost(case: Case, chain: Chain, rule: FirewallRule) -> bool:
     """Whether every target that is asked past this rule is silent, several of them, while no other rule stops them."""
     key = (chain.place, rule.number, rule.handle)
     past = {
@@ -120,7 +120,7 @@ def _all_lost(case: Case, chain: Chain, rule: Rule) -> bool:
     return len(silent) > 1 and silent == {p.target for p in asked} and not blocked
 
 
-def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
+def _conditional(case: Case, place: str, chain: Chain, rule: FirewallRule, probe: Probe | None) -> Finding:
     show = chain.listing
     rated, total = any(m.name == "rate" for m in rule.matches), _all_lost(case, chain, rule)
     return GN0520.found(

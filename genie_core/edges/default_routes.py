@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from genie_core.edges.netlink import DefaultRoute, Link, Netlink
+    from genie_core.edges.netlink import DefaultRoute, LeanLink, Netlink
     from genie_core.routes import RouteChange
 
 
@@ -42,7 +42,7 @@ def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> list[Set
         return [(_keep if change.successors else _lead)(kernel, links, change, netns) for change in changes]
 
 
-def _keep(kernel: "Netlink", links: "Mapping[str, Link]", change: "RouteChange", netns: str) -> Settled:
+def _keep(kernel: "Netlink", links: "Mapping[str, LeanLink]", change: "RouteChange", netns: str) -> Settled:
     """No network asks for this family: the first interface of the change that has default routes keeps its own."""
     order = [links[name] for name in (change.ifname, *change.successors) if name in links]
     users = {route.ifindex for route in _default_routes(kernel, change)}
@@ -54,7 +54,7 @@ def _keep(kernel: "Netlink", links: "Mapping[str, Link]", change: "RouteChange",
     return _set(kernel, links, order[place], change, netns)
 
 
-def _lead(kernel: "Netlink", links: "Mapping[str, Link]", change: "RouteChange", netns: str) -> Settled:
+def _lead(kernel: "Netlink", links: "Mapping[str, LeanLink]", change: "RouteChange", netns: str) -> Settled:
     """A network asks for this family, or to keep its own."""
     owner = links.get(change.ifname)
     if owner is None:
@@ -72,7 +72,7 @@ def _default_routes(kernel: "Netlink", change: "RouteChange") -> "list[DefaultRo
 
 
 def _set(
-    kernel: "Netlink", links: "Mapping[str, Link]", owner: "Link", change: "RouteChange", netns: str
+    kernel: "Netlink", links: "Mapping[str, LeanLink]", owner: "LeanLink", change: "RouteChange", netns: str
 ) -> Settled:
     family = "IPv4" if change.v4 else "IPv6"
     found = _default_routes(kernel, change)
@@ -92,14 +92,14 @@ def _set(
     return Settled(owner.name, [link.name for link in links.values() if link.index in losers])
 
 
-def _is_wanted(route: "DefaultRoute", owner: "Link", change: "RouteChange") -> bool:
+def _is_wanted(route: "DefaultRoute", owner: "LeanLink", change: "RouteChange") -> bool:
     if route.ifindex != owner.index:
         return False
     # what a router advertised to the same gateway would expire
     return not change.gateway or (route.gateway == change.gateway and route.protocol != netlink.RTPROT_RA)
 
 
-def _add(kernel: "Netlink", owner: "Link", change: "RouteChange") -> None:
+def _add(kernel: "Netlink", owner: "LeanLink", change: "RouteChange") -> None:
     try:
         kernel.add_default_route(owner, change.gateway, change.v4)
     except KernelRefused as error:

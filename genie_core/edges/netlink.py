@@ -59,8 +59,11 @@ _number = int.from_bytes
 _RECEIVE_BYTES = 1 << 16  # the kernel fills at most 32 KiB
 
 
-class Link(Value):
-    """One interface. `mac` is "" where it has none; `master` is the index of the bridge that it is a port of, or 0."""
+class LeanLink(Value):
+    """One interface, by what the kubelet path needs of it.
+
+    `mac` is "" where it has none; `master` is the index of the bridge that it is a port of, or 0.
+    """
 
     __slots__ = ("index", "mac", "master", "mtu", "name", "up")
 
@@ -123,7 +126,7 @@ class Netlink:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def links(self) -> dict[str, Link]:
+    def links(self) -> dict[str, LeanLink]:
         """The interfaces by name."""
         links = {}
         for body in self._links():
@@ -132,7 +135,7 @@ class Netlink:
             mac = found.get(_IFLA_ADDRESS, b"").hex(":")
             up = bool(integer(body[8:12]) & _IFF_UP)
             mtu, master = (integer(found.get(key, b"")) for key in (_IFLA_MTU, _IFLA_MASTER))
-            links[name] = Link(name, integer(body[4:8]), mac, mtu, up, master)
+            links[name] = LeanLink(name, integer(body[4:8]), mac, mtu, up, master)
         return links
 
     def _links(self) -> list[bytes]:
@@ -140,7 +143,7 @@ class Netlink:
         request = bytes(16) + attribute(_IFLA_EXT_MASK, _bytes(_RTEXT_FILTER_SKIP_STATS, 4))
         return self._dump(_RTM_GETLINK, _RTM_NEWLINK, request, "the interfaces")
 
-    def delete_link(self, link: Link) -> None:
+    def delete_link(self, link: LeanLink) -> None:
         """Delete an interface; that it is gone already is not an error."""
         header = bytes(4) + _bytes(link.index, 4) + bytes(8)  # struct ifinfomsg
         self._order(_RTM_DELLINK, 0, header, f"delete {link.name}", tolerate=ENODEV)
@@ -172,7 +175,7 @@ class Netlink:
             _RTM_DELROUTE, 0, route.header + route.attributes, "delete a default route", tolerate=ESRCH
         )
 
-    def add_default_route(self, link: Link, gateway: str, v4: bool) -> None:
+    def add_default_route(self, link: LeanLink, gateway: str, v4: bool) -> None:
         """A default route in the main table, through `link` to `gateway`, reachable on it; "" for none."""
         family = AF_INET if v4 else AF_INET6
         scope = _RT_SCOPE_LINK if v4 and not gateway else _RT_SCOPE_UNIVERSE

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator, Sequence
     from typing import Any
 
-    from genie_core.edges.netlink import Address, DefaultRoute, Link, Netlink
+    from genie_core.edges.netlink import Address, DefaultRoute, LeanLink, Netlink
     from genie_core.model import Result
 
 
@@ -22,7 +22,7 @@ class Snapshot:
 
     def __init__(
         self,
-        links: "dict[str, Link]",
+        links: "dict[str, LeanLink]",
         addresses: "Sequence[Address]" = (),
         defaults: "dict[bool, list[DefaultRoute]] | None" = None,
     ) -> None:
@@ -89,7 +89,7 @@ def _in_pod(result: "Result") -> "list[dict[str, Any]]":
     return [link for link in result.interfaces if link.get("sandbox")]
 
 
-def _snapshot(kernel: "Netlink", links: "dict[str, Link]") -> Snapshot:
+def _snapshot(kernel: "Netlink", links: "dict[str, LeanLink]") -> Snapshot:
     return Snapshot(links, kernel.addresses(), {v4: kernel.default_routes(v4) for v4 in (True, False)})
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from genie_core.steps import Steps
 
 
-class Outcome(Value):
+class ChangeOutcome(Value):
     """The outcome of a change. `plan` is what the pod has now; `error` says why it was rolled back, None if it was not.
 
     `left` are the attachments that could neither be released nor attached again, each with its error.
@@ -49,7 +49,7 @@ class Outcome(Value):
 
 def exchange(
     plan: "Plan", going: "Sequence[Attachment]", coming: "Sequence[Attachment]", order: "Sequence[str]"
-) -> "Steps[Outcome]":
+) -> "Steps[ChangeOutcome]":
     """Release `going`, which are attachments of the plan, and attach `coming`.
 
     `order` are the interfaces that the pod has afterwards, in the annotation's order. Each attachment that stays has
@@ -119,7 +119,7 @@ def finish(
     error: GenieError | None = None,
     left: "Sequence[tuple[Attachment, GenieError]]" = (),
     waiting: "Sequence[Attachment]" = (),
-) -> "Steps[Outcome]":
+) -> "Steps[ChangeOutcome]":
     """Save the plan without the traces of the change.
 
     What is left, or waiting, keeps its own, for the next change to finish; so does what is released (see `exchange`).
@@ -134,7 +134,7 @@ def finish(
         ]
     )
     yield Save(done)
-    return Outcome(done, error, left)
+    return ChangeOutcome(done, error, left)
 
 
 def _roll_back(
@@ -143,7 +143,7 @@ def _roll_back(
     leaving: "Sequence[Attachment]",
     arriving: "Sequence[Attachment]",
     error: GenieError,
-) -> "Steps[Outcome]":
+) -> "Steps[ChangeOutcome]":
     """Release the new attachments, and attach the old ones again."""
     left: list[tuple[Attachment, GenieError]] = []
     for item in reversed([one for one in arriving if one.releasing or one.result]):
@@ -162,7 +162,7 @@ def _roll_back(
     try:
         yield Save(restored)
     except GenieError as problem:  # what cannot be recorded is not attached: it would leak
-        return Outcome(restored, error, [*left, *((item, problem) for item in lost)])
+        return ChangeOutcome(restored, error, [*left, *((item, problem) for item in lost)])
     for item in lost:
         try:
             yield from attach_each(restored, [item])

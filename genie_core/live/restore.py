@@ -10,7 +10,7 @@ from genie_core.errors import GenieError
 from genie_core.jsontext import decode
 from genie_core.live.ask import again
 from genie_core.live.exchange import (
-    Outcome,
+    ChangeOutcome,
     addresses_of,
     as_asked,
     attach_each,
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     Left = list[tuple[Attachment, GenieError]]
 
 
-def restore(plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = ()) -> "Steps[Outcome]":
-    """Release these attachments of the plan, and attach them again. `Outcome.error` is the first that failed.
+def restore(
+    plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = ()
+) -> "Steps[ChangeOutcome]":
+    """Release these attachments of the plan, and attach them again. `ChangeOutcome.error` is the first that failed.
 
     `taken` are addresses that other containers have now: these are not asked for.
     """
@@ -47,7 +49,7 @@ def restore(plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" =
 
 def finish_restoring(
     plan: "Plan", taken: "Collection[str]" = (), ifnames: "Collection[str] | None" = None
-) -> "Steps[Outcome]":
+) -> "Steps[ChangeOutcome]":
     """Restore what is marked, from wherever it was cut off; `taken` as in `restore`.
 
     With `ifnames` only these of them: the others keep their marks. One that cannot be released holds no other one up.
@@ -112,7 +114,7 @@ def _undo(plan: "Plan", item: "Attachment") -> "Steps[None]":
         return
 
 
-def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
+def finish_interrupted(plan: "Plan", netns: str) -> "Steps[ChangeOutcome]":
     """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes.
 
     What a repair left half done is attached again. Where that fails it is released, and attached again if it is asked
@@ -122,20 +124,20 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     spared = [item for item in plan.attachments if item.restoring and item not in firsts]
     remaining, left = yield from _release_torn(plan, netns, spared, firsts)
     if left:
-        return Outcome(remaining, left[0][1], left)
+        return ChangeOutcome(remaining, left[0][1], left)
     if firsts or spared:
         restored = yield from _restore_cut_off(remaining, firsts)
         if restored.error is None or _cut_off_first(restored.plan):
             return restored
         remaining, left = yield from _release_torn(restored.plan, netns)
         if left:
-            return Outcome(remaining, left[0][1], left)
+            return ChangeOutcome(remaining, left[0][1], left)
     remaining = as_asked(remaining)
     yield Save(remaining)
     try:
         yield from settle_all(remaining)
     except GenieError as error:
-        return Outcome(remaining, error)
+        return ChangeOutcome(remaining, error)
     return (yield from finish(remaining))
 
 
@@ -166,7 +168,7 @@ def _first_addresses(plan: "Plan") -> list[str]:
     return next((decode(item.capabilities.get("ips", "[]")) for item in first if item.plugged), [])
 
 
-def _restore_cut_off(plan: "Plan", firsts: "Sequence[Attachment]") -> "Steps[Outcome]":
+def _restore_cut_off(plan: "Plan", firsts: "Sequence[Attachment]") -> "Steps[ChangeOutcome]":
     """Attach again what a repair left half done, and one of `firsts` on the first interface: the newest that can be."""
     places = [index for index, item in enumerate(plan.attachments) if item in firsts]
     while True:

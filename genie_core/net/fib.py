@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from genie_core.net.addresses import within
 from genie_core.routes import MAIN_TABLE
-from genie_core.survey.kernel import Hop, Netns, Route, Rule
+from genie_core.survey.kernel import Hop, Netns, Route, RoutingRule
 
 MAIN, LOCAL, DEFAULT = MAIN_TABLE, 255, 253
 REFUSALS = {"blackhole", "unreachable", "prohibit"}
@@ -23,7 +23,7 @@ class Way:
     type: str
     route: Route | None = None
     hop: Hop = field(default_factory=Hop)
-    rule: Rule | None = None
+    rule: RoutingRule | None = None
 
     @property
     def refused(self) -> bool:
@@ -39,10 +39,13 @@ class _Entry:
     route: Route
 
 
-def default_rules(family: int) -> list[Rule]:
+def default_rules(family: int) -> list[RoutingRule]:
     """The kernel's default policy rules."""
-    main = [Rule(family=family, priority=0, table=LOCAL), Rule(family=family, priority=32766, table=MAIN)]
-    return main + ([Rule(family=4, priority=32767, table=DEFAULT)] if family == 4 else [])
+    main = [
+        RoutingRule(family=family, priority=0, table=LOCAL),
+        RoutingRule(family=family, priority=32766, table=MAIN),
+    ]
+    return main + ([RoutingRule(family=4, priority=32767, table=DEFAULT)] if family == 4 else [])
 
 
 class Fib:
@@ -98,7 +101,7 @@ class Fib:
                 thrown = way
         return thrown
 
-    def _in_table(self, family: int, rule: Rule, number: int) -> Way | None:
+    def _in_table(self, family: int, rule: RoutingRule, number: int) -> Way | None:
         for entry in self.tables.get((family, rule.table), ()):
             if not entry.low <= number <= entry.high or entry.length <= rule.suppress:
                 continue
@@ -107,7 +110,7 @@ class Fib:
         return None
 
 
-def _carries(rule: Rule, protocol: str, ports: tuple[int, int]) -> bool:
+def _carries(rule: RoutingRule, protocol: str, ports: tuple[int, int]) -> bool:
     """Whether the rule's conditions on the protocol and its ports hold (fib_rule_port_match)."""
     spans = zip(ports, (rule.sport, rule.dport), strict=True)
     return (not rule.protocol or rule.protocol == protocol) and all(
@@ -115,7 +118,7 @@ def _carries(rule: Rule, protocol: str, ports: tuple[int, int]) -> bool:
     )
 
 
-def _selects(rule: Rule, target: str, source: str, iif: str, mark: int) -> bool:
+def _selects(rule: RoutingRule, target: str, source: str, iif: str, mark: int) -> bool:
     """fib_rule_match: whether the rule applies to the packet."""
     if rule.narrow or rule.oif:
         return False

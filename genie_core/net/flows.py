@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from genie_core.net.addresses import within
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.model import Attachment, Model
 from genie_core.spec.addresses import host_prefix, version
 from genie_core.survey.cluster import Node
@@ -223,13 +223,13 @@ def is_kube_proxys(chain: Chain) -> bool:
     return chain.table == "kube-proxy" or chain.name.startswith(REFUSING_CHAINS)
 
 
-def _hit(chain: Chain) -> list[Rule]:
+def _hit(chain: Chain) -> list[FirewallRule]:
     """The rules that have dropped packets, without kube-proxy's own."""
     rules = () if is_kube_proxys(chain) else chain.rules
     return [rule for rule in rules if rule.packets and rule.action.kind in ("drop", "reject")]
 
 
-def _named(chain: Chain, rule: Rule) -> Iterator[Network]:
+def _named(chain: Chain, rule: FirewallRule) -> Iterator[Network]:
     """The prefixes of a rule that is for one source or target; the first prefix of a range."""
     six = chain.family == "ip6" or any(m.name == "family" and "6" in m.values for m in rule.matches)
     for match in rule.matches:
@@ -354,17 +354,17 @@ def mentioned_ports(model: Model) -> list[tuple[str, int]]:
     return list(dict.fromkeys(found))[:12]
 
 
-def _ports_of(rule: Rule) -> list[tuple[str, int]]:
+def _ports_of(rule: FirewallRule) -> list[tuple[str, int]]:
     protocols = [p for p in _protocols(rule) if p in ("tcp", "udp")] or ["tcp", "udp"]
     spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
     return [(p, s[0]) for p in protocols for s in spans if not isinstance(s, str)]
 
 
-def _kinds_of(rule: Rule, family: int) -> Kinds:
+def _kinds_of(rule: FirewallRule, family: int) -> Kinds:
     """The traffic that a rule is for."""
     named = _protocols(rule)
     return _ports_of(rule) or [kind for kind in _kinds([], family) if not named or kind[0] in named]
 
 
-def _protocols(rule: Rule) -> list[str]:
+def _protocols(rule: FirewallRule) -> list[str]:
     return [str(v) for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]

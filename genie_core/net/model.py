@@ -13,7 +13,7 @@ from functools import cached_property
 from os.path import basename
 
 from genie_core.net.addresses import subnet, within
-from genie_core.net.firewall.evaluate import Outcome
+from genie_core.net.firewall.evaluate import PacketOutcome
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.intended import Intended, from_result
 from genie_core.net.policy import Policies
@@ -301,7 +301,7 @@ class Model:
         return tuple(sorted(found, key=lambda one: (not one.service.startswith(own), one.port != 53)))
 
     @cached_property
-    def outcomes(self) -> dict[tuple[str, str, Packet, str, str], list[Outcome]]:
+    def outcomes(self) -> dict[tuple[str, str, Packet, str, str], list[PacketOutcome]]:
         """What the rules of a place's hook did with a packet, by (place, hook, packet, family, device)."""
         return {}
 

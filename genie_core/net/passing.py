@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from genie_core.net.fib import Way
-from genie_core.net.firewall.evaluate import Outcome, at_hook
-from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.flows import Flow
 from genie_core.net.model import Model
 from genie_core.net.stack import Stack
@@ -21,7 +21,7 @@ class Passing:
         self.pod: Stack = model.pod
         self.flow = flow
         self.walk = Walk(flow=flow)
-        self.zone: tuple[int, str, Chain, Rule] | None = None
+        self.zone: tuple[int, str, Chain, FirewallRule] | None = None
 
     def hook(self, place: str, hook: str, packet: Packet, family: str = "", device: str = "") -> Packet:
         """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
@@ -42,7 +42,7 @@ class Passing:
                 passed = outcome.packet
         return passed or packet
 
-    def tracked(self, place: str, outcome: Outcome) -> None:
+    def tracked(self, place: str, outcome: PacketOutcome) -> None:
         """Record packets that connection tracking does not see.
 
         A packet that ends on the node needs no tracking, nor one of the node's own that answers at the address asked.
@@ -58,7 +58,7 @@ class Passing:
         kind: str,
         place: str,
         packet: Packet,
-        outcome: Outcome | None = None,
+        outcome: PacketOutcome | None = None,
         way: Way | None = None,
         link: str = "",
         wanted: str = "",
@@ -78,7 +78,7 @@ class Passing:
         place: str,
         packet: Packet,
         hook: str = "",
-        outcomes: tuple[Outcome, ...] = (),
+        outcomes: tuple[PacketOutcome, ...] = (),
         way: Way | None = None,
     ) -> None:
         """Record what was asked of a hook's chains or of the routes, and the answer."""

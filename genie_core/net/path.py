@@ -8,7 +8,7 @@ from __future__ import annotations
 from genie_core.net.addresses import is_part
 from genie_core.net.arp import resolve
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
-from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.flows import Flow
 from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
@@ -237,7 +237,9 @@ class _Walker(Passing):
         self.to_pod(reply, arrives)
 
     def same_zone(
-        self, one: tuple[int, str, Chain, Rule] | None, other: tuple[int, str, Chain, Rule] | None
+        self,
+        one: tuple[int, str, Chain, FirewallRule] | None,
+        other: tuple[int, str, Chain, FirewallRule] | None,
     ) -> None:
         """Whether reply and request are in one conntrack zone: else no address is translated back."""
         if (one[0] if one else 0) != (other[0] if other else 0):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from genie_core.net.fib import Way
-from genie_core.net.firewall.evaluate import Outcome
-from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.firewall.evaluate import PacketOutcome
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.flows import Flow
 from genie_core.survey.kernel import Link
 
@@ -23,7 +23,7 @@ class Block:
     flow: Flow
     place: str
     packet: Packet
-    outcome: Outcome | None = None
+    outcome: PacketOutcome | None = None
     way: Way | None = None
     link: str = ""
     wanted: str = ""
@@ -48,7 +48,7 @@ class Decision:
     place: str
     packet: Packet
     hook: str = ""
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[PacketOutcome, ...] = ()
     way: Way | None = None
 
     @property
@@ -67,8 +67,8 @@ class Walk:
     flow: Flow
     blocks: list[Block] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    doubts: list[tuple[str, Outcome]] = field(default_factory=list)
-    untracked: list[tuple[str, Chain, Rule]] = field(default_factory=list)
+    doubts: list[tuple[str, PacketOutcome]] = field(default_factory=list)
+    untracked: list[tuple[str, Chain, FirewallRule]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     source: str = ""
     target: str = ""

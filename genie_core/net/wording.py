@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from genie_core.net.fib import MAIN, Way
-from genie_core.net.firewall.evaluate import Outcome
-from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.firewall.evaluate import PacketOutcome
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.ndp import is_discovery
 from genie_core.net.stack import Stack, conf_key, is_served
 from genie_core.net.traces import Block, Decision
@@ -91,7 +91,7 @@ def firewall(decision: Decision) -> Iterator[Said]:
             )  # fmt: skip
 
 
-def _translated(decision: Decision, outcome: Outcome) -> Iterator[Said]:
+def _translated(decision: Decision, outcome: PacketOutcome) -> Iterator[Said]:
     before, after = decision.packet, outcome.packet
     for chain, rule in outcome.translations:
         if rule.action.kind in ("snat", "masquerade"):
@@ -106,7 +106,7 @@ def _translated(decision: Decision, outcome: Outcome) -> Iterator[Said]:
         yield Said(kind=kind, text=text, place=decision.place, command=chain.listing)
 
 
-def _verdict(decision: Decision, outcome: Outcome, *, dropped: bool) -> Said:
+def _verdict(decision: Decision, outcome: PacketOutcome, *, dropped: bool) -> Said:
     chain, rule = outcome.chain, outcome.rule
     assert chain is not None
     verb = {"drop": "dropped", "reject": "rejected"}.get(outcome.verdict, "accepted")
@@ -122,11 +122,11 @@ def _kind(chain: Chain) -> str:
     return "policy" if chain.table == TABLE else "firewall"
 
 
-def _share(outcome: Outcome) -> str:
+def _share(outcome: PacketOutcome) -> str:
     return f" for {outcome.chance:.0%} of the connections" if outcome.chance < 1 else ""
 
 
-def _rule(chain: Chain, rule: Rule) -> str:
+def _rule(chain: Chain, rule: FirewallRule) -> str:
     return f"{chain.place} rule {rule.number} ({rule.text.strip()})"
 
 

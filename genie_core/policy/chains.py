@@ -10,22 +10,21 @@ from dataclasses import dataclass
 
 from genie_core.policy.cluster import Pod
 from genie_core.policy.peers import Networks, Peers
-from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port, merged
-from genie_core.policy.rules import Rule as Allowed
-from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, Rule, comment
+from genie_core.policy.rules import EGRESS, INGRESS, Permission, Policy, PolicyName, Port, merged
+from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, NftRule, comment
 
 ADVERTISEMENT = 134  # of a router
 
 
-def neighbours() -> list[Rule]:
+def neighbours() -> list[NftRule]:
     """Accept address resolution, routers and multicast groups: without them there is no IPv6.
 
     Only on the link: with a hop limit that no router has decremented (RFC 4861), or to a group (RFC 3810). By its type
     alone such a packet could bring any payload to any host.
     """
     return [
-        Rule((Match("icmp6", "", (133, ADVERTISEMENT, 135, 136)), Match("hops", "", (255,))), ACCEPT),
-        Rule((Match("icmp6", "", (130, 131, 132, 143)), Match("hops", "", (1,)), Match("group")), ACCEPT),
+        NftRule((Match("icmp6", "", (133, ADVERTISEMENT, 135, 136)), Match("hops", "", (255,))), ACCEPT),
+        NftRule((Match("icmp6", "", (130, 131, 132, 143)), Match("hops", "", (1,)), Match("group")), ACCEPT),
     ]
 
 
@@ -89,7 +88,7 @@ class Isolation:
 
 def rules_of(
     isolation: Isolation, pod: Pod | None, peers: Peers, *, swapped: bool = False
-) -> tuple[Rule, ...]:
+) -> tuple[NftRule, ...]:
     """The rules of a chain.
 
     `swapped` reads a packet as one of the other direction, of a connection that its receiver has opened.
@@ -114,12 +113,12 @@ class _Writer:
         self.port_side = "sport" if swapped else "dport"
         self.swapped = swapped
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[NftRule]:
         for names, sets in self.isolation.denied:
             note = Note("deny", names).text
             for version, name in sets.items():
                 if self.peers.sets[name].elements:
-                    yield Rule((Match("in", self.peer_side, (version, name)),), DROP, note)
+                    yield NftRule((Match("in", self.peer_side, (version, name)),), DROP, note)
         if not self.isolation.policies:
             return
         if self.isolation.dhcp and not self.swapped:
@@ -129,10 +128,10 @@ class _Writer:
                 for rule in policy.rules.get(self.isolation.direction, ()):
                     note = Note("allow", (policy.name,), rule.place).text
                     for matches in self._matches(policy.networks, rule):
-                        yield Rule(matches, RETURN, note)
-        yield Rule((), DROP, self.isolation.last.text)
+                        yield NftRule(matches, RETURN, note)
+        yield NftRule((), DROP, self.isolation.last.text)
 
-    def _matches(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+    def _matches(self, networks: Networks, rule: Permission) -> Iterator[tuple[Match, ...]]:
         for ports in self._ports(rule):
             for peer in self._sources(networks, rule):
                 yield (*peer, *ports)
@@ -142,7 +141,7 @@ class _Writer:
                 if self.peers.sets[name].elements:
                     yield (Match("named", self.port_side, (version, name)),)
 
-    def _sources(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+    def _sources(self, networks: Networks, rule: Permission) -> Iterator[tuple[Match, ...]]:
         if rule.any_peer:
             yield ()
         if rule.pods:
@@ -152,7 +151,7 @@ class _Writer:
             for version, name in self.peers.blocks(rule.blocks).items():
                 yield (Match("in", self.peer_side, (version, name)),)
 
-    def _ports(self, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+    def _ports(self, rule: Permission) -> Iterator[tuple[Match, ...]]:
         if rule.any_port:
             yield ()
         for protocol, ranges in self._ranges(rule.ports).items():
@@ -176,11 +175,11 @@ class _Writer:
         return dict(sorted(found.items()))
 
 
-def _dhcp(direction: str) -> Rule:
+def _dhcp(direction: str) -> NftRule:
     """The pod's lease is renewed over its own interface."""
     mine, theirs = ((68, 68), (67, 67))
     sport, dport = (mine, theirs) if direction == EGRESS else (theirs, mine)
-    return Rule(
+    return NftRule(
         (Match("port", "sport", ("UDP", sport)), Match("port", "dport", ("UDP", dport))),
         RETURN,
         "allow DHCP lease",

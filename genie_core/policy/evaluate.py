@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from genie_core.policy.ruleset import DROP, RETURN, Lookup, Map, Match, Rule, Set, Table
+from genie_core.policy.ruleset import DROP, RETURN, Lookup, Map, Match, NftRule, Set, Table
 
 _MOST_JUMPS = 16  # nf_tables allows as many
 
@@ -29,14 +29,14 @@ class Packet:
 
 
 @dataclass(slots=True)
-class Outcome:
+class HookOutcome:
     """`dropped`, and the rules that matched: (chain, rule), in order."""
 
     dropped: bool = False
-    trail: list[tuple[str, Rule]] = field(default_factory=list)
+    trail: list[tuple[str, NftRule]] = field(default_factory=list)
 
 
-def run_hook(table: Table, hook: str, packet: Packet, sets: dict[str, Set] | None = None) -> Outcome:
+def run_hook(table: Table, hook: str, packet: Packet, sets: dict[str, Set] | None = None) -> HookOutcome:
     """What a table's chain of this name does with a packet of a new connection; a table without it passes all.
 
     `sets` are the table's own unless given.
@@ -52,7 +52,7 @@ class _Machine:
         self.chains = {chain.name: chain for chain in table.chains}
         self.sets = {one.name: one for one in table.sets} if sets is None else sets
         self.maps: dict[str, Map] = {one.name: one for one in table.maps}
-        self.outcome = Outcome()
+        self.outcome = HookOutcome()
 
     def run(self, name: str, depth: int = 0) -> str:
         """ACCEPT, DROP, or RETURN where the chain has no verdict."""
@@ -68,7 +68,7 @@ class _Machine:
                 return verdict
         return RETURN
 
-    def _verdict(self, chain: str, rule: Rule | Lookup) -> str:
+    def _verdict(self, chain: str, rule: NftRule | Lookup) -> str:
         if isinstance(rule, Lookup):
             return self._looked_up(rule)
         if not all(self._holds(match) for match in rule.matches):

@@ -10,9 +10,8 @@ from hashlib import sha256
 from genie_core.policy.cluster import Cluster, Pod
 from genie_core.policy.genie_form import Pairing
 from genie_core.policy.networks import is_logical
-from genie_core.policy.rules import Block, PodPeer, PolicyName, Port, Rule, ranges, subtract
-from genie_core.policy.ruleset import Rule as RulesetRule
-from genie_core.policy.ruleset import Set, within
+from genie_core.policy.rules import Block, Permission, PodPeer, PolicyName, Port, ranges, subtract
+from genie_core.policy.ruleset import NftRule, Set, within
 from genie_core.spec.addresses import version as version_of
 
 Networks = tuple[str, ...] | None
@@ -42,7 +41,7 @@ class Peers:
         self.sets: dict[str, Set] = {}
         self._pods: dict[tuple[Networks, tuple[PodPeer, ...]], dict[int, str]] = {}
         self._blocks: dict[tuple[Block, ...], dict[int, str]] = {}
-        self.chains: dict[object, tuple[RulesetRule, ...]] = {}  # the rules that chains.rules_of has made
+        self.chains: dict[object, tuple[NftRule, ...]] = {}  # the rules that chains.rules_of has made
         self._addresses_on: dict[str, tuple[str, ...]] = {}
 
     def pods(self, networks: Networks, peers: tuple[PodPeer, ...]) -> dict[int, str]:
@@ -63,7 +62,7 @@ class Peers:
                     self.sets[name] = Set(name, _TYPES[version], tuple(prefixes), interval=True)
         return self._blocks[blocks]
 
-    def named(self, networks: Networks, rule: Rule, ports: tuple[Port, ...]) -> dict[int, str]:
+    def named(self, networks: Networks, rule: Permission, ports: tuple[Port, ...]) -> dict[int, str]:
         """IP version -> the set of (address, protocol, port) of the containers' ports of these names."""
         key = networks, rule.pods, rule.blocks, rule.any_peer, ports
         found: dict[int, set[str]] = {4: set(), 6: set()}
@@ -118,7 +117,7 @@ class Peers:
                 found[pod.key] = pod
         return list(found.values())
 
-    def _targets(self, networks: Networks, rule: Rule) -> list[tuple[Pod, str]]:
+    def _targets(self, networks: Networks, rule: Permission) -> list[tuple[Pod, str]]:
         """The pods that an egress rule means, with their addresses: any pod's where it names none or a block."""
         if rule.pods:
             chosen = [(pod, one) for pod in self._selected(rule.pods) for one in addresses_on(pod, networks)]

@@ -86,7 +86,7 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Permission:
     """The peers that may connect, and the ports; `any_peer` and `any_port` where the rule does not limit them."""
 
     place: str
@@ -105,7 +105,7 @@ class Policy:
     pods: Selector = ALL
     networks: tuple[str, ...] | None = None
     directions: tuple[str, ...] = DIRECTIONS
-    rules: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
+    rules: dict[str, tuple[Permission, ...]] = field(default_factory=dict)
 
     def covers(self, network: str, *, primary: bool) -> bool:
         """Whether it is about this network of a pod."""
@@ -189,7 +189,7 @@ class _Reader:
         meant = given or [INGRESS, *([EGRESS] if spec.get("egress") else [])]
         return tuple(kind for kind in DIRECTIONS if kind in meant)
 
-    def _rules(self, spec: JSON, kind: str) -> tuple[Rule, ...]:
+    def _rules(self, spec: JSON, kind: str) -> tuple[Permission, ...]:
         key = kind.lower()
         try:
             items = get_list(spec, key, where="spec")
@@ -204,7 +204,7 @@ class _Reader:
                 self._note(error)
         return tuple(rules)
 
-    def _rule(self, item: object, short: str, side: str) -> Rule:
+    def _rule(self, item: object, short: str, side: str) -> Permission:
         where = f"spec.{short}"
         data = object_at(item, where)
         unknown = sorted(set(data) - {side, "ports"})
@@ -216,7 +216,7 @@ class _Reader:
             _port(port, place(f"{where}.ports", index))
             for index, port in enumerate(get_list(data, "ports", where=where))
         ]
-        return Rule(
+        return Permission(
             short,
             tuple(sorted(item for item in found if isinstance(item, PodPeer))),
             tuple(sorted(item for item in found if isinstance(item, Block))),

@@ -98,7 +98,7 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class NftRule:
     """Conditions and a verdict. Rules with a comment count what they match."""
 
     matches: tuple[Match, ...]
@@ -200,7 +200,7 @@ class Chain:
     """A chain; `hook` is its whole base declaration, "" for one that others jump to."""
 
     name: str
-    rules: tuple[Rule | Lookup, ...]
+    rules: tuple[NftRule | Lookup, ...]
     hook: str = ""
 
     def lines(self) -> list[str]:

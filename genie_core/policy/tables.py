@@ -15,7 +15,7 @@ from genie_core.policy.chains import ADVERTISEMENT, neighbours
 from genie_core.policy.peers import Peers, in_order
 from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
-from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, Rule, Set, Table
+from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, NftRule, Set, Table
 from genie_core.spec.addresses import version as version_of
 
 # Before other engines' filters, which keep their say: nothing here accepts for them.
@@ -43,8 +43,8 @@ class Guarded:
     place: Place
     direction: str
     addresses: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    swapped: tuple[Rule, ...]
+    rules: tuple[NftRule, ...]
+    swapped: tuple[NftRule, ...]
     open: bool
     note: str
 
@@ -100,7 +100,7 @@ class Builder:
         # Two containers with one address: one of them is on its way out, and none may have the other's rights.
         entries[key] = verdict if entries.get(key, verdict) == verdict else DROP
 
-    def _chain(self, mode: str, rules: tuple[Rule, ...]) -> str:
+    def _chain(self, mode: str, rules: tuple[NftRule, ...]) -> str:
         name = f"{mode}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
         self.chains[name] = Chain(name, rules)
         return name
@@ -109,21 +109,21 @@ class Builder:
         """Rules for a bridge's port: only address resolution, and packets with the pod's own addresses, pass."""
         side = "saddr" if guarded.direction == EGRESS else "daddr"
         own = in_order(guarded.own)
-        advertised = Rule((Match("icmp6", "", (ADVERTISEMENT,)),), DROP, guarded.note)
+        advertised = NftRule((Match("icmp6", "", (ADVERTISEMENT,)),), DROP, guarded.note)
         rules = [
-            Rule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
-            Rule((Match("l3", "", ("arp",)),), ACCEPT),
+            NftRule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
+            NftRule((Match("l3", "", ("arp",)),), ACCEPT),
             *([advertised] if guarded.direction == EGRESS else []),
             *neighbours(),
         ]
         for version in (4, 6):
             addresses = tuple(one for one in own if version_of(one) == version)
-            rules += [Rule((Match("is", side, (version, *addresses)),), ACCEPT)] if addresses else []
+            rules += [NftRule((Match("is", side, (version, *addresses)),), ACCEPT)] if addresses else []
         if guarded.place.dhcp:
             ports = (("UDP", (68, 68)), ("UDP", (67, 67)))
             sport, dport = ports if guarded.direction == EGRESS else ports[::-1]
-            rules.append(Rule((Match("port", "sport", sport), Match("port", "dport", dport)), ACCEPT))
-        rules.append(Rule((), DROP, guarded.note))
+            rules.append(NftRule((Match("port", "sport", sport), Match("port", "dport", dport)), ACCEPT))
+        rules.append(NftRule((), DROP, guarded.note))
         name = f"{'from' if guarded.direction == EGRESS else 'to'}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
         self.guard_chains[name] = Chain(name, tuple(rules))
         return name
@@ -151,7 +151,7 @@ class Builder:
             str(m.value[1])
             for chain in self.chains.values()
             for rule in chain.rules
-            if isinstance(rule, Rule)
+            if isinstance(rule, NftRule)
             for m in rule.matches
             if m.kind in ("in", "named")
         }
@@ -180,13 +180,13 @@ class Builder:
         return Table("inet", (*sets, *pairs.values(), *known), tuple(chains), tuple(maps))
 
     def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
-        head: list[Rule | Lookup] = [
-            Rule((Match("ct", "", ("established", "related")),), ACCEPT),
+        head: list[NftRule | Lookup] = [
+            NftRule((Match("ct", "", ("established", "related")),), ACCEPT),
             *neighbours(),
         ]
         # a pod that has reached itself by a service; from elsewhere the address is forged
-        own: list[Rule | Lookup] = [
-            Rule((Match("pair", "", (version, f"self{version}")), Match("back", "", ("hairpin",))), ACCEPT)
+        own: list[NftRule | Lookup] = [
+            NftRule((Match("pair", "", (version, f"self{version}")), Match("back", "", ("hairpin",))), ACCEPT)
             for version in versions
         ]
         entering, leaving = (INGRESS, EGRESS) if self.in_pod else (EGRESS, INGRESS)
@@ -199,22 +199,22 @@ class Builder:
             if hook == "output" and not self.in_pod:
                 rules += self._of_the_node(versions)
             if self.in_pod and hook == "input":
-                rules += [Rule((Match("is", "saddr", (v, *found)),), ACCEPT) for v, found in self._nodes()]
+                rules += [NftRule((Match("is", "saddr", (v, *found)),), ACCEPT) for v, found in self._nodes()]
             if self.in_pod or hook == "forward":  # connections of the node itself are always allowed
-                rules.append(Rule((Match("mid"),), f"jump mid_{hook}"))
+                rules.append(NftRule((Match("mid"),), f"jump mid_{hook}"))
                 yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
             rules += self._lookups(sides, swapped=False)
             yield from _twice(hook, rules, _PRIORITIES["inet"])
 
     @staticmethod
-    def _of_the_node(versions: Sequence[int]) -> Iterator[Rule]:
+    def _of_the_node(versions: Sequence[int]) -> Iterator[NftRule]:
         """Accept what the node sends as its own. With another's address it is a client's, which IPVS passes on there.
 
         So is what a pod sends to itself by a service.
         """
-        yield Rule((Match("local"),), ACCEPT)
+        yield NftRule((Match("local"),), ACCEPT)
         for version in versions:
-            yield Rule((Match("pair", "", (version, f"self{version}")),), ACCEPT)
+            yield NftRule((Match("pair", "", (version, f"self{version}")),), ACCEPT)
 
     def _nodes(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for version in (4, 6):
@@ -253,7 +253,7 @@ class Builder:
         return Table("bridge", tuple(sets), tuple(chains), tuple(maps))
 
 
-def _twice(hook: str, rules: Sequence[Rule | Lookup], priorities: Sequence[str]) -> Iterator[Chain]:
+def _twice(hook: str, rules: Sequence[NftRule | Lookup], priorities: Sequence[str]) -> Iterator[Chain]:
     """The base chain of a hook at each of its priorities."""
     for name, priority in zip((hook, hook + _AGAIN), priorities, strict=True):
         yield Chain(name, tuple(rules), f"type filter hook {hook} priority {priority}; policy accept;")
@@ -266,7 +266,7 @@ def borrowing(
 
     With `receiving` they get no packets to these either: a bridge delivers by hardware address, and that can be forged.
     """
-    rules: dict[str, list[Rule | Lookup]] = {"saddr": [], "daddr": []} if receiving else {"saddr": []}
+    rules: dict[str, list[NftRule | Lookup]] = {"saddr": [], "daddr": []} if receiving else {"saddr": []}
     for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")) if ports else ():
         addresses = in_order(one for one in known if version_of(one) == version)
         if not addresses:
@@ -277,8 +277,8 @@ def borrowing(
         yield Set(f"own_{version}", _KEYS[str(version)], tuple(sorted(own)))
         for side, found in rules.items():
             found += [
-                Rule((Match("own", side, (version, f"own_{version}")),), ACCEPT),
-                Rule((Match("in", side, (version, f"peers_{version}")),), DROP, _FORGED[side]),
+                NftRule((Match("own", side, (version, f"own_{version}")),), ACCEPT),
+                NftRule((Match("in", side, (version, f"peers_{version}")),), DROP, _FORGED[side]),
             ]
     names = sorted(place.port for place, _ in ports)
     for (direction, chain), found in zip(_CHAINS.items(), rules.values(), strict=False):

@@ -17,7 +17,7 @@ from typing import Self
 
 from genie_core.errors import Denied, GenieError, TryAgain
 from genie_core.sandbox.node_process import ROOT, START_TIMEOUT, NodeProcess, Places
-from genie_core.sandbox.private_node_links import UPLINK, Link
+from genie_core.sandbox.private_node_links import UPLINK, NodeLink
 
 # The state of CNI plugins: empty in a private node. /run: sockets of daemons, locks, namespaces.
 HIDDEN = ("/run", "/var/run", "/var/lib/cni")
@@ -44,7 +44,7 @@ class PrivateNode(NodeProcess):
         *,
         copied: Sequence[str] = (),
         visible: Sequence[str] = (),
-        links: Sequence[Link] = (UPLINK,),
+        links: Sequence[NodeLink] = (UPLINK,),
         confined: bool = True,
     ) -> None:
         self._wanted = {

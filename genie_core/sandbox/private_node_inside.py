@@ -250,7 +250,7 @@ def _bind(source: str, target: str) -> None:
 
 
 def connect(links: Sequence[dict[str, Any]]) -> None:
-    """Make the node's interfaces (`private_node_links.Link`), and behind each uplink a namespace with its gateways."""
+    """Make the node's interfaces (`private_node_links`), and behind each uplink a namespace with its gateways."""
     add_namespace(WORLD)
     _ip("link set lo up\n")
     _ip("link set lo up\n", WORLD)

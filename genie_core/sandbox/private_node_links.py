@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class NodeLink:
     """One interface. `gateways`, with prefix length, are on the other end of an uplink; each gives a default route."""
 
     name: str
@@ -19,7 +19,7 @@ class Link:
 
 
 # RFC 5737 (TEST-NET-1), RFC 3849.
-UPLINK = Link(
+UPLINK = NodeLink(
     name="eth0",
     addresses=("192.0.2.2/24", "2001:db8::2/64"),
     gateways=("192.0.2.1/24", "2001:db8::1/64"),

@@ -117,7 +117,7 @@ def _ports(span: tuple[int, int]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RoutingRule:
     """One policy routing rule (`ip rule`); `action` lookup, goto, blackhole, unreachable or prohibit.
 
     `protocol` is tcp, udp, ... or a number as text, `sport` and `dport` (first, last) port. `goto` is the priority of
@@ -270,7 +270,7 @@ class Netns:
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RoutingRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     forwarding: tuple[Forwarding, ...] = ()
     qdiscs: tuple[Qdisc, ...] = ()

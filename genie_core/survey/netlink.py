@@ -19,7 +19,7 @@ from genie_core.survey.kernel import (
     Port,
     Qdisc,
     Route,
-    Rule,
+    RoutingRule,
 )
 from genie_core.survey.sockets import sockets
 
@@ -244,7 +244,7 @@ def routes(netlink: IPRoute) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def rules(netlink: IPRoute) -> tuple[Rule, ...]:
+def rules(netlink: IPRoute) -> tuple[RoutingRule, ...]:
     """Every policy routing rule, in the order in which the kernel tries them."""
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
@@ -252,7 +252,7 @@ def rules(netlink: IPRoute) -> tuple[Rule, ...]:
             a = Attributes(message)
             suppress = a.get("FRA_SUPPRESS_PREFIXLEN", -1)
             found.append(
-                Rule(
+                RoutingRule(
                     family=4 if family == socket.AF_INET else 6,
                     priority=a.get("FRA_PRIORITY", 0),
                     table=a.get("FRA_TABLE", message["table"]),

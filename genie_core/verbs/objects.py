@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from genie_core.edges.cancel import Cancel
     from genie_core.edges.kube import KubeAPI
     from genie_core.edges.kube_resources import Resource
-    from genie_core.ports import Log, Rule
+    from genie_core.ports import Log, OverlapRule
 
 
 # How long to wait for a server that is away, where there is a copy.
@@ -48,7 +48,7 @@ class NetworkObjects:
 
         return self._get(PHYSICAL_NETWORK, namespace, name, origin)
 
-    def judge(self, key: tuple[str, str], claim: str, origin: str, rule: "Rule") -> None:
+    def judge(self, key: tuple[str, str], claim: str, origin: str, rule: "OverlapRule") -> None:
         """Ask the rule about the networks of the whole cluster. Raises what it raises.
 
         Raises TryAgain where they cannot be read. While the server is away a judgement of before holds, as long as

@@ -239,7 +239,7 @@ def test_links_are_those_of_iproute2(pod):
     with open_in(str(pod.path)) as kernel:
         found = kernel.links()
     assert found == {
-        link["ifname"]: netlink.Link(
+        link["ifname"]: netlink.LeanLink(
             link["ifname"], link["ifindex"], link["address"], link["mtu"], "UP" in link["flags"]
         )
         for link in ip(pod, "link")

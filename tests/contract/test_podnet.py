@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.edges.netlink import Address, DefaultRoute, Link
+from genie_core.edges.netlink import Address, DefaultRoute, LeanLink
 from genie_core.edges.podnet import Snapshot, existing_links, missing, verify
 from genie_core.errors import CHECK_FAILED, CheckFailed, InvalidNetns
 from genie_core.model import Result
@@ -25,7 +25,8 @@ def default(ifindex, table=254):
 
 def snapshot(links=None, addresses=("10.1.0.5/24", "fd01::5/64"), v4=(2,), v6=(2,), index=2):
     return Snapshot(
-        links or {"lo": Link("lo", 1), "eth0": Link("eth0", 2, MAC), "net1": Link("net1", 3, MAC)},
+        links
+        or {"lo": LeanLink("lo", 1), "eth0": LeanLink("eth0", 2, MAC), "net1": LeanLink("net1", 3, MAC)},
         [Address(index, prefix) for prefix in addresses],
         {True: [default(number) for number in v4], False: [default(number) for number in v6]},
     )
@@ -36,7 +37,7 @@ def snapshot(links=None, addresses=("10.1.0.5/24", "fd01::5/64"), v4=(2,), v6=(2
     [
         (RESULT, snapshot(), []),
         (Result(), snapshot(), []),
-        (RESULT, snapshot(links={"net1": Link("net1", 2, MAC)}), ["interface eth0 is gone"]),
+        (RESULT, snapshot(links={"net1": LeanLink("net1", 2, MAC)}), ["interface eth0 is gone"]),
         (RESULT, snapshot(addresses=["fd01::5/64"]), ["address 10.1.0.5/24 is gone from eth0"]),
         (
             RESULT,
@@ -49,7 +50,7 @@ def snapshot(links=None, addresses=("10.1.0.5/24", "fd01::5/64"), v4=(2,), v6=(2
         (RESULT, snapshot(v4=[3, 0]), []),
         (
             RESULT,
-            snapshot(links={"eth0": Link("eth0", 2, "0a:00:00:00:00:01")}),
+            snapshot(links={"eth0": LeanLink("eth0", 2, "0a:00:00:00:00:01")}),
             [f"interface eth0 has the MAC address 0a:00:00:00:00:01, not {MAC}"],
         ),
         (RESULT.replace(interfaces=[BRIDGE, {**ETH0, "mac": MAC.upper()}]), snapshot(), []),

@@ -22,7 +22,7 @@ from genie_core.survey import codec
 from genie_core.survey.binaries import Binary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts, Sandbox
-from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Rule
+from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, RoutingRule
 from genie_core.survey.sockets import LISTEN, NETLINK_SOCK_DIAG, dump
 from genie_core.tasks.explain.codes import ALL
 
@@ -57,7 +57,7 @@ def test_the_longest_prefix_wins(target, index):
 
 
 def test_rules_choose_tables_and_throw_goes_on():
-    rule = Rule(family=4, priority=100, table=100, src="10.0.0.5/32")
+    rule = RoutingRule(family=4, priority=100, table=100, src="10.0.0.5/32")
     facts = Netns(
         routes=routes("0.0.0.0/0 1", "0.0.0.0/0 2 table 100", "10.9.0.0/16 throw table 100"),
         rules=(default_rules(4)[0], rule, *default_rules(4)[1:]),
@@ -253,7 +253,7 @@ def way_out(bridge="cni0", missing=None, **node):
 
 
 def test_the_next_hop_is_that_of_the_route_that_was_chosen():
-    chosen = Rule(family=4, priority=100, table=100, iif="cni0")
+    chosen = RoutingRule(family=4, priority=100, table=100, iif="cni0")
     path = way_out(
         rules=(default_rules(4)[0], chosen, *default_rules(4)[1:]), sysctls={"ipv4/conf/cni0/forwarding": "1"}
     )

@@ -21,7 +21,7 @@ from genie_core.survey.kernel import (
     Neighbour,
     Netns,
     Route,
-    Rule,
+    RoutingRule,
 )
 from tests.diagnose.plain_pod import ETH0, HELD
 
@@ -137,7 +137,7 @@ def test_a_rule_leads_packets_for_pods_out_of_another_uplink(pods, codes):
         ("0.0.0.0/0", 254, 3, "192.0.2.254"), ("10.244.77.64/26", 254, 3, "192.0.2.2"),
         ("10.244.9.3/32", 254, 2, ""), ("0.0.0.0/0", 100, 4, "198.51.100.1"),
     ]  # fmt: skip
-    rules = [*default_rules(4), Rule(family=4, priority=150, table=100, src="10.244.9.3/32")]
+    rules = [*default_rules(4), RoutingRule(family=4, priority=150, table=100, src="10.244.9.3/32")]
     node = replace(
         facts.node, links=(link, facts.node.links[0], second), nsids={"0": "/p"},
         addresses=(*facts.node.addresses, Address(index=4, ip="198.51.100.9", prefix=24)),
@@ -201,14 +201,14 @@ def test_a_tunnel_of_the_pods_network_leads_to_pods_though_no_route_is_left(kind
 
 
 def test_rules_that_are_skipped_or_for_other_packets_choose_no_table():
-    goto = Rule(family=4, priority=100, action="goto", goto=300, dst="10.0.0.0/8")
-    tos = Rule(family=4, priority=120, table=100, narrow=True)
-    other = Rule(family=4, priority=200, table=100)
+    goto = RoutingRule(family=4, priority=100, action="goto", goto=300, dst="10.0.0.0/8")
+    tos = RoutingRule(family=4, priority=120, table=100, narrow=True)
+    other = RoutingRule(family=4, priority=200, table=100)
     ways = (
         Route(dst="0.0.0.0/0", table=100, hops=(Hop(index=1),)),
         Route(dst="0.0.0.0/0", hops=(Hop(index=2),)),
     )
-    target = Rule(family=4, priority=300, table=300)
+    target = RoutingRule(family=4, priority=300, table=300)
     first, *rest = default_rules(4)
     fib = Fib(Netns(routes=ways, rules=(first, goto, tos, other, target, *rest)))
     assert (fib.lookup("10.9.9.9").hop.index, fib.lookup("198.51.100.1").hop.index) == (2, 1)

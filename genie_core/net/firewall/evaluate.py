@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from genie_core.net.firewall.rules import PORTED, Action, Chain, Match, Packet, Rule, Ruleset, Value, span
+from genie_core.net.firewall.rules import (
+    PORTED,
+    Action,
+    Chain,
+    FirewallRule,
+    Match,
+    Packet,
+    Ruleset,
+    Value,
+    span,
+)
 
 MAX_OUTCOMES = 64
 MAX_DEPTH = 32
@@ -18,7 +28,7 @@ FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PacketOutcome:
     """One way the packet can go: `verdict` accept, drop or reject, by `rule` of `chain` (None: the policy).
 
     `packet` is as it leaves the hook; `translations` are the rules that changed it; `doubts` are rules that
@@ -30,10 +40,10 @@ class Outcome:
     packet: Packet
     chance: float = 1.0
     chain: Chain | None = None
-    rule: Rule | None = None
-    translations: tuple[tuple[Chain, Rule], ...] = ()
-    doubts: tuple[tuple[Chain, Rule], ...] = ()
-    untracked: tuple[Chain, Rule] | None = None
+    rule: FirewallRule | None = None
+    translations: tuple[tuple[Chain, FirewallRule], ...] = ()
+    doubts: tuple[tuple[Chain, FirewallRule], ...] = ()
+    untracked: tuple[Chain, FirewallRule] | None = None
 
 
 def _word_fits(pattern: Value, word: str) -> bool:
@@ -102,7 +112,7 @@ def _row_fits(names: tuple[str, ...], row: tuple[Value, ...], packet: Packet) ->
     return all(_holds(Match(name, (value,)), packet) for name, value in zip(names, row, strict=True))
 
 
-def _chance(rule: Rule, packet: Packet) -> tuple[float, bool]:
+def _chance(rule: FirewallRule, packet: Packet) -> tuple[float, bool]:
     """The probability that the rule's conditions hold, and whether any of them is in doubt."""
     chance, doubt = 1.0, False
     for match in rule.matches:
@@ -126,9 +136,9 @@ class _Step:
 
     packet: Packet
     chance: float
-    translations: tuple[tuple[Chain, Rule], ...] = ()
-    doubts: tuple[tuple[Chain, Rule], ...] = ()
-    untracked: tuple[Chain, Rule] | None = None
+    translations: tuple[tuple[Chain, FirewallRule], ...] = ()
+    doubts: tuple[tuple[Chain, FirewallRule], ...] = ()
+    untracked: tuple[Chain, FirewallRule] | None = None
 
 
 class _Run:
@@ -139,7 +149,7 @@ class _Run:
 
     def chain(
         self, chain: Chain, step: _Step, depth: int = 0, start: int = 0
-    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+    ) -> Iterator[tuple[str, _Step, Chain, FirewallRule | None]]:
         """(verdict, step, chain, rule); verdict "return" is the end of a chain without one."""
         if depth > MAX_DEPTH:
             yield "return", step, chain, None
@@ -170,8 +180,8 @@ class _Run:
         yield "return", step, chain, None
 
     def _hit(
-        self, chain: Chain, rule: Rule, action: Action, step: _Step, depth: int, number: int
-    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+        self, chain: Chain, rule: FirewallRule, action: Action, step: _Step, depth: int, number: int
+    ) -> Iterator[tuple[str, _Step, Chain, FirewallRule | None]]:
         kind = action.kind
         if kind in ("accept", "drop", "reject", "return"):
             yield kind, step, chain, rule
@@ -196,7 +206,7 @@ class _Run:
 
     def _jump(
         self, chain: Chain, action: Action, step: _Step, depth: int, number: int
-    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+    ) -> Iterator[tuple[str, _Step, Chain, FirewallRule | None]]:
         target = self.rules.jump(chain, action.target)
         if target is None:
             yield from self.chain(chain, step, depth, number + 1)
@@ -209,7 +219,7 @@ class _Run:
 
     def _perhaps(
         self, chain: Chain, action: Action, step: _Step, depth: int, number: int
-    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+    ) -> Iterator[tuple[str, _Step, Chain, FirewallRule | None]]:
         """A jump under a condition that is not known: a drop behind it is a doubt, a translation is not made."""
         target = self.rules.jump(chain, action.target)
         found = self.chain(target, step, depth + 1) if target else [("return", step, chain, None)]
@@ -227,8 +237,8 @@ class _Run:
                 yield verdict, after, where, rule
 
     def _map(
-        self, chain: Chain, rule: Rule, action: Action, step: _Step, depth: int, number: int
-    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+        self, chain: Chain, rule: FirewallRule, action: Action, step: _Step, depth: int, number: int
+    ) -> Iterator[tuple[str, _Step, Chain, FirewallRule | None]]:
         if action.keys == ("chance",):
             share = step.chance / max(1, len(action.entries))
             for _, inner in action.entries[:MAX_OUTCOMES]:
@@ -278,15 +288,17 @@ def base_chains(rules: Ruleset, hook: str, packet: Packet, family: str = "", dev
     ]
 
 
-def at_hook(rules: Ruleset, hook: str, packet: Packet, family: str = "", device: str = "") -> list[Outcome]:
+def at_hook(
+    rules: Ruleset, hook: str, packet: Packet, family: str = "", device: str = ""
+) -> list[PacketOutcome]:
     """Every way the packet can leave a hook, the likeliest first."""
-    outcomes = [Outcome(verdict="accept", packet=packet)]
+    outcomes = [PacketOutcome(verdict="accept", packet=packet)]
     for chain in base_chains(rules, hook, packet, family, device):
         outcomes = [after for before in outcomes for after in _through(rules, chain, before)][:MAX_OUTCOMES]
     return sorted(outcomes, key=lambda outcome: -outcome.chance)
 
 
-def _through(rules: Ruleset, chain: Chain, before: Outcome) -> Iterator[Outcome]:
+def _through(rules: Ruleset, chain: Chain, before: PacketOutcome) -> Iterator[PacketOutcome]:
     if before.verdict != "accept" or (chain.kind == "nat" and before.packet.state != "new"):
         yield before
         return
@@ -298,7 +310,7 @@ def _through(rules: Ruleset, chain: Chain, before: Outcome) -> Iterator[Outcome]
     for verdict, after, where, rule in _Run(rules).chain(chain, step):
         policy = verdict == "return"
         final = chain.policy if policy else verdict
-        yield Outcome(
+        yield PacketOutcome(
             verdict=final,
             packet=after.packet,
             chance=after.chance,

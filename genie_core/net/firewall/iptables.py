@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from genie_core.net.firewall import ipsets, queues, tcp_flags
 from genie_core.net.firewall.ipsets import IPSets
-from genie_core.net.firewall.rules import Action, Chain, Match, Rule, Value, span
+from genie_core.net.firewall.rules import Action, Chain, FirewallRule, Match, Value, span
 
 # What iptables-save quotes (xtables_save_string), in which a backslash stands before a quotation mark and a backslash.
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"\\]+)')
@@ -272,9 +272,9 @@ def _split(spec: str) -> list[str]:
     return shlex.split(spec)
 
 
-def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> Rule:
+def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> FirewallRule:
     parsed = _Parser(_split(spec), sets).run()
-    return Rule(
+    return FirewallRule(
         text=spec,
         matches=tuple(m for m in parsed.matches if m.values or m.name != "protocol"),
         action=parsed.action,
@@ -287,7 +287,7 @@ def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> Rule:
 def parse(text: str, tool: str, sets: IPSets) -> list[Chain]:
     """The chains in what `<tool>-save -c` printed; `sets` are those that rules name."""
     chains: dict[tuple[str, str], Chain] = {}
-    rules: dict[tuple[str, str], list[Rule]] = {}
+    rules: dict[tuple[str, str], list[FirewallRule]] = {}
     table = ""
     for line in text.splitlines():
         if line.startswith("*"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genie_core.net.firewall import queues, tcp_flags
-from genie_core.net.firewall.rules import PORTED, Action, Chain, Match, Rule, Value, span
+from genie_core.net.firewall.rules import PORTED, Action, Chain, FirewallRule, Match, Value, span
 
 JSON = dict[str, Any]
 Sets = dict[str, tuple[Any, ...]]
@@ -276,7 +276,7 @@ def _set_mark(value: Any) -> Action | None:
     return None
 
 
-def _rule(rule: JSON, number: int, maps: Sets) -> Rule:
+def _rule(rule: JSON, number: int, maps: Sets) -> FirewallRule:
     matches: list[Match] = []
     action = Action("continue")
     packets = None
@@ -290,7 +290,7 @@ def _rule(rule: JSON, number: int, maps: Sets) -> Rule:
             more, act = [Match("unknown")], None
         matches += more
         action = act or action
-    return Rule(
+    return FirewallRule(
         text=_text(rule),
         matches=tuple(matches),
         action=action,

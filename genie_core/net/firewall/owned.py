@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.rules import Chain, FirewallRule
 
 OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')
 CHAIN = re.compile(r"CNI-(DN-)?[0-9a-f]+")
@@ -21,7 +21,7 @@ class OwnedChain:
     """One chain, the rules that jump to it with their chains, its container, and the addresses that the jumps name."""
 
     chain: Chain
-    jumps: tuple[tuple[Chain, Rule], ...]
+    jumps: tuple[tuple[Chain, FirewallRule], ...]
     container: str
     network: str
     addresses: tuple[str, ...]
@@ -29,7 +29,9 @@ class OwnedChain:
 
 def owned_chains(chains: Sequence[Chain]) -> Iterator[OwnedChain]:
     """Those whose own rules, or the jumps to them, name their container."""
-    jumps_to: dict[tuple[str, str], list[tuple[Chain, Rule]]] = {}  # by the tool and the target's name
+    jumps_to: dict[
+        tuple[str, str], list[tuple[Chain, FirewallRule]]
+    ] = {}  # by the tool and the target's name
     for chain in chains:
         for rule in chain.rules:
             jumps_to.setdefault((chain.tool, rule.action.target), []).append((chain, rule))

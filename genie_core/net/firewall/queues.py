@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from genie_core.net.firewall.rules import Action, Chain, Match, Rule
+from genie_core.net.firewall.rules import Action, Chain, FirewallRule, Match
 
 # A program reads the queue, or the rule says `bypass`; the verdict is not known.
 PASSED = Action("foreign", target="queue")
@@ -39,7 +39,7 @@ def judged(chain: Chain, read: Collection[int] | None) -> Chain:
     return replace(chain, rules=tuple(_rule(rule, read) for rule in chain.rules))
 
 
-def _rule(rule: Rule, read: Collection[int] | None) -> Rule:
+def _rule(rule: FirewallRule, read: Collection[int] | None) -> FirewallRule:
     if rule.action.kind != "queue":
         return rule
     numbers = range(rule.action.value, rule.action.mask + 1)

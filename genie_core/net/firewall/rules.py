@@ -112,7 +112,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FirewallRule:
     """One rule, with its text, number, handle and packet counter, by which a person finds it."""
 
     text: str
@@ -140,7 +140,7 @@ class Chain:
     priority: int = 0
     policy: str = "accept"
     devices: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[FirewallRule, ...] = ()
     policy_packets: int | None = None
 
     @property

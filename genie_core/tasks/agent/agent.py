@@ -29,7 +29,7 @@ from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import SYNC_SECONDS, AgentOptions
 from genie_core.tasks.agent.pods import Key, view_of
 from genie_core.tasks.agent.policies import PolicyEngine
-from genie_core.tasks.agent.queue import Outcome, Queue
+from genie_core.tasks.agent.queue import Queue, RunOutcome
 from genie_core.tasks.agent.work import Work
 from genie_core.tasks.written_journals import written_at
 
@@ -189,13 +189,13 @@ class Agent:
             except GenieError as error:
                 self.log.warning("not started", pod="/".join(key), problem=error.msg)
                 self._not_in_line.add(key)
-                self._work.ended(key, Outcome.RETRY)
+                self._work.ended(key, RunOutcome.RETRY)
 
     def _synchronised(self, key: Key, ended: Ended) -> None:
         found = outcome.read(ended)
         for labels, count in found.counts.items():
             self.metrics.sync.labels(*labels).inc(count)
-        again = Outcome.PARK if self._is_once and found.outcome is Outcome.RETRY else found.outcome
+        again = RunOutcome.PARK if self._is_once and found.outcome is RunOutcome.RETRY else found.outcome
         pause = self._work.ended(key, again, is_waiting=found.is_waiting, is_forbidden=found.is_forbidden)
         if found.status not in ("changed", "unchanged", "absent"):
             self._not_in_line.add(key)
@@ -204,7 +204,7 @@ class Agent:
         problem = found.problem
         if found.is_forbidden:  # it is the same for every pod of the node: logged once
             problem, self._forbidden = ("" if self._forbidden else problem), problem
-        elif found.outcome is Outcome.DONE:
+        elif found.outcome is RunOutcome.DONE:
             self._forbidden = ""
         write = self.log.warning if problem else self.log.info
         said = {"changes": list(found.moves), "problem": problem, "again": round(pause, 1)}

@@ -10,7 +10,7 @@ from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.cluster import json_object
 from genie_core.tasks.agent.children import Ended
-from genie_core.tasks.agent.queue import Outcome
+from genie_core.tasks.agent.queue import RunOutcome
 
 _KEEP, _UNKNOWN_ACTION = "keep", "attach"  # a refusal before anything was planned is of what was asked for
 _RESULTS = {"changed": "done", "refused": "refused", "failed": "failed", "partial": "partial"}
@@ -24,7 +24,7 @@ class Read:
     nothing is.
     """
 
-    outcome: Outcome
+    outcome: RunOutcome
     status: str
     counts: dict[tuple[str, str], int]
     moves: tuple[str, ...] = ()
@@ -39,17 +39,19 @@ def read(ended: Ended) -> Read:
     status = str(report.get("status") or "")
     is_gone = status == "refused" and not report["target"]["containerID"]  # it ends: its state is removed
     if ended.code == EXIT_NOT_FOUND or is_gone:  # the runtime lists a sandbox a moment after its ADD
-        return Read(outcome=Outcome.RETRY, status="absent", counts={})
+        return Read(outcome=RunOutcome.RETRY, status="absent", counts={})
     if status not in {*_RESULTS, "unchanged"}:
-        return Read(outcome=Outcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
+        return Read(outcome=RunOutcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
     moves = [change for change in report.get("changes") or () if change.get("action") != _KEEP]
     problem = str((report.get("error") or {}).get("msg") or "")
     warnings = [str(text) for text in report.get("warnings") or ()]
-    outcome = Outcome.RETRY
+    outcome = RunOutcome.RETRY
     if status in ("changed", "unchanged"):
-        outcome = Outcome.RETRY if any(text.startswith(NOT_WRITTEN) for text in warnings) else Outcome.DONE
+        outcome = (
+            RunOutcome.RETRY if any(text.startswith(NOT_WRITTEN) for text in warnings) else RunOutcome.DONE
+        )
     elif status == "refused":
-        outcome = Outcome.PARK
+        outcome = RunOutcome.PARK
     return Read(
         outcome=outcome,
         status=status,

@@ -18,7 +18,7 @@ _JITTER = 0.2  # of the back-off, to both sides
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Outcome(Enum):
+class RunOutcome(Enum):
     """The result of a run: nothing is left to do, it may succeed later, or it needs a change first."""
 
     DONE = "done"
@@ -65,16 +65,16 @@ class Queue(Generic[Key]):
         self._entries[key].running = True
         return key
 
-    def finish(self, key: Key, outcome: Outcome, now: float) -> float:
+    def finish(self, key: Key, outcome: RunOutcome, now: float) -> float:
         """The run of a key has ended; seconds until it is due again, 0 where it is not, or is now."""
         entry = self._entries[key]
         if entry.changed:
             self._entries[key] = _Entry(due=now, since=now)
             return 0
-        if outcome is Outcome.DONE:
+        if outcome is RunOutcome.DONE:
             del self._entries[key]
             return 0
-        entry.running, entry.parked = False, outcome is Outcome.PARK
+        entry.running, entry.parked = False, outcome is RunOutcome.PARK
         if entry.parked:
             return 0
         entry.failures += 1

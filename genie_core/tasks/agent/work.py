@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from genie_core.tasks.agent.journals import Journal, Journals
 from genie_core.tasks.agent.pods import Key, PodView
-from genie_core.tasks.agent.queue import Outcome, Queue
+from genie_core.tasks.agent.queue import Queue, RunOutcome
 
 
 class Work:
@@ -161,7 +161,7 @@ class Work:
         return [key for key in self.pods if all(self._subject(key))]
 
     def ended(
-        self, key: Key, outcome: Outcome, *, is_waiting: bool = False, is_forbidden: bool = False
+        self, key: Key, outcome: RunOutcome, *, is_waiting: bool = False, is_forbidden: bool = False
     ) -> float:
         """A sync of the pod has ended; seconds until the next one, 0 for none.
 
@@ -169,7 +169,7 @@ class Work:
         """
         self._read_journals()
         if is_forbidden and self._probe not in (None, key):
-            outcome = Outcome.PARK
+            outcome = RunOutcome.PARK
         pause = self.queue.finish(key, outcome, self._clock())
         self._waiting.discard(key)
         self._untold.discard(key)
@@ -182,9 +182,9 @@ class Work:
                 self._waiting.add(key)
             elif is_forbidden:
                 self._untold.add(key)
-        elif is_forbidden and outcome is Outcome.RETRY:
+        elif is_forbidden and outcome is RunOutcome.RETRY:
             self._probe = key
-        elif key == self._probe and outcome is Outcome.DONE:
+        elif key == self._probe and outcome is RunOutcome.DONE:
             self._probe = None
             for other in self._untold:
                 self.queue.add(other, self._clock())

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_interface
 
-from genie_core.sandbox.private_node_links import Link
-from genie_core.survey.kernel import EVERYTHING, Netns
-from genie_core.survey.kernel import Link as Real
+from genie_core.sandbox.private_node_links import NodeLink
+from genie_core.survey.kernel import EVERYTHING, Link, Netns
 
 
-def likeness(node: Netns) -> list[Link]:
+def likeness(node: Netns) -> list[NodeLink]:
     """The real node's interfaces by name, MTU, MAC and address; an interface that is no bridge becomes an uplink.
 
     The host ends of pods' veths are left out, and so are interfaces without an address that can be no parent.
@@ -18,23 +17,23 @@ def likeness(node: Netns) -> list[Link]:
     return [_alike(link, node) for link in node.links if _counts(link, node)]
 
 
-def _counts(link: Real, node: Netns) -> bool:
+def _counts(link: Link, node: Netns) -> bool:
     own = _own(link, node)
     if link.name == "lo" or (link.kind == "veth" and not own):
         return False
     return bool(own) or link.kind in ("", "bridge", "bond", "vlan")
 
 
-def _own(link: Real, node: Netns) -> list[str]:
+def _own(link: Link, node: Netns) -> list[str]:
     """The addresses without link-local ones, which the kernel adds."""
     return [one for one in node.prefixes_of(link) if not ip_interface(one).is_link_local]
 
 
-def _alike(link: Real, node: Netns) -> Link:
+def _alike(link: Link, node: Netns) -> NodeLink:
     hops = [hop for route in node.main_routes if route.dst in EVERYTHING for hop in route.hops]
     own = [hop.gateway for hop in hops if hop.index == link.index and hop.gateway]
     gateways = {gateway: _with_prefix(gateway, node.prefixes_of(link)) for gateway in own}
-    return Link(
+    return NodeLink(
         name=link.name,
         mac=link.mac,
         mtu=link.mtu,

@@ -15,7 +15,7 @@ from typing import Literal
 from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock, is_awaited
 from genie_core.errors import GenieError, IOFailure, NotFound, TryAgain
-from genie_core.live.exchange import Outcome, addresses_of
+from genie_core.live.exchange import ChangeOutcome, addresses_of
 from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault, is_cut_off
 from genie_core.live.restore import restore
 from genie_core.model import Plan
@@ -179,7 +179,7 @@ class Case:
         names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
         try:
             with Held(self.context.store.lock_file, names):
-                outcome: Outcome = drive_giving_way(steps, self.context, lock)
+                outcome: ChangeOutcome = drive_giving_way(steps, self.context, lock)
         except IOFailure as error:  # nothing is changed that cannot be recorded
             self.plan = self.context.store.load(*self.plan.key) or self.plan
             return dict.fromkeys(ifnames, error.msg)

@@ -24,7 +24,7 @@ from genie_core.errors import TRY_AGAIN, GenieError, IOFailure, NotFound
 from genie_core.jsontext import decode, encode
 from genie_core.live.ask import can_ask_for_addresses, without_mac
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
-from genie_core.live.exchange import Outcome, addresses_of, exchange
+from genie_core.live.exchange import ChangeOutcome, addresses_of, exchange
 from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
@@ -322,7 +322,7 @@ class _Sync:
             error=error,
         )
 
-    def _left_over(self, outcome: Outcome) -> SyncReport:
+    def _left_over(self, outcome: ChangeOutcome) -> SyncReport:
         return SyncReport(
             target=self._target(outcome.plan),
             request=self._request,

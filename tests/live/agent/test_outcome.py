@@ -7,12 +7,12 @@ import pytest
 from genie_core.errors import InvalidConfig
 from genie_core.tasks.agent.children import Ended
 from genie_core.tasks.agent.outcome import read
-from genie_core.tasks.agent.queue import Outcome
+from genie_core.tasks.agent.queue import RunOutcome
 from genie_core.tasks.sync.report import SyncReport, Target
 
 
 @pytest.mark.parametrize(
-    "container, outcome, status", [("c1", Outcome.PARK, "refused"), ("", Outcome.RETRY, "absent")]
+    "container, outcome, status", [("c1", RunOutcome.PARK, "refused"), ("", RunOutcome.RETRY, "absent")]
 )
 def test_a_pod_that_ends_while_it_is_looked_at_is_no_refusal(container, outcome, status):
     """Its DEL has removed the state: there is nothing to bring in line."""

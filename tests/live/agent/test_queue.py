@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from genie_core.tasks.agent.queue import LONGEST_SECONDS, Outcome, Queue
+from genie_core.tasks.agent.queue import LONGEST_SECONDS, Queue, RunOutcome
 
 
 def make():
@@ -22,7 +22,7 @@ def test_a_key_is_queued_once_and_leaves_when_done():
     assert (queue.depth(), queue.oldest(5)) == (1, 5)
     assert queue.take(5) == "a"
     assert queue.take(5) is None
-    queue.finish("a", Outcome.DONE, 6)
+    queue.finish("a", RunOutcome.DONE, 6)
     assert queue.depth() == 0
     assert "a" not in queue
 
@@ -39,7 +39,7 @@ def test_a_change_during_the_run_makes_it_due_again():
     queue.add("a", 0)
     queue.take(0)
     queue.add("a", 1)
-    queue.finish("a", Outcome.DONE, 2)
+    queue.finish("a", RunOutcome.DONE, 2)
     assert queue.take(2) == "a"
 
 
@@ -49,7 +49,7 @@ def test_failures_are_repeated_for_ever_at_growing_intervals():
     now, pauses = 0.0, []
     for _ in range(20):
         assert queue.take(now) == "a"
-        pauses.append(queue.finish("a", Outcome.RETRY, now))
+        pauses.append(queue.finish("a", RunOutcome.RETRY, now))
         assert queue.take(now + pauses[-1] - 0.01) is None
         now += pauses[-1]
     assert pauses[:4] == [1, 2, 4, 8]
@@ -62,17 +62,17 @@ def test_a_change_ends_the_back_off():
     queue.add("a", 0)
     for now in (0, 1, 3):
         queue.take(now)
-        queue.finish("a", Outcome.RETRY, now)
+        queue.finish("a", RunOutcome.RETRY, now)
     queue.add("a", 4)
     assert queue.take(4) == "a"
-    assert queue.finish("a", Outcome.RETRY, 5) == 1
+    assert queue.finish("a", RunOutcome.RETRY, 5) == 1
 
 
 def test_a_parked_pod_waits_for_a_change():
     queue = make()
     queue.add("a", 0)
     queue.take(0)
-    queue.finish("a", Outcome.PARK, 1)
+    queue.finish("a", RunOutcome.PARK, 1)
     assert queue.take(1e9) is None
     assert (queue.parked(), queue.depth(), queue.oldest(9), queue.next_due()) == (["a"], 0, 0, None)
     queue.add("a", 10)
@@ -89,7 +89,7 @@ def test_a_dropped_key_is_forgotten_also_while_it_runs():
     queue.drop("a")
     queue.drop("b")
     queue.drop("nothing")
-    queue.finish("a", Outcome.DONE, 2)
+    queue.finish("a", RunOutcome.DONE, 2)
     assert queue.take(9) is None
 
 
@@ -98,7 +98,7 @@ def test_those_that_wait_can_be_hastened():
     queue.add("a", 0)
     for now in (0, 100, 300):
         queue.take(now)
-        queue.finish("a", Outcome.RETRY, now)
+        queue.finish("a", RunOutcome.RETRY, now)
     queue.hasten(300, 1)
     assert queue.next_due() == 300.5
 
@@ -140,15 +140,15 @@ class Pods(RuleBasedStateMachine):
         self.retry.discard(key)
         self.running.add(key)
 
-    @rule(key=keys, outcome=st.sampled_from(Outcome))
+    @rule(key=keys, outcome=st.sampled_from(RunOutcome))
     def end(self, key, outcome):
         if key not in self.running:
             return
         pause = self.queue.finish(key, outcome, self.now)
         self.running.remove(key)
-        if key in self.owed or outcome is Outcome.DONE:
+        if key in self.owed or outcome is RunOutcome.DONE:
             assert pause == 0
-        elif outcome is Outcome.PARK:
+        elif outcome is RunOutcome.PARK:
             self.parked.add(key)
         else:
             assert 1 <= pause <= LONGEST_SECONDS

@@ -14,7 +14,7 @@ from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.status import NETWORK_NAME, OBSERVED
 from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
-from genie_core.tasks.agent.queue import Outcome, Queue
+from genie_core.tasks.agent.queue import Queue, RunOutcome
 from genie_core.tasks.agent.work import Work
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
@@ -62,7 +62,7 @@ class Node:
         self.event(**{OBSERVED: request})
         during()
         self.journals.refresh()
-        self.work.ended(KEY, Outcome.DONE)
+        self.work.ended(KEY, RunOutcome.DONE)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_change_that_was_seen_half_done_does_not_hold_the_next_one_up(node):
     node.write_torn()
     node.work.journals_changed()
     node.write(observed(node.annotations))
-    node.work.ended(KEY, Outcome.DONE)
+    node.work.ended(KEY, RunOutcome.DONE)
     node.event(cni="b")
     assert node.queue.take(0.0) == KEY
 
@@ -152,7 +152,7 @@ def test_a_journal_that_cannot_be_read_now(node):
     whole = path.read_bytes()
     path.write_bytes(b"{")
     assert node.journals.refresh() == set()
-    assert node.work.ended(KEY, Outcome.RETRY) > 0
+    assert node.work.ended(KEY, RunOutcome.RETRY) > 0
     assert KEY in node.queue
     path.write_bytes(whole)
     os.utime(path, (1, 1))  # the kernel's clock may not have gone on since it was read
@@ -214,7 +214,7 @@ class Forbidden:
         while self.now < end:
             while key := self.queue.take(self.now):
                 tried.append(key[1])
-                outcome = Outcome.RETRY if forbidden else Outcome.DONE
+                outcome = RunOutcome.RETRY if forbidden else RunOutcome.DONE
                 self.work.ended(key, outcome, is_forbidden=forbidden)
             self.now += 1
         return tried
@@ -247,7 +247,7 @@ def test_another_pod_is_tried_when_that_one_waits_for_something_else(tmp_path):
     key = ("ns", probe)
     node.queue.add(key, node.now)
     assert node.queue.take(node.now) == key
-    node.work.ended(key, Outcome.PARK, is_waiting=True)
+    node.work.ended(key, RunOutcome.PARK, is_waiting=True)
     left = set("pqr") - {probe}
     assert len(set(node.run(1)) & left) == 1
     assert set(node.run(600, forbidden=False)) == left
@@ -284,5 +284,5 @@ def test_a_configuration_that_changes_during_a_sync(node):
     node.event()
     assert node.queue.take(0.0) == KEY
     node.work.configuration_changed()
-    node.work.ended(KEY, Outcome.PARK)
+    node.work.ended(KEY, RunOutcome.PARK)
     assert node.queue.take(0.0) == KEY
