@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
-from genie_core.errors import WrongUsage
+from genie_core.errors import EXIT_TIMEOUT, WrongUsage
 from genie_core.settings import CONF_DIR
 from genie_core.survey.rootfs import Root, seen_otherwise
 from genie_core.survey.user_cluster import Access, connect, no_server
@@ -116,6 +118,20 @@ def api(flags: options.Cluster, seconds: float) -> KubeAPI:
     if found is None:
         raise no_server()
     return found
+
+
+@contextmanager
+def timed(seconds: float) -> Iterator[None]:
+    """Give the error of an API server that has not answered in so many seconds the exit code of a timeout."""
+    from genie_core.edges.kube_errors import Unreachable
+
+    until = monotonic() + seconds
+    try:
+        yield
+    except Unreachable as error:
+        if monotonic() < until:
+            raise
+        raise error.replace(exit_code=EXIT_TIMEOUT) from None
 
 
 def node_of(asked: str) -> tuple[str, bool]:

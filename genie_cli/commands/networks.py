@@ -35,7 +35,7 @@ def run(flags: Flags) -> int:
 
     Of one network it shows the pods with their addresses, the workloads that a change of the definition would
     affect, and other networks with its addresses. It asks the API server alone. The exit code is 3 if there is no such
-    network, 5 where something could not be read: it is named.
+    network, 5 where something could not be read: it is named, 124 after --timeout.
     """
     options.refuse_both(flags.all_namespaces, flags.namespace)
     name = flags.network
@@ -43,7 +43,7 @@ def run(flags: Flags) -> int:
         name = "/".join(parse_name(name, flags.namespace, "network"))
     elif name and flags.namespace:
         name = f"{flags.namespace}/{name}"
-    with Progress() as progress, wiring.api(flags, flags.timeout) as api:
+    with Progress() as progress, wiring.timed(flags.timeout), wiring.api(flags, flags.timeout) as api:
         report = network_list(api, progress, name=name, namespace="" if name else flags.namespace)
     emit(report, flags.output, networks_view, lambda found: [one.name for one in found.networks])
     return report.exit_code

@@ -37,10 +37,11 @@ def run(flags: Flags) -> int:
     annotations where `genie agent` runs; of others only the readiness of Genie's pods is known. It lists pods that wait
     for a network, that have other networks than they ask for now, or that name one that does not exist. It needs the
     ClusterRole genie-status; requests that are not allowed are left out and named. The exit code is 1 where something
-    is wrong, 5 where something could not be read, 124 if the DaemonSets are not ready after --timeout.
+    is wrong, 5 where something could not be read, 124 after --timeout, also where the DaemonSets
+    are not ready then.
     """
     options.refuse_both(flags.all_namespaces, flags.namespace)
-    with Progress() as progress, wiring.api(flags, flags.timeout) as api:
+    with Progress() as progress, wiring.timed(flags.timeout), wiring.api(flags, flags.timeout) as api:
         if flags.wait:
             wait_until_ready(api, progress, flags.timeout)
         report = cluster_status(api, progress, namespace=flags.namespace, node=flags.node, now=time.time())

@@ -95,7 +95,8 @@ def _verdict(report: ClusterStatus) -> Text:
     if errors:
         return Text(f"{errors} error{'s' if errors > 1 else ''}", "bad")
     if report.missing:
-        return Text("no error in what could be read", "warn")
+        known = report.nodes or report.networks or report.pods or report.daemon_sets
+        return Text("no error in what could be read" if known else "nothing could be read", "warn")
     if report.scope and not (report.pods or report.networks):
         return Text(f"there is no pod and no network{report.scope}", "warn")
     if unknown := sum(node.verdict == "unknown" for node in report.nodes):

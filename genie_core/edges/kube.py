@@ -13,6 +13,7 @@ import posix
 from time import monotonic, sleep
 
 from genie_core import __version__
+from genie_core.edges.kube_cluster import NO_CREDENTIALS
 from genie_core.edges.kube_errors import (
     APIError,
     BadAnswer,
@@ -22,6 +23,8 @@ from genie_core.edges.kube_errors import (
     Unauthorized,
     Unreachable,
     error_of,
+    exhausted,
+    is_status,
     server_words,
 )
 from genie_core.edges.kube_http import Connection
@@ -155,7 +158,7 @@ class KubeAPI:
     ) -> "dict[str, Any]":
         """An object; after `within` seconds without answer it is given up, where the caller can do without."""
         parts = resource.path(namespace, name)
-        return self._request("GET", parts, {}, b"", f"{resource.word} {namespace}/{name}", within)
+        return self._request("GET", parts, {}, b"", f"get {resource.word} {namespace}/{name}", within)
 
     def list_objects(
         self, resource: Resource, namespace: str = "", *, within: float | None = None
@@ -163,16 +166,27 @@ class KubeAPI:
         """All of a namespace, or of the cluster, page by page; `within` is for each. Raises TooMany for too many."""
         found: list[dict[str, Any]] = []
         query = {"limit": str(_PAGE_OBJECTS)}
-        parts = resource.collection(namespace) if namespace else resource.everywhere
         for _ in range(_MAX_PAGES):
-            what = f"the {resource.plural} of {namespace or 'all namespaces'}"
-            document = self._request("GET", parts, query, b"", what, within)
+            document = self.page(resource, namespace, query, within=within)
             found += [item for item in get_list(document, "items") if isinstance(item, dict)]
             token = get_str(get_object(document, "metadata"), "continue", where="metadata")
             if not token:
                 return found
             query["continue"] = token
         raise TooMany(f"there are more than {_MAX_PAGES * _PAGE_OBJECTS} {resource.plural} in the cluster")
+
+    def page(
+        self,
+        resource: Resource,
+        namespace: str,
+        query: "Mapping[str, str]",
+        *,
+        within: float | None = None,
+    ) -> "dict[str, Any]":
+        """One page of a list, of a namespace or ("") of the cluster; `within` as in get_object."""
+        parts = resource.collection(namespace) if namespace else resource.everywhere
+        asked = f"list {resource.plural}{resource.scope(namespace)}"
+        return self._request("GET", parts, query, b"", asked, within)
 
     def get(
         self,
@@ -181,8 +195,8 @@ class KubeAPI:
         *,
         within: float | None = None,
     ) -> "dict[str, Any]":
-        """Any document: `get(POD.everywhere, {"fieldSelector": "spec.nodeName=n1"})`; `within` as in get_object."""
-        return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts), within)
+        """Any document: `get(("version",))`; `within` as in get_object."""
+        return self._request("GET", parts, query or {}, b"", "get /" + "/".join(parts), within)
 
     def merge_patch(
         self,
@@ -203,24 +217,27 @@ class KubeAPI:
         parts, what = resource.path(namespace, name), f"{resource.word} {namespace}/{name}"
         if subresource:
             parts, what = (*parts, subresource), f"the {subresource} of {what}"
+        asked = f"patch {what}"
         body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))
         for attempt in range(1, _PATCH_TRIES):
             try:
-                return self._request("PATCH", parts, {}, body, what)
+                return self._request("PATCH", parts, {}, body, asked)
             except Conflict:
                 self._pause(_pause_before(attempt))
-        return self._request("PATCH", parts, {}, body, what)
+        return self._request("PATCH", parts, {}, body, asked)
 
     def patch(
         self, parts: "Sequence[str]", patch: "Mapping[str, Any]", *, strategic: bool = False
     ) -> "dict[str, Any]":
         """Apply a merge patch to any object: `patch((*NODE.cluster_wide("n1"), "status"), ...)`."""
         body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))
-        return self._request("PATCH", parts, {}, body, "/" + "/".join(parts))
+        return self._request("PATCH", parts, {}, body, "patch /" + "/".join(parts))
 
     def create(self, parts: "Sequence[str]", document: "Mapping[str, Any]") -> "dict[str, Any]":
         """What the server makes of a document; where its answer is lost it may make it twice."""
-        return self._request("POST", parts, {}, encode(document).encode("ascii"), "/" + "/".join(parts))
+        return self._request(
+            "POST", parts, {}, encode(document).encode("ascii"), "create /" + "/".join(parts)
+        )
 
     # --- one request, as often as it takes -------------------------------------------------------------
 
@@ -230,9 +247,10 @@ class KubeAPI:
         parts: "Sequence[str]",
         query: "Mapping[str, str]",
         body: bytes,
-        what: str,
+        asked: str,
         within: float | None = None,
     ) -> "dict[str, Any]":
+        """The answer; `asked` is the request in words, for messages: its verb and its object."""
         url = self.cluster.base + target(parts, query)
         began = self._clock()
         last = began + self._left
@@ -242,12 +260,12 @@ class KubeAPI:
             while True:
                 attempt += 1
                 try:
-                    document = self._authorized(method, url, body, what, until)
+                    document = self._authorized(method, url, body, asked, until)
                 except Unreachable as error:
                     pause = error.retry_after or _pause_before(attempt)
                     if self._clock() + pause >= until:
                         self._is_away = True
-                        raise _exhausted(error, attempt, until - began) from None
+                        raise exhausted(error, attempt, until - began) from None
                     self._log.info("API request failed, trying again", error=error.msg, attempt=attempt)
                     self._sleep(pause)
                 else:
@@ -258,21 +276,24 @@ class KubeAPI:
         finally:
             self._left = last - self._clock()
 
-    def _authorized(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
+    def _authorized(
+        self, method: str, target: str, body: bytes, asked: str, until: float
+    ) -> "dict[str, Any]":
         """One try; a second with the token file as it is then, where the first was refused (lessons 3)."""
         try:
-            return self._try(method, target, body, what, until)
+            return self._try(method, target, body, asked, until)
         except Unauthorized:
             if not self.cluster.credentials.token_file:
                 raise
-            return self._try(method, target, body, what, until)
+            return self._try(method, target, body, asked, until)
 
-    def _try(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
+    def _try(self, method: str, target: str, body: bytes, asked: str, until: float) -> "dict[str, Any]":
         until = min(until, self._clock() + TRY_SECONDS)
         try:
             response = self._connection.exchange(method, target, self._headers(method, body), body, until)
         except OSError as error:
             raise self._unreachable(error) from None
+        what = asked.partition(" ")[2]
         self._refuse_crowd(response.body, what)
         try:
             document = decode(response.body.decode("utf-8"))
@@ -280,9 +301,12 @@ class KubeAPI:
             document = None
         if 200 <= response.status < 300:
             if not isinstance(document, dict):
-                raise BadAnswer(f"the API server {self.cluster} answered {what} without a JSON object")
+                raise self._foreign(f"the API server {self.cluster} answered {what} without a JSON object")
             return document
-        raise self._refusal(method, what, response, document)
+        is_core = target.startswith(f"{self.cluster.base}/api/v1/")
+        if response.status == 404 and is_core and not is_status(document):
+            raise self._foreign(f"what answers at {self.cluster} is no API server: it has no {what}")
+        raise self._refusal(asked, response, document)
 
     def _refuse_crowd(self, body: bytes, what: str) -> None:
         """Raise BadAnswer for more values than any list of objects has: each takes 20 times its bytes in memory."""
@@ -317,20 +341,27 @@ class KubeAPI:
             hint=f"see that it runs, and that {self.cluster.source} names its address",
         )
 
-    def _refusal(self, method: str, what: str, response: "Response", document: "Any") -> APIError:
+    def _foreign(self, problem: str) -> BadAnswer:
+        """The error where something else than an API server seems to answer."""
+        names = f"see that {self.cluster.source} names the API server's whole address"
+        return BadAnswer(problem, hint=f"{names}: a proxy may answer instead")
+
+    def _refusal(self, asked: str, response: "Response", document: "Any") -> APIError:
         kind = error_of(response.status, document)
-        verb = method.lower()
+        verb, _, what = asked.partition(" ")
         message, hint = {
             401: self._unauthorized(),
             403: (
-                f"the API server does not allow Genie to {verb} {what}",
+                f"the API server does not allow Genie to {asked}",
                 f"grant that to the account of {self.cluster.source}",
             ),
             404: (
-                f"{what.removeprefix('the status of ')} does not exist",
+                f"the API server has no {what}"
+                if verb == "list"
+                else f"{what.removeprefix('the status of ')} does not exist",
                 "see that its name and namespace are right, and its kind is installed",
             ),
-        }.get(response.status, (f"the API server answered {response.status} to {verb} {what}", ""))
+        }.get(response.status, (f"the API server answered {response.status} to {asked}", ""))
         error = kind(message, details=server_words(document, self.cluster.credentials.secrets()), hint=hint)
         error.status = response.status
         if isinstance(error, Unreachable):
@@ -347,15 +378,10 @@ class KubeAPI:
             )
         return (
             f"the API server {cluster} does not accept Genie's credentials ({credentials})",
-            f"they have expired or were revoked: renew what {cluster.source} names",
+            f"name a user with credentials in {cluster.source}"
+            if str(credentials) == NO_CREDENTIALS
+            else f"they have expired or were revoked: renew what {cluster.source} names",
         )
-
-
-def _exhausted(error: Unreachable, attempts: int, seconds: float) -> Unreachable:
-    """The error of a request that was given up after so many seconds."""
-    tries = "1 try" if attempts == 1 else f"{attempts} tries"
-    within = f"{tries} within {round(seconds, 1):g} s"
-    return error.replace(details="; ".join(filter(None, (error.details, within))))
 
 
 def _retry_after(text: str) -> float:

@@ -10,6 +10,7 @@ from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.model import Value
 
 _LARGEST_FILE = 1 << 20
+NO_CREDENTIALS = "no credentials"
 _KNOWN_BY = 16  # characters
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 
@@ -58,7 +59,7 @@ class Credentials(Value):
             words.append("token")
         if self.certificate:
             words.append(f"client certificate {self.certificate}")
-        return " and ".join(words) or "no credentials"
+        return " and ".join(words) or NO_CREDENTIALS
 
     @property
     def bearer(self) -> bool:

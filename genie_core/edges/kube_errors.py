@@ -127,15 +127,27 @@ def _names_uid(document: "Any") -> bool:
     return any(isinstance(cause, dict) and cause.get("field") == "metadata.uid" for cause in causes)
 
 
+def is_status(document: "Any") -> bool:
+    """Whether a decoded body is a `Status`, as an API server's refusals are."""
+    return isinstance(document, dict) and document.get("kind") == "Status"
+
+
 def server_words(document: "Any", secrets: "Sequence[str]" = ()) -> str:
     """The message of a `Status`, fit for a log line.
 
     "" for any other body, which may hold secrets, and for a message that repeats one of `secrets`.
     """
-    if not isinstance(document, dict) or document.get("kind") != "Status":
+    if not is_status(document):
         return ""
     message = document.get("message")
     if not isinstance(message, str) or any(secret in message for secret in secrets):
         return ""
     line = "".join(char if char.isprintable() else " " for char in message[:_LONGEST_QUOTE])
     return line + ("..." if len(message) > _LONGEST_QUOTE else "")
+
+
+def exhausted(error: Unreachable, attempts: int, seconds: float) -> Unreachable:
+    """The error of a request that was given up after so many seconds."""
+    tries = "1 try" if attempts == 1 else f"{attempts} tries"
+    within = f"{tries} within {round(seconds, 1):g} s"
+    return error.replace(details="; ".join(filter(None, (error.details, within))))

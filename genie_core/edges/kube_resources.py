@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # RFC 3986, 2.3
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 
+_CLUSTER_WIDE = ("nodes", "namespaces")
+
 
 class Resource(Value):
     """A kind of object: its API group and version, its plural in URLs, its kind, and its word in messages."""
@@ -42,6 +44,12 @@ class Resource(Value):
     def everywhere(self) -> tuple[str, ...]:
         """The parts of the URL of all in the cluster."""
         return (*self._root, self.plural)
+
+    def scope(self, namespace: str) -> str:
+        """Where a list of it is from, in words behind its plural: a namespace's, or ("") the cluster's."""
+        if namespace:
+            return f" in namespace {namespace}"
+        return "" if self.plural in _CLUSTER_WIDE else " in all namespaces"
 
     @property
     def api_version(self) -> str:

@@ -82,9 +82,9 @@ def pages(
 
     A page is given up after `within` seconds, None for all that the API has left.
     """
-    parts, query = kind.collection(namespace) if namespace else kind.everywhere, dict(query)
+    query = dict(query)
     while most > 0:
-        document = api.get(parts, query | {"limit": str(min(size, most))}, within=within)
+        document = api.page(kind, namespace, query | {"limit": str(min(size, most))}, within=within)
         items, metadata = document.get("items"), document.get("metadata")
         page = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         metadata = metadata if isinstance(metadata, dict) else {}
@@ -220,6 +220,5 @@ def _refusal(error: GenieError, verb: str, kind: Resource, namespace: str) -> st
 
 def not_allowed(verb: str, kind: Resource, namespace: str) -> str:
     """What a user lacks who gets a 403, as a Role names it: verb, resource, namespace."""
-    where = f"in namespace {namespace}" if namespace else "in all namespaces"
     resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-    return f"the API server does not allow to {verb} {resource} {where} (403)"
+    return f"the API server does not allow Genie to {verb} {resource}{kind.scope(namespace)} (403)"

@@ -58,10 +58,10 @@ class ExecAPI(KubeAPI):
         parts = (*POD.path(command.namespace, command.pod), "exec")
         words = "&".join(target((), {name: word})[1:] for name, word in [*query, *_words(command.argv)])
         headers = {**self._headers("GET", b""), "Sec-WebSocket-Protocol": _PROTOCOLS}
-        what = f"a command in pod {command.namespace}/{command.pod}"
+        asked = f"run a command in pod {command.namespace}/{command.pod}"
 
         def refusal(response: Response) -> GenieError:
-            return self._refusal("RUN", what, response, _document(response.body))
+            return self._refusal(asked, response, _document(response.body))
 
         try:
             return Running(
@@ -74,7 +74,7 @@ class ExecAPI(KubeAPI):
         """Delete a pod at once; one that does not exist is no failure. Raises one of kube_errors."""
         parts, query = POD.path(namespace, name), {"gracePeriodSeconds": "0"}
         try:
-            self._request("DELETE", parts, query, b"", f"pod {namespace}/{name}")
+            self._request("DELETE", parts, query, b"", f"delete pod {namespace}/{name}")
         except ObjectNotFound:
             return
 

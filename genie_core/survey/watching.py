@@ -64,7 +64,7 @@ class WatchingAPI(KubeAPI):
         asked, what = {**query, "limit": str(self._page)}, "/" + "/".join(parts)
         while True:
             self.renew(self._timeout)  # a large cluster has any number of pages, and each is progress
-            document = self._request("GET", parts, asked, b"", what, PAGE_SECONDS)
+            document = self._request("GET", parts, asked, b"", f"list {what}", PAGE_SECONDS)
             yield from (item for item in get_list(document, "items") if isinstance(item, dict))
             metadata = get_object(document, "metadata")
             token = get_str(metadata, "continue", where="metadata")
@@ -133,7 +133,7 @@ class WatchingAPI(KubeAPI):
             document = json.loads(response.body)
         except ValueError:
             document = None
-        return self._refusal("WATCH", what, response, document)
+        return self._refusal(f"watch {what}", response, document)
 
 
 def _decoded(line: bytes, what: str) -> JSON:

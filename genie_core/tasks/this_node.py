@@ -76,7 +76,7 @@ def is_this(asked: str, named: str, access: Access, *, is_explicit: bool, to_cha
         access.warn(f"no API server is known, so this machine is taken for node {asked}")
         return True
     with api:
-        page = api.get(NODE.everywhere, {"fieldSelector": f"metadata.name={asked}"})
+        page = api.page(NODE, "", {"fieldSelector": f"metadata.name={asked}"})
     found = [cluster.node(item) for item in get_list(page, "items") if isinstance(item, dict)]
     if not found:
         raise NotFound(

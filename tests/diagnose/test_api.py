@@ -133,11 +133,11 @@ def _used(request):
     [
         ("get", "pods", "pod object", "get pods in namespace shop"),
         ("list", "pods", "objects: Pod", "list pods in all namespaces"),
-        ("list", "nodes", "objects: Node", "list nodes in all namespaces"),
+        ("list", "nodes", "objects: Node", "list nodes (403)"),
         ("list", "services", "objects: Service", "list services in all namespaces"),
         ("list", "events", "events", "list events in namespace"),
         ("list", "endpointslices", "objects: EndpointSlice", "list endpointslices.discovery.k8s.io in all namespaces"),
-        ("list", "namespaces", "objects: Namespace", "list namespaces in all namespaces"),
+        ("list", "namespaces", "objects: Namespace", "list namespaces (403)"),
         ("list", "networkpolicies", "objects: NetworkPolicy", "list networkpolicies.networking.k8s.io in all"),
     ],
 )  # fmt: skip
@@ -426,7 +426,9 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
 def test_a_pod_that_may_not_be_read_is_named_as_such(capsys, kubeconfig, server, words):
     server.api.forbidden.add(("get", "pods"))
     assert main([*words, "--kubeconfig", str(kubeconfig), "--node", "node1"]) == 3
-    assert "the API server does not allow to get pods in namespace shop (403)" in capsys.readouterr().err
+    assert (
+        "the API server does not allow Genie to get pods in namespace shop (403)" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("target", ["", "10.1.2.3:0", "10.1.2.3:99999", "a/b/c", "10.1.2.3:53/sctp"])

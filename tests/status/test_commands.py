@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from genie_cli import schemas
 from genie_cli.app import main
-from tests.apiserver import API, APIServer, Objects
+from tests.apiserver import API, APIServer, Objects, faults
 from tests.plugin.test_rights import granted
 from tests.status.test_cluster import (
     HEALTHY,
@@ -118,7 +118,7 @@ def test_what_could_not_be_read_is_named_and_makes_the_exit_code_5(genie):
     assert out.startswith("no error in what could be read\n")
     assert "no pod uses it" not in out
     assert (
-        "does not allow to list pods in all namespaces (403): the ClusterRole genie-status of deploy/status-rbac.yaml"
+        "not allow Genie to list pods in all namespaces (403): the ClusterRole genie-status of deploy/status-rbac.yaml"
         in " ".join(out.split())  # where it wraps depends on the server's port
     )
     forbidden = ["pods", "network-attachment-definitions"]
@@ -141,6 +141,23 @@ def test_waiting_in_vain_ends_with_the_time(genie):
     code, _, err, _ = genie(late, "status", "--wait", "--timeout", "100ms")
     assert code == 124
     assert "kube-system/genie: 0 of 1 ready" in err
+
+
+@pytest.mark.parametrize("command", ["status", "networks"])
+def test_a_server_that_does_not_answer_in_time_is_a_timeout(command, tmp_path, capsys):
+    with APIServer() as server:
+        server.faults = [faults.slow_headers(30)] * 9
+        kubeconfig = server.write_kubeconfig(tmp_path / "kubeconfig")
+        assert main([command, "--timeout", "300ms", "--kubeconfig", str(kubeconfig)]) == 124
+    assert "no whole answer in time" in capsys.readouterr().err
+
+
+def test_where_nothing_could_be_read_nothing_is_judged(genie):
+    kinds = ["nodes", "pods", "daemonsets", "events"]
+    kinds += ["network-attachment-definitions", "logicalnetworks", "physicalnetworks"]
+    code, out, _, _ = genie(HEALTHY, "status", forbidden=kinds)
+    assert (code, out.partition("\n")[0]) == (5, "nothing could be read")
+    assert " list nodes (403)" in out
 
 
 def test_it_needs_an_api_server(capsys, monkeypatch, tmp_path):
@@ -190,3 +207,24 @@ def test_pods_are_read_page_by_page(genie):
     assert json.loads(out)["pods"]["total"] == 603
     pages = [one.target for one in api.requests if one.target.startswith("/api/v1/pods?")]
     assert len(pages) == 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("networks",),
+        ("networks", "shop/blue"),
+        ("policy", "list", "-A"),
+        ("explain", "pod", "shop/a"),
+    ],
+)
+def test_a_server_without_nodes_and_pods_is_no_api_server(command, tmp_path, capsys):
+    """A wrong path in the kubeconfig, or a proxy: 404 to everything does not mean that nothing is there."""
+    with APIServer(API(Objects(*HEALTHY))) as server:
+        kubeconfig = server.write_kubeconfig(tmp_path / "kubeconfig", server=f"{server.url}/clusters/absent")
+        assert main([*command, "--kubeconfig", str(kubeconfig)]) != 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "is no API server" in shown.err
+    assert f"see that kubeconfig {kubeconfig} names the API server's whole address" in shown.err
