@@ -70,7 +70,7 @@ class _Machine:
 
     def _verdict(self, chain: str, rule: NftRule | Lookup) -> str:
         if isinstance(rule, Lookup):
-            return self._looked_up(rule)
+            return self._looked_up(rule) if all(self._holds(match) for match in rule.matches) else ""
         if not all(self._holds(match) for match in rule.matches):
             return ""
         self.outcome.trail.append((chain, rule))

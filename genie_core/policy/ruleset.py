@@ -34,6 +34,7 @@ class Match:
     mid   a TCP segment that begins no connection: ()
     ct    the state of the connection: (words...)
     l3    the ethertype: (words...)
+    name  an interface (`iifname`, `oifname`) of a set: (set,)
     local a source that is an address of this namespace: ()
     """
 
@@ -60,8 +61,23 @@ def _braced(items: Iterable[object]) -> str:
 
 
 def _ports(match: Match) -> str:
-    words = [f"{low}" if low == high else f"{low}-{high}" for low, high in match.ranges]
-    return f"{str(match.value[0]).lower()} {match.field} {_braced(words)}"
+    several = port_set(match)
+    word = f"@{several.name}" if several else _range(*match.ranges[0])
+    return f"{str(match.value[0]).lower()} {match.field} {word}"
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def port_set(match: Match) -> Set | None:
+    """The set of the ports of a `port`; None where that is one range.
+
+    It has a name: with each set without one the kernel walks over the whole transaction (__nft_set_trans_bind).
+    """
+    words = tuple(_range(*one) for one in match.ranges)
+    name = f"ports_{sha256(repr(words).encode()).hexdigest()[:12]}"
+    return Set(name, "inet_service", words, interval=True) if len(words) > 1 else None
 
 
 def _own(match: Match) -> str:
@@ -94,6 +110,7 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "ct": lambda m: f"ct state {','.join(str(word) for word in m.value)}",
     "local": lambda _: "fib saddr type local",
     "l3": lambda m: f"ether type {_braced(m.value)}",
+    "name": lambda m: f"{m.field} @{m.value[0]}",
 }
 
 
@@ -116,18 +133,20 @@ class NftRule:
 class Lookup:
     """A rule that looks its verdict up in a map: by interface, or by interface and address (`version` 4 or 6).
 
-    `interface` is iifname, oifname, or meta sdifname: the one in a VRF by which the packet came.
+    `interface` is iifname, oifname, or meta sdifname: the one in a VRF by which the packet came. `matches` are
+    conditions.
     """
 
     interface: str
     map: str
     version: int = 0
+    matches: tuple[Match, ...] = ()
 
     def text(self) -> str:
         """As nft writes it."""
         side = "daddr" if self.interface == "oifname" else "saddr"
         key = f"{self.interface} . {_ip(self.version)} {side}" if self.version else self.interface
-        return f"{key} vmap @{self.map}"
+        return " ".join([*(match.text() for match in self.matches), key, f"vmap @{self.map}"])
 
 
 def within(spans: Sequence[tuple[int, int]], number: int) -> bool:

@@ -7,7 +7,7 @@ for an interface: there a pod is known by its address, and the bridge family kee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,7 +15,7 @@ from genie_core.policy.chains import ADVERTISEMENT, neighbours
 from genie_core.policy.peers import Peers, in_order
 from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
-from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, NftRule, Set, Table
+from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, NftRule, Set, Table, port_set
 from genie_core.spec.addresses import version as version_of
 
 # Before other engines' filters, which keep their say: nothing here accepts for them.
@@ -63,8 +63,7 @@ class Builder:
         self.node_addresses = node_addresses
         self.chains: dict[str, Chain] = {}
         self.maps: dict[str, dict[str, str]] = {}
-        self.guards: dict[str, dict[str, str]] = {EGRESS: {}, INGRESS: {}}
-        self.guard_chains: dict[str, Chain] = {}
+        self.kept: dict[str, dict[str, Guarded]] = {EGRESS: {}, INGRESS: {}}  # by their ports of a bridge
         self.own: set[str] = set()
         self.through: set[str] = set()  # the interfaces by which the host reaches them
         self.ports: list[tuple[Place, tuple[str, ...]]] = []
@@ -79,8 +78,7 @@ class Builder:
             for kind, key in self._keys(guarded):
                 self._enter(f"{mode}_{kind}", key, chain)
         if guarded.place.kind == BRIDGE and not guarded.open:
-            chain = self._guard(guarded)
-            self.guards[guarded.direction][f'"{guarded.place.port}"'] = f"jump {chain}"
+            self.kept[guarded.direction][f'"{guarded.place.port}"'] = guarded
 
     def add_port(self, place: Place, addresses: tuple[str, ...]) -> None:
         """Take in a host end, whether or not its pod is isolated: it may not use other pods' addresses."""
@@ -105,29 +103,6 @@ class Builder:
         self.chains[name] = Chain(name, rules)
         return name
 
-    def _guard(self, guarded: Guarded) -> str:
-        """Rules for a bridge's port: only address resolution, and packets with the pod's own addresses, pass."""
-        side = "saddr" if guarded.direction == EGRESS else "daddr"
-        own = in_order(guarded.own)
-        advertised = NftRule((Match("icmp6", "", (ADVERTISEMENT,)),), DROP, guarded.note)
-        rules = [
-            NftRule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
-            NftRule((Match("l3", "", ("arp",)),), ACCEPT),
-            *([advertised] if guarded.direction == EGRESS else []),
-            *neighbours(),
-        ]
-        for version in (4, 6):
-            addresses = tuple(one for one in own if version_of(one) == version)
-            rules += [NftRule((Match("is", side, (version, *addresses)),), ACCEPT)] if addresses else []
-        if guarded.place.dhcp:
-            ports = (("UDP", (68, 68)), ("UDP", (67, 67)))
-            sport, dport = ports if guarded.direction == EGRESS else ports[::-1]
-            rules.append(NftRule((Match("port", "sport", sport), Match("port", "dport", dport)), ACCEPT))
-        rules.append(NftRule((), DROP, guarded.note))
-        name = f"{'from' if guarded.direction == EGRESS else 'to'}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
-        self.guard_chains[name] = Chain(name, tuple(rules))
-        return name
-
     # --- tables ------------------------------------------------------------------------------------------
 
     def tables(self) -> list[Table]:
@@ -137,7 +112,7 @@ class Builder:
         inet = self._inet()
         ports = [one for one in self.ports if one[0].kind == BRIDGE]
         borrowed = list(borrowing(ports, self._known(inet.sets), receiving=True))
-        if borrowed or any(self.guards.values()):
+        if borrowed or any(self.kept.values()):
             return [inet, self._bridge(borrowed)]
         return [inet]
 
@@ -147,15 +122,16 @@ class Builder:
         return {*self.own, *allowed}
 
     def _inet(self) -> Table:
-        used = {
-            str(m.value[1])
+        matches = {
+            match
             for chain in self.chains.values()
             for rule in chain.rules
             if isinstance(rule, NftRule)
-            for m in rule.matches
-            if m.kind in ("in", "named")
+            for match in rule.matches
         }
-        sets = [self.peers.sets[name] for name in used]
+        used = {str(match.value[1]) for match in matches if match.kind in ("in", "named")}
+        ports_of = {found for match in matches if match.kind == "port" and (found := port_set(match))}
+        sets = [*(self.peers.sets[name] for name in used), *ports_of]
         pairs: dict[int, Set] = {}
         for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
             own = [one for one in in_order(self.own) if version_of(one) == version]
@@ -234,29 +210,64 @@ class Builder:
                         yield Lookup("meta sdifname", f"{prefix}_{kind}")
 
     def _bridge(self, borrowed: Sequence[Chain | Map | Set]) -> Table:
-        chains = [*self.guard_chains.values(), *(one for one in borrowed if isinstance(one, Chain))]
-        maps = [one for one in borrowed if isinstance(one, Map)]
-        sets = [one for one in borrowed if isinstance(one, Set)]
+        parts = list(borrowed)
         for direction, interface, hook in (
             (EGRESS, "iifname", "prerouting"),
             (INGRESS, "oifname", "postrouting"),
         ):
-            entries, rules = self.guards[direction], []
-            if entries:
-                name = f"{direction.lower()}_if"
-                maps.append(Map(name, _KEYS["if"], tuple(sorted(entries.items()))))
-                rules.append(Lookup(interface, name))
+            rules = []
+            if kept := self.kept[direction]:
+                parts += keeping(kept, direction, interface)
+                rules.append(Lookup(interface, f"{direction.lower()}_if"))
             if borrowed:
                 rules.append(Lookup(interface, _PORTS[direction]))
             if rules:
-                chains += _twice(hook, rules, _PRIORITIES[direction])
-        return Table("bridge", tuple(sets), tuple(chains), tuple(maps))
+                parts += _twice(hook, rules, _PRIORITIES[direction])
+        return Table(
+            "bridge",
+            tuple({one.name: one for one in parts if isinstance(one, Set)}.values()),
+            tuple({one.name: one for one in parts if isinstance(one, Chain)}.values()),
+            tuple(one for one in parts if isinstance(one, Map)),
+        )
 
 
 def _twice(hook: str, rules: Sequence[NftRule | Lookup], priorities: Sequence[str]) -> Iterator[Chain]:
     """The base chain of a hook at each of its priorities."""
     for name, priority in zip((hook, hook + _AGAIN), priorities, strict=True):
         yield Chain(name, tuple(rules), f"type filter hook {hook} priority {priority}; policy accept;")
+
+
+def keeping(kept: Mapping[str, Guarded], direction: str, interface: str) -> Iterator[Chain | Map | Set]:
+    """Rules for the ports of isolated pods: only address resolution, and packets with the pod's own addresses, pass.
+
+    All ports share one chain. In what it denies it names the policies: by a map from the port to the last rule.
+    """
+    word, side = ("from", "saddr") if direction == EGRESS else ("to", "daddr")
+    denied = f"{word}_deny"
+    notes = {port: f"deny_{sha256(one.note.encode()).hexdigest()[:12]}" for port, one in kept.items()}
+    advertised = Lookup(interface, denied, matches=(Match("icmp6", "", (ADVERTISEMENT,)),))
+    rules: list[NftRule | Lookup] = [
+        Lookup(interface, denied, matches=(Match("l3", "", ("8021q", "8021ad")),)),
+        NftRule((Match("l3", "", ("arp",)),), ACCEPT),
+        *([advertised] if direction == EGRESS else []),
+        *neighbours(),
+    ]
+    for version in (4, 6):
+        own = {f"{port} . {ip}" for port, one in kept.items() for ip in one.own if version_of(ip) == version}
+        if own:
+            yield Set(f"{word}_{version}", _KEYS[str(version)], tuple(sorted(own)))
+            rules.append(NftRule((Match("own", side, (version, f"{word}_{version}")),), ACCEPT))
+    if leased := tuple(sorted(port for port, one in kept.items() if one.place.dhcp)):
+        yield Set(f"{word}_dhcp", "ifname", leased)
+        ports = (("UDP", (68, 68)), ("UDP", (67, 67)))
+        sport, dport = ports if direction == EGRESS else ports[::-1]
+        named = Match("name", interface, (f"{word}_dhcp",))
+        rules.append(NftRule((named, Match("port", "sport", sport), Match("port", "dport", dport)), ACCEPT))
+    yield Chain(word, (*rules, Lookup(interface, denied)))
+    yield Map(f"{direction.lower()}_if", _KEYS["if"], tuple((port, f"jump {word}") for port in sorted(kept)))
+    yield Map(denied, _KEYS["if"], tuple((port, f"jump {chain}") for port, chain in sorted(notes.items())))
+    for port, chain in notes.items():
+        yield Chain(chain, (NftRule((), DROP, kept[port].note),))
 
 
 def borrowing(
