@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from genie_core.policy.cluster import Pod
-from genie_core.policy.peers import Networks, Peers
+from genie_core.policy.peers import Denied, Networks, Peers
 from genie_core.policy.rules import EGRESS, INGRESS, Permission, Policy, PolicyName, Port, merged
 from genie_core.policy.ruleset import ACCEPT, DROP, RETURN, Match, NftRule, comment
 
@@ -46,7 +47,7 @@ class Note:
         return comment(" ".join([self.action, *named, *([self.place] if self.place else [])]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Isolation:
     """What isolates an attachment in one direction: policies, and sets of addresses that CNI-Genie's form denies.
 
@@ -55,7 +56,7 @@ class Isolation:
 
     direction: str
     policies: tuple[Policy, ...] = ()
-    denied: tuple[tuple[tuple[PolicyName, ...], dict[int, str]], ...] = ()
+    denied: Denied = ()
     unknown: bool = False
     dhcp: bool = False
 
@@ -78,12 +79,33 @@ class Isolation:
         """The comment of its last rule: no rule has allowed the packet."""
         return Note("deny", tuple(sorted(policy.name for policy in self.policies)))
 
-    @property
+    @cached_property
     def names(self) -> list[PolicyName]:
         """All policies that it comes from."""
         return sorted(
             {*(one.name for one in self.policies), *(name for names, _ in self.denied for name in names)}
         )
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether a rule allows everything: then no address of the pod need be kept."""
+        if self.denied and self.direction == EGRESS:
+            return False
+        policies = () if self.unknown else self.policies
+        allowing = (rule for policy in policies for rule in policy.rules.get(self.direction, ()))
+        return not self.policies or any(rule.any_peer and rule.any_port for rule in allowing)
+
+    @cached_property
+    def note_of_addresses(self) -> str:
+        """The comment of the rule that drops packets with other addresses than the pod's."""
+        return comment(f"deny address {','.join(map(str, self.names))}")
+
+    @cached_property
+    def key(self) -> object:
+        """What its rules depend on."""
+        policies = tuple(id(policy) for policy in self.policies)
+        apart = tuple((names, tuple(sets.values())) for names, sets in self.denied)
+        return self.direction, policies, apart, self.unknown, self.dhcp
 
 
 def rules_of(
@@ -95,9 +117,7 @@ def rules_of(
     """
     # pods of the same policies have the same rules, but for ports by name
     ports = pod.ports if pod else ()
-    policies = tuple(id(policy) for policy in isolation.policies)
-    apart = tuple((names, tuple(sets.values())) for names, sets in isolation.denied)
-    key = isolation.direction, policies, apart, isolation.unknown, isolation.dhcp, ports, swapped
+    key = isolation.key, ports, swapped
     if key not in peers.chains:
         peers.chains[key] = tuple(_Writer(isolation, pod, peers, swapped).rules())
     return peers.chains[key]

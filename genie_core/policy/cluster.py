@@ -178,19 +178,19 @@ class Cluster:
         names = {*self.namespaces, *self._by_namespace}
         return {name for name in names if selector.selects(self.labels_of(name))}
 
-    def select(self, namespace: str, selector: Selector) -> list[Pod]:
+    def select(self, namespace: str, selector: Selector) -> Iterator[Pod]:
         """The pods of a namespace, "" for all, that a selector means. Ended ones have no addresses any more."""
         found = self._by_namespace.get(namespace, []) if namespace else list(self.pods.values())
         for pair in selector.labels:
             narrow = self._by_label.get(pair, [])
             found = narrow if len(narrow) < len(found) else found
-        return [
+        return (
             pod
             for pod in found
             if not pod.ended
             and (not namespace or pod.namespace == namespace)
             and selector.selects(pod.labels)
-        ]
+        )
 
     def nodes(self) -> list[str]:
         """The nodes whose attachments are given."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core.policy.chains import Isolation, rules_of
 from genie_core.policy.cluster import Attached, Cluster, Pod
+from genie_core.policy.covering import Covering
 from genie_core.policy.evaluate import Packet, run_hook
 from genie_core.policy.genie_form import Pairing, Pairs, is_genie_form, read_pairs
 from genie_core.policy.networks import CNI, EVERY, LOGICAL, is_logical
@@ -15,7 +16,6 @@ from genie_core.policy.peers import Peers
 from genie_core.policy.places import BRIDGE, NOWHERE, POD, VETH, Place, place_of
 from genie_core.policy.rules import (
     DIRECTIONS,
-    EGRESS,
     MULTI,
     NETWORK,
     NOT_ENFORCED,
@@ -28,7 +28,7 @@ from genie_core.policy.rules import (
     name_of,
     read_policy,
 )
-from genie_core.policy.ruleset import Chain, Set, Table, comment, text_of
+from genie_core.policy.ruleset import Chain, Set, Table, text_of
 from genie_core.policy.tables import Builder, Guarded
 
 _ON_HOST = (BRIDGE, VETH)
@@ -48,7 +48,8 @@ class Isolated:
     @property
     def policies(self) -> list[PolicyName]:
         """Those that select it."""
-        return sorted({name for one in self.isolations for name in one.names})
+        first, *others = (one.names for one in self.isolations)
+        return sorted({*first, *(name for names in others for name in names)}) if others else first
 
     def as_json(self) -> dict[str, str]:
         """Where it is not enforced, and why."""
@@ -121,6 +122,12 @@ class PolicyRuleset:
         return [one for one in self.isolated if one.place.kind == NOWHERE]
 
     @property
+    def selecting(self) -> set[PolicyName]:
+        """The policies that select something here."""
+        different = {id(isolation): isolation for one in self.isolated for isolation in one.isolations}
+        return {name for isolation in different.values() for name in isolation.names}
+
+    @property
     def host_text(self) -> str:
         """The node's text for `nft -f`."""
         return text_of(self.host)
@@ -162,6 +169,8 @@ class Policies:
                 entries += pairs
                 self.findings += found
         self.multi.sort(key=lambda policy: policy.name)
+        self._covering = Covering(self.multi)
+        self._isolations: dict[object, tuple[Isolation, ...]] = {}
         self.pairing = Pairing(entries)
         self._judge()
 
@@ -173,7 +182,7 @@ class Policies:
             named = {one for one in policy.networks or () if not one.startswith(f"{CNI}/")}
             for network in sorted(named - known):
                 self._note(policy.name, UNKNOWN, f"network {network} does not exist")
-            if not named - known and policy.name not in broken and not self.selected(policy):
+            if not named - known and policy.name not in broken and not any(self.selected(policy)):
                 self._note(policy.name, NOTHING, "it selects no network of any pod")
         for entry in self.pairing.entries:
             for network in sorted({entry.network, *entry.peers} - known):
@@ -192,14 +201,14 @@ class Policies:
     def _note(self, policy: PolicyName, reason: str, message: str) -> None:
         self.findings.append(Finding(policy, reason, message))
 
-    def selected(self, policy: Policy) -> list[tuple[Pod, str]]:
+    def selected(self, policy: Policy) -> Iterator[tuple[Pod, str]]:
         """The pods and networks that a policy selects."""
-        return [
+        return (
             (pod, member.network)
             for pod in self.cluster.select(policy.name.namespace, policy.pods)
             for member in pod.members
             if policy.covers(member.network, primary=member.primary)
-        ]
+        )
 
     def selected_networks(self) -> dict[str, list[dict[str, Any]]]:
         """The networks and pods that policies select, for the plugin: see edges/policy_dir.py."""
@@ -218,25 +227,23 @@ class Policies:
         self, attached: Attached, pod: Pod | None, peers: Peers, place: Place
     ) -> tuple[Isolation, ...]:
         """The isolation of an attachment, for each direction that has one."""
-        covering = [
-            policy
-            for policy in self.multi
-            if policy.name.namespace == attached.namespace
-            and policy.covers(attached.network, primary=attached.primary)
-            and (pod is None or policy.pods.selects(pod.labels))
-        ]
-        denied = tuple(peers.denied(attached.network, self.pairing)) if is_logical(attached.network) else ()
-        found = (
-            Isolation(
-                direction=direction,
-                policies=tuple(one for one in covering if pod is None or direction in one.directions),
-                denied=denied,
-                unknown=pod is None,
-                dhcp=place.dhcp,
+        covering = self._covering.of(attached, pod)
+        is_denied = is_logical(attached.network)
+        key = id(covering), attached.network if is_denied else "", pod is None, place.dhcp
+        if key not in self._isolations:  # attachments of the same policies share theirs
+            denied = peers.denied(attached.network, self.pairing) if is_denied else ()
+            found = (
+                Isolation(
+                    direction=direction,
+                    policies=tuple(one for one in covering if pod is None or direction in one.directions),
+                    denied=denied,
+                    unknown=pod is None,
+                    dhcp=place.dhcp,
+                )
+                for direction in DIRECTIONS
             )
-            for direction in DIRECTIONS
-        )
-        return tuple(one for one in found if one)
+            self._isolations[key] = tuple(one for one in found if one)
+        return self._isolations[key]
 
 
 def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) -> PolicyRuleset:
@@ -313,18 +320,14 @@ def _pod_of(cluster: Cluster, attached: Attached) -> Pod | None:
 def _guarded(
     isolation: Isolation, attached: Attached, pod: Pod | None, place: Place, peers: Peers
 ) -> Guarded:
-    policies = () if isolation.unknown else isolation.policies
-    allowing = [rule for policy in policies for rule in policy.rules.get(isolation.direction, ())]
-    names = [str(name) for name in isolation.names]
     return Guarded(
         place=place,
         direction=isolation.direction,
         addresses=attached.addresses,
         rules=rules_of(isolation, pod, peers),
         swapped=rules_of(isolation, pod, peers, swapped=True),
-        open=not (isolation.denied and isolation.direction == EGRESS)
-        and (not isolation.policies or any(rule.any_peer and rule.any_port for rule in allowing)),
-        note=comment(f"deny address {','.join(names)}"),
+        open=isolation.is_open,
+        note=isolation.note_of_addresses,
     )
 
 

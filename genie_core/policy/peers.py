@@ -15,6 +15,7 @@ from genie_core.policy.ruleset import NftRule, Set, within
 from genie_core.spec.addresses import version as version_of
 
 Networks = tuple[str, ...] | None
+Denied = tuple[tuple[tuple[PolicyName, ...], dict[int, str]], ...]  # policies, and IP version -> set
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
@@ -42,6 +43,7 @@ class Peers:
         self._pods: dict[tuple[Networks, tuple[PodPeer, ...]], dict[int, str]] = {}
         self._blocks: dict[tuple[Block, ...], dict[int, str]] = {}
         self.chains: dict[object, tuple[NftRule, ...]] = {}  # the rules that chains.rules_of has made
+        self._denied: dict[str, Denied] = {}
         self._addresses_on: dict[str, tuple[str, ...]] = {}
 
     def pods(self, networks: Networks, peers: tuple[PodPeer, ...]) -> dict[int, str]:
@@ -77,16 +79,21 @@ class Peers:
             self.sets[name] = Set(name, kind, tuple(sorted(elements)))
         return names
 
-    def denied(self, network: str, pairing: Pairing) -> list[tuple[tuple[PolicyName, ...], dict[int, str]]]:
+    def denied(self, network: str, pairing: Pairing) -> Denied:
         """The addresses that CNI-Genie's form keeps a logical network from, by the policies that do."""
+        if network not in self._denied:
+            self._denied[network] = self._apart(network, pairing)
+        return self._denied[network]
+
+    def _apart(self, network: str, pairing: Pairing) -> Denied:
         apart: dict[tuple[PolicyName, ...], list[str]] = {}
         for other in self._logical():
             if not pairing.allows(network, other):
                 deniers = tuple(pairing.deniers(network, other))
                 apart.setdefault(deniers, []).extend(self._addresses_on[other])
-        return [
+        return tuple(
             (deniers, self.add("g", (network, deniers), found)) for deniers, found in sorted(apart.items())
-        ]
+        )
 
     def add(self, letter: str, key: object, addresses: Iterable[str]) -> dict[int, str]:
         """IP version -> a set with these addresses."""

@@ -270,7 +270,10 @@ def comment(text: str) -> str:
 
     A name from a file may have any character, and nft's strings end at the next quotation mark.
     """
-    text = "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else "?" for one in text)
+    if not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
+        text = "".join(
+            one if one.isascii() and one.isprintable() and one not in '"\\' else "?" for one in text
+        )
     if len(text) <= _MAX_COMMENT:
         return text
     return f"{text[: _MAX_COMMENT - 11]}~{sha256(text.encode()).hexdigest()[:10]}"

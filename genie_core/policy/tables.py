@@ -62,6 +62,7 @@ class Builder:
         self.in_pod = in_pod
         self.node_addresses = node_addresses
         self.chains: dict[str, Chain] = {}
+        self.names: dict[tuple[str, int], str] = {}
         self.maps: dict[str, dict[str, str]] = {}
         self.kept: dict[str, dict[str, Guarded]] = {EGRESS: {}, INGRESS: {}}  # by their ports of a bridge
         self.own: set[str] = set()
@@ -99,9 +100,12 @@ class Builder:
         entries[key] = verdict if entries.get(key, verdict) == verdict else DROP
 
     def _chain(self, mode: str, rules: tuple[NftRule, ...]) -> str:
-        name = f"{mode}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
-        self.chains[name] = Chain(name, rules)
-        return name
+        key = mode, id(rules)  # attachments of the same policies have the same tuple (chains.rules_of)
+        if key not in self.names:
+            name = f"{mode}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
+            self.names[key] = name
+            self.chains[name] = Chain(name, rules)
+        return self.names[key]
 
     # --- tables ------------------------------------------------------------------------------------------
 

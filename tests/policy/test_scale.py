@@ -29,3 +29,10 @@ def test_sets_without_a_name_do_not_grow_in_number(shared):
         return sum("{" in rule.text() for table in tables for chain in table.chains for rule in chain.rules)
 
     assert unnamed(20) == unnamed(2)
+
+
+def test_attachments_of_the_same_policies_share_what_is_compiled_of_them():
+    """1,000 policies that select all of 1,000 pods took 77 s, under the lock of ADD's guards."""
+    ruleset = compile_node(Cluster(documents(20, shared=True)), "n1")
+    assert len({id(one) for found in ruleset.isolated for one in found.isolations}) == 2
+    assert len({id(gate.guarded.rules) for gate in ruleset.gates}) == 2

@@ -35,8 +35,8 @@ class Counts:
         for netns, comment in list(self._seen):
             if netns in applied.replaced:
                 del self._seen[netns, comment]
-        for name in {str(name) for one in applied.ruleset.isolated for name in one.policies}:
-            self._drops.setdefault(name, 0)
+        for name in applied.ruleset.selecting:
+            self._drops.setdefault(str(name), 0)
 
     def keep(self) -> None:
         """Add what the kernel has counted since."""

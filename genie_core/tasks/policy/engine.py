@@ -247,7 +247,7 @@ class Engine:
     def _findings(self, applied: Applied) -> frozenset[Finding]:
         """What Events are written about."""
         here = f"node {self._enforcer.node}: not enforced: "
-        policies = {name for one in applied.ruleset.isolated for name in one.policies}
+        policies = applied.ruleset.selecting if applied.problems else ()
         unable = {Finding(name, NOT_ENFORCED, here + text) for name in policies for text in applied.problems}
         return frozenset({*applied.ruleset.findings, *unable})
 
