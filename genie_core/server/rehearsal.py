@@ -9,6 +9,7 @@ result that stands in its configuration, and its namespace does not exist. What 
 """
 
 import posix
+from fcntl import LOCK_NB, LOCK_SH, flock
 
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.files import exists, make_private_directory, open_private, remove, write_all
@@ -71,8 +72,23 @@ class Rehearsal:
     def make(self, times: int = 1) -> None:
         """Make it so many times; the interpreter specializes the code after some (PEP 659).
 
-        Whatever fails here does not matter: a call says it, and where.
+        `genie uninstall` removes the directory while it alone has it locked; then none is made any more.
         """
+        try:
+            lock = posix.open(self._folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            flock(lock, LOCK_SH | LOCK_NB)
+            if exists(self._folder):
+                self._make(times)
+        except OSError:
+            return
+        finally:
+            posix.close(lock)
+
+    def _make(self, times: int) -> None:
+        """Whatever fails here does not matter: a call says it, and where."""
         standard_error = posix.dup(2)
         null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         posix.dup2(null, 2)

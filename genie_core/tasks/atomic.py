@@ -139,6 +139,28 @@ def _try_lock(file: Path) -> int:
     return -1
 
 
+@contextmanager
+def unused(directory: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Wait until no other process has the directory locked; in the block none can. It need not exist.
+
+    Raises TryAgain after so many seconds.
+    """
+    give_up = time.monotonic() + seconds
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        fd = -1
+    try:
+        while fd >= 0 and not has_lock(fd, str(directory)):
+            if time.monotonic() >= give_up:
+                raise TryAgain(f"{directory} is in use", hint=f"see who has it open: `fuser -v {directory}`")
+            time.sleep(0.02)
+        yield
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
 def has_lock(fd: int, path: str) -> bool:
     """Lock the file at once; false where another process has it. Raises OSError, which names `path`."""
     try:

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,13 +28,13 @@ from genie_core.model import Plan
 from genie_core.plan import primary_first
 from genie_core.published import Published
 from genie_core.select.files import Finder
-from genie_core.server import FILES
+from genie_core.server import FILES, REHEARSAL
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import find_runtimes
+from genie_core.survey.runtimes import Runtime, find_runtimes
 from genie_core.tasks import node_state
-from genie_core.tasks.atomic import alone, sync
+from genie_core.tasks.atomic import alone, sync, unused
 from genie_core.tasks.install import delegate_files, predecessor
 from genie_core.tasks.install.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
 from genie_core.tasks.install.placement import place
@@ -92,14 +92,15 @@ class UninstallReport(Published):
 def uninstall(options: UninstallOptions) -> UninstallReport:
     """Remove what can be removed now. Raises InvalidConfig where pods of this node could not start any more."""
     try:
-        return _uninstall(options, find(options))
+        runtimes = find_runtimes(Root())
+        return _uninstall(options, find(options, runtimes), runtimes)
     except PermissionError as error:
         raise Denied(f"cannot remove {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot uninstall {error.filename}: {error.strerror}") from None
 
 
-def find(options: UninstallOptions) -> Installed:
+def find(options: UninstallOptions, runtimes: Sequence[Runtime]) -> Installed:
     """The installation: as recorded, else as found in the runtime's directories.
 
     Raises InvalidConfig where the directories that were named do not belong together.
@@ -108,13 +109,13 @@ def find(options: UninstallOptions) -> Installed:
     if any(_fits(one, options) for one in records):
         placed = []
     else:
-        placement = place(options.bin_dir, options.conf_dir, Root())
+        placement = place(options.bin_dir, options.conf_dir, Root(), runtimes)
         placed = [(Path(placement.bin_dir), Path(placement.conf_dir, CONFLIST))]
         records += filter(None, [recall(Path(placement.bin_dir))])
     fitting = sorted((one for one in records if _fits(one, options)), key=_is_gone)
     pairs = [(options.bin_dir or one.bin_dirs[0], one.conflist) for one in fitting]
     bin_dir, conflist = (pairs + placed)[0]
-    readers = [Path(runtime.conf_dir, CONFLIST) for runtime in find_runtimes(Root())]
+    readers = [Path(runtime.conf_dir, CONFLIST) for runtime in runtimes]
     require_pair(bin_dir, conflist, [*(one.conflist for one in records), *readers, Path(CONF_DIR, CONFLIST)])
     others = [one for one in records if not _is_gone(one)]
     if others and not (fitting or options.bin_dir or conflist.exists()):
@@ -125,7 +126,7 @@ def find(options: UninstallOptions) -> Installed:
 def plugin_dir() -> Path:
     """Where the plugin is, or would be installed; the usual directory where the runtimes of this node disagree."""
     try:
-        return find(UninstallOptions()).bin_dirs[0]
+        return find(UninstallOptions(), find_runtimes(Root())).bin_dirs[0]
     except GenieError:
         return Path(BIN_DIR)
 
@@ -157,20 +158,22 @@ def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir:
     )
 
 
-def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
+def _uninstall(options: UninstallOptions, found: Installed, runtimes: Sequence[Runtime]) -> UninstallReport:
     folder = found.bin_dirs[0] / CODE
     with nullcontext() if options.dry_run or not folder.is_dir() else alone(folder):
-        return _uninstall_alone(options, found)
+        return _uninstall_alone(options, found, runtimes)
 
 
-def _uninstall_alone(options: UninstallOptions, found: Installed) -> UninstallReport:
+def _uninstall_alone(
+    options: UninstallOptions, found: Installed, runtimes: Sequence[Runtime]
+) -> UninstallReport:
     """An installation that runs meanwhile would write a configuration whose plugin is then removed."""
     refuse_shared(str(found.state_dir))
     restored = [
         Path(old) for old, new in found.moved.items() if os.path.exists(new) and not os.path.lexists(old)
     ]
     if found.conflist.exists() and not options.force and not restored:
-        _refuse_lockout(found.conflist.parent)
+        _refuse_lockout(found.conflist.parent, runtimes)
     removed: list[Path] = []
     if not options.dry_run and (found.bin_dirs[0] / CODE).is_dir():
         remember(found)  # for the run that completes this one
@@ -253,20 +256,25 @@ def _remove_rest(
     launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
     if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
         return [f"process {pid}, a running call" for pid in calls]
-    served = [Path(run_dir, name) for run_dir in map(run_dir_of, launchers) if run_dir for name in FILES]
+    run_dirs = [Path(run_dir) for run_dir in map(run_dir_of, launchers) if run_dir]
+    served = [run_dir / name for run_dir in run_dirs for name in FILES]
     code = [path for folder in found.bin_dirs for path in _code(folder / CODE)]
     # never the whole directory: a configured path may also have other files
     paths = [*launchers, found.conflist.with_name(KUBECONFIG), *served, *code]
     paths += [found.state_dir / name for name in CONTENTS]
-    if dry_run or not found.state_dir.is_dir():
-        _exchange(found, paths, removed, restored, dry_run=dry_run)
+    if dry_run:
+        _exchange(found, paths, removed, restored, dry_run=True)
         return []
-    with context.store.lock_node(exclusive=True, deadline=context.deadline()):
-        if names := context.store.names():
-            return names
+    with ExitStack() as locks:
+        for run_dir in run_dirs:
+            locks.enter_context(unused(run_dir / REHEARSAL))
+        if found.state_dir.is_dir():
+            locks.enter_context(context.store.lock_node(exclusive=True, deadline=context.deadline()))
+            if names := context.store.names():
+                return names
         _exchange(found, paths, removed, restored, dry_run=False)
         _remove_policies()
-    if not any(found.state_dir.iterdir()):
+    if found.state_dir.is_dir() and not any(found.state_dir.iterdir()):
         found.state_dir.rmdir()
     return []
 
@@ -311,9 +319,9 @@ def _code(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.is_symlink() and path.resolve() not in here]
 
 
-def _refuse_lockout(conf_dir: Path) -> None:
+def _refuse_lockout(conf_dir: Path, runtimes: Sequence[Runtime]) -> None:
     """Raise InvalidConfig where the runtime would find no other network: no pod would start or stop on this node."""
-    readers = [one.conf_dir for one in find_runtimes(Root()) if one.running or one.kubelet]
+    readers = [one.conf_dir for one in runtimes if one.running or one.kubelet]
     if readers and str(conf_dir) not in readers:
         return
     if not _next_network(conf_dir):

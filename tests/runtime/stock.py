@@ -92,9 +92,13 @@ class StockNode(Containerd):
         (folder / "config.toml").write_text(text)
         self.run("mount", "--bind", "/var/lib/configuration", "/etc/containerd")
 
-    def hide_programs(self):
-        """Leave containerd's program away, as in the DaemonSet's container."""
-        over = "mount -t tmpfs none /var/lib/hidden && mkdir /var/lib/hidden/up /var/lib/hidden/work"
-        options = "lowerdir=/usr/bin,upperdir=/var/lib/hidden/up,workdir=/var/lib/hidden/work"
+    def change_programs(self, change):
+        """Run the shell's commands on the programs of the node, which has a copy of them for that."""
+        over = "mount -t tmpfs none /var/lib/changed && mkdir /var/lib/changed/up /var/lib/changed/work"
+        options = "lowerdir=/usr/bin,upperdir=/var/lib/changed/up,workdir=/var/lib/changed/work"
         mount = f"mount -t overlay -o {options} none /usr/bin"
-        self.run("sh", "-c", f"mkdir -p /var/lib/hidden && {over} && {mount} && rm /usr/bin/containerd")
+        self.run("sh", "-c", f"mkdir -p /var/lib/changed && {over} && {mount} && cd /usr/bin && {change}")
+
+    def hide_containerd(self):
+        """Leave containerd's program away, as in the DaemonSet's container."""
+        self.change_programs("rm containerd")

@@ -118,7 +118,7 @@ def changed(node):
 
 def test_a_running_containerd_says_where_it_looks_where_its_files_do_not(changed):
     """As in the DaemonSet's container with its socket: its files, here without directories, and no program to ask."""
-    changed.hide_programs()
+    changed.hide_containerd()
     changed.write_containerd_config("version = 2\n")
     changed.genie("install", "--dry-run")
     assert changed.stderr == ""
@@ -129,7 +129,7 @@ def test_a_running_containerd_says_where_it_looks_where_its_files_do_not(changed
 
 def test_what_cannot_be_asked_is_said_and_not_installed_against_the_evidence(changed):
     """The default of containerd's own releases is /opt/cni/bin. Where the plugins are not, it does not look."""
-    changed.hide_programs()
+    changed.hide_containerd()
     changed.write_containerd_config("version = 2\n")
     changed.run("mount", "-t", "tmpfs", "none", "/run/containerd")
     changed.run("mkdir", "-p", "/opt/cni/bin")
@@ -154,3 +154,14 @@ def test_files_that_containerd_has_not_read_yet_are_no_place_to_install_by(chang
     assert f"looks for plugins in {PLUGINS}, and after its next start in /opt/cni/bin" in changed.stderr
     assert "restart it and install again" in changed.stderr
     changed.genie("install", "--bin-dir", PLUGINS, "--dry-run")
+
+
+def test_the_program_of_a_containerd_that_is_not_there_runs_once(changed):
+    """Its 43 ms are most of what an uninstallation takes."""
+    script = '#!/bin/sh\necho run >>/var/lib/runs\nexec containerd.real "$@"\n'
+    changed.file("/var/lib/script").write_text(script)
+    changed.change_programs("mv containerd containerd.real && install /var/lib/script containerd")
+    changed.write_containerd_config("version = 2\n")
+    changed.run("mount", "-t", "tmpfs", "none", "/run/containerd")
+    changed.genie("uninstall", "--dry-run", "--bin-dir", PLUGINS)
+    assert changed.file("/var/lib/runs").read_text() == "run\n"

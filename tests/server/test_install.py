@@ -1,8 +1,9 @@
 """`genie install --serve`, the ways back from it, and `genie serve` itself."""
 
+import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
 from tests import warm
 from tests.control_groups import own_groups
+from tests.processes import has_ended
 from tests.server.conftest import wait
 
 ELF = b"\x7fELF"
@@ -26,20 +28,8 @@ def test_later_installations_keep_the_launcher_until_it_is_given_up(server):
     assert server.launcher.read_bytes() == native
 
 
-def have_rehearsed(server):
-    """Whether the processes that wait for a call do nothing any more: a rehearsal makes its files again."""
-
-    def seen():
-        return [Path(f"/proc/{pid}/stat").read_text() for pid in server.waiting()]
-
-    before = seen()
-    time.sleep(0.2)
-    return before == seen() and all(") S " in line for line in before)
-
-
-def test_uninstalling_removes_its_files_and_ends_the_server(server):
-    server.start()
-    wait(lambda: have_rehearsed(server), said=server.said)
+def uninstall_all(server):
+    """Remove the installation with its configuration, its state and the server's files."""
     options = UninstallOptions(
         bin_dir=server.root / "bin",
         conf_dir=server.root / "net.d",
@@ -47,11 +37,35 @@ def test_uninstalling_removes_its_files_and_ends_the_server(server):
         force=True,
     )
     assert uninstall(options).complete
+
+
+def test_uninstalling_removes_its_files_and_ends_the_server(server):
+    server.start()
+    uninstall_all(server)
     assert not server.launcher.exists()
     assert not server.program.exists()
     assert list(server.run_dir.iterdir()) == []
     assert server.process.wait(60) == 1
     server.process = None
+
+
+def test_uninstalling_waits_for_rehearsals(server):
+    """One that goes on would make its files again, and its plugin runs from a directory that is being removed."""
+    server.start()
+    plugin, began = server.run_dir / "rehearsal/cat", server.root / "began"
+    plugin.unlink()
+    plugin.write_text(f"#!/bin/sh\necho >>{began}\nsleep 0.5\nexec cat\n")
+    plugin.chmod(0o755)
+    waiting = server.waiting()
+    for pid in waiting:
+        os.kill(pid, signal.SIGKILL)  # others take their places, and rehearse
+    wait(began.exists, said=server.said)
+    rehearsing = server.waiting()
+    uninstall_all(server)
+    assert server.process.wait(60) == 1
+    server.process = None
+    wait(lambda: all(map(has_ended, rehearsing)))
+    assert list(server.run_dir.iterdir()) == []
 
 
 def test_the_command_becomes_the_server(server):

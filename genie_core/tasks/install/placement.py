@@ -34,12 +34,15 @@ class Placement:
     notes: tuple[str, ...] = ()
 
 
-def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
-    """The directories that were asked for, and for the rest those of the runtime.
+def place(
+    bin_dir: Path | None, conf_dir: Path | None, root: Root, runtimes: Sequence[Runtime] | None = None
+) -> Placement:
+    """The directories that were asked for, and for the rest those of the runtime; None: of those that are found.
 
     Raises GenieError where the runtimes that count disagree about what was not asked for.
     """
-    found = [_as_asked(one, bin_dir, conf_dir) for one in find_runtimes(root)]
+    known = find_runtimes(root) if runtimes is None else runtimes
+    found = [_as_asked(one, bin_dir, conf_dir) for one in known]
     if not found:
         return _usual(bin_dir, conf_dir)
     counting = those_that_count(found)
