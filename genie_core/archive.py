@@ -139,12 +139,23 @@ def _open(path: str) -> int:
     return fds[-1]
 
 
+def _name(name: bytes) -> None:
+    """Give the process a name in ps(1): kernels before 6.14 name one that execveat(2) starts by a descriptor."""
+    try:
+        fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+        posix.write(fd, name)
+        posix.close(fd)
+    except OSError:
+        return
+
+
 def start(file: str, own: str) -> None:
     """Run the plugin, whose binary is `own`, from the directory of `file`, which has this module's code."""
     sys.dont_write_bytecode = True
     directory = file.rpartition("/")[0]
     sys.path.insert(0, directory)
     try:
+        _name(b"genie")
         serve(directory)
         from genie_core.plugin import main
     except BaseException as error:  # noqa: BLE001 (the runtime reads JSON, whatever is broken)

@@ -19,6 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef O_PATH /* fcntl.h has these for programs of GNU alone */
+#define O_PATH 010000000
+#define AT_EMPTY_PATH 0x1000
+#endif
+
 /* `genie install` writes the texts into the compiled file (genie_core/native/__init__.py). */
 struct settings {
     char mark[16];
@@ -167,16 +172,18 @@ static int is_whole(void)
     return sum == words[1];
 }
 
-/* Whether the interpreter is the one that the code was compiled for. Another version would only report an error. */
-static int is_compiled(void)
+/* The interpreter, if it is the one that the code was compiled for, else -1. Another version would only report an error,
+ * also one that takes its place from here on: so the file itself is run, not what is at its path by then. */
+static int compiler(void)
 {
+    int fd = (int)sys(__NR_openat, AT_FDCWD, (long)settings.python, O_PATH | O_CLOEXEC, 0, 0, 0);
     struct stat found;
-    if (sys(__NR_newfstatat, AT_FDCWD, (long)settings.python, (long)&found, 0, 0, 0) < 0)
-        return 0;
+    if (fd < 0 || sys(__NR_fstat, fd, (long)&found, 0, 0, 0, 0) < 0)
+        return -1;
     uint64_t *stamp = settings.stamp;
-    return stamp[0] == found.st_ino && stamp[1] == (uint64_t)found.st_size
-        && stamp[2] == (uint64_t)found.st_ctim.tv_sec && stamp[3] == (uint64_t)found.st_ctim.tv_nsec
-        && is_whole();
+    int same = stamp[0] == found.st_ino && stamp[1] == (uint64_t)found.st_size
+        && stamp[2] == (uint64_t)found.st_ctim.tv_sec && stamp[3] == (uint64_t)found.st_ctim.tv_nsec;
+    return same && is_whole() ? fd : -1;
 }
 
 /* Run the call in a Python of its own. Reading the launcher's text, which any version can run, costs 0.5 ms more.
@@ -184,11 +191,11 @@ static int is_compiled(void)
 static _Noreturn void become_python(char **env)
 {
     if (settings.python[0] && !is_directory(0)) {
-        char *argv[] = {settings.python, "-ISXutf8", settings.start, NULL, NULL};
-        if (is_compiled()) {
-            argv[2] = settings.compiled;
-            argv[3] = settings.own;
-        }
+        char *compiled[] = {settings.python, "-ISXutf8", settings.compiled, settings.own, NULL};
+        int fd = compiler();
+        if (fd >= 0)
+            sys(__NR_execveat, fd, (long)"", (long)compiled, (long)env, AT_EMPTY_PATH, 0);
+        char *argv[] = {settings.python, "-ISXutf8", settings.start, NULL};
         sys(__NR_execve, (long)settings.python, (long)argv, (long)env, 0, 0, 0);
     }
     char *argv[] = {settings.start, NULL};

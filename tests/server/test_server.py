@@ -1,5 +1,6 @@
 """The server itself: which callers it serves, what it takes over from them, and what happens when either ends."""
 
+import ctypes
 import json
 import os
 import resource
@@ -7,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from tests.processes import children, has_ended
 from tests.server.conftest import wait
 
 MEBI = 1 << 20
+_REPLACED = 100  # calls, of which some find the moment
+_HERE, _RENAME_EXCHANGE = -100, 2
 
 
 def begin_add(node):
@@ -159,6 +163,45 @@ def test_only_the_interpreter_that_compiled_the_code_runs_it_at_once(own_node, s
     assert own_node.call("VERSION").result["cniVersion"] == "1.1.0"
     os.utime(python)  # as an upgrade does: ctime changes
     assert own_node.call("VERSION").stdout == b"the text\n"
+
+
+def test_an_interpreter_that_is_replaced_at_any_moment_fails_no_call(own_node, server, tmp_path):
+    """As by an upgrade of the distribution. The other one, perl, can run the text, but not the code."""
+    folder, other = tmp_path / "python", tmp_path / "other"
+    for place, program in ((folder, "/usr/bin/python3"), (other, "/usr/bin/perl")):
+        place.mkdir()
+        shutil.copy(Path(program).resolve(), place / "python3")
+    server.install(python=folder / "python3")
+    (server.root / "bin/.genie/start").write_text("print('the text')\n")
+    stop = threading.Event()
+
+    def replace():
+        while not stop.is_set():
+            exchange(folder, other)
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        for _ in range(_REPLACED):
+            reply = own_node.call("VERSION")
+            assert reply.stdout.rstrip() == b"the text" or reply.result["cniVersion"] == "1.1.0"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_call_is_named_in_ps(own_node):
+    running = begin_add(own_node)
+    assert Path(f"/proc/{running.process.pid}/comm").read_text() == "genie\n"
+    own_node.release()
+    assert running.wait().result
+
+
+def exchange(path, other):
+    """Give each of two files the other's name, with no moment in between (renameat2(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_HERE, bytes(path), _HERE, bytes(other), _RENAME_EXCHANGE):
+        raise OSError(ctypes.get_errno(), "renameat2")
 
 
 def test_a_script_in_the_interpreters_place_is_never_given_compiled_code(own_node, server, tmp_path):

@@ -93,6 +93,23 @@ def test_without_any_interpreter_there_is_one_document_that_names_it(gone):
     assert "genie install" in document["details"]
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_interpreter_that_disappears_as_it_is_started_is_a_document(shell, put, tmp_path, monkeypatch):
+    """The shell finds a program, and the kernel does not start it; most shells end there and then."""
+    monkeypatch.setattr(launcher, "SHELL", str(tmp_path / "sh"))
+    (tmp_path / "sh").symlink_to(shell)
+    python = tmp_path / "python3"
+    shutil.copy(Path("/usr/bin/python3").resolve(), python)
+    report = put(python=python)
+    python.write_text("#!/gone/python3\n")
+    document = answer(report.launcher)
+    if "code" in document:  # bash goes on with the next one
+        assert document["code"] == 999
+        assert str(python) in document["msg"]
+    else:
+        assert shell == "/bin/bash"
+
+
 def test_an_older_python_says_so_instead_of_failing_somewhere(gone):
     text = gone.launcher.read_text()
     assert text.count("(3, 11)") == 1

@@ -46,7 +46,7 @@ exec '{python}' {options} "$0"{words}
 _SHELL_STARTS = """\
 #!{shell}
 {{ ''':' # Genie {version}, the CNI plugin, run by {python}
-# sh reads as far as the next brace and goes no further; for Python it is a string.
+# sh reads as far as the brace that closes this one and goes no further; for Python it is a string.
 if [ -d /proc/self/fd/0 ]; then
     case $CNI_COMMAND in
     '' | VERSION) exec </dev/null ;; # it is never read
@@ -55,12 +55,17 @@ if [ -d /proc/self/fd/0 ]; then
         exit 1 ;;
     esac
 fi
+gone() {{
+    echo '{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: {python} is gone",\
+"details":"run `genie install` again"}}'
+    exit 1
+}}
+trap gone EXIT # dash and busybox end where exec fails, as with a program that disappears right now
+[ -n "$BASH_VERSION" ] && shopt -s execfail # bash does neither: it goes on
 for python in '{python}' {others}; do
     [ -x "$python" ] && exec "$python" {options} "$0"{words}
     echo '{{"level":"warning","event":"no interpreter","file":"'"$python"'","hint":"run `genie install` again"}}' >&2
 done
-echo '{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: {python} is gone",\
-"details":"run `genie install` again"}}'
 exit 1
 }}
 """
