@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
-from genie_core.published import Published
-
-JSON = dict[str, Any]
+from genie_core.published import JSON, Published
 
 
 class Severity(StrEnum):

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, ClassVar, cast
 
+JSON = dict[str, Any]  # an object of a document, as decoded
 API_VERSION = "genie/v1alpha1"  # of every document that a command prints or saves
 UNPUBLISHED = {"published": False}  # metadata of a member that is for this process only
 

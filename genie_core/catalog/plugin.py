@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from genie_core.catalog.codes import GN1020, GN1021
-from genie_core.catalog.schema import JSON, Field, Problem, check_object, json_schema
+from genie_core.catalog.schema import Field, Problem, check_object, json_schema
 from genie_core.fields import place
 from genie_core.findings import Severity
+from genie_core.published import JSON
 
 
 class Role(StrEnum):

@@ -18,9 +18,8 @@ from genie_core.catalog.codes import GN1010, GN1011
 from genie_core.fields import describe, place
 from genie_core.findings import Code, Severity
 from genie_core.gojson import fold
+from genie_core.published import JSON
 from genie_core.spec.request import ifname_problem
-
-JSON = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, the_pod
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
+from genie_core.published import JSON
 from genie_core.survey import cluster
 from genie_core.survey.events import NO_SANDBOX
 from genie_core.survey.facts import Event
-from genie_core.survey.kernel import JSON
 
 # pkg/kubelet/events/event.go; AddedInterface is of Multus
 STUCK = "FailedKillPod"

@@ -15,11 +15,11 @@ from genie_core.dialects import NETWORK_STATUS, dialect_of
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
+from genie_core.published import JSON
 from genie_core.select import selections_of
 from genie_core.select.names import printable
 from genie_core.status import MULTI_IP_PREFERENCES
 from genie_core.survey import cluster
-from genie_core.survey.kernel import JSON
 
 OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
 # Annotations that a meta-plugin, Genie or another one, writes into a pod that it attached.

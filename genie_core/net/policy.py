@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from genie_core.published import JSON
 from genie_core.survey import cluster
-from genie_core.survey.kernel import JSON
 
 INGRESS, EGRESS = "Ingress", "Egress"
 Answer = bool | None

@@ -25,7 +25,8 @@ from genie_core.fields import get_list, get_str, place
 from genie_core.jsontext import JSONError, decode
 from genie_core.policy.networks import CNI
 from genie_core.policy.rules import annotations_of
-from genie_core.policy.selectors import JSON, Selector, object_at
+from genie_core.policy.selectors import Selector, object_at
+from genie_core.published import JSON
 from genie_core.status import NETWORK_NAME, STATIC_UID
 from genie_core.survey.cluster import ENDED, NAME_LABEL
 

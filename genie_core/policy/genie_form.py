@@ -17,7 +17,8 @@ from genie_core.fields import get_str, place
 from genie_core.jsontext import JSONError, decode
 from genie_core.policy.networks import LOGICAL
 from genie_core.policy.rules import UNREADABLE, Finding, PolicyName, annotations_of, name_of
-from genie_core.policy.selectors import JSON, object_at
+from genie_core.policy.selectors import object_at
+from genie_core.published import JSON
 from genie_core.spec.names import is_subdomain
 
 SPELLINGS = ("genieNetworkPolicy", "genieNetworkpolicy")

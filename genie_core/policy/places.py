@@ -13,7 +13,7 @@ from genie_core.gojson import view
 from genie_core.jsontext import encode
 from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.policy.cluster import Attached, addresses_in
-from genie_core.policy.selectors import JSON
+from genie_core.published import JSON
 from genie_core.spec.request import ifname_problem
 
 BRIDGE, VETH, POD, NOWHERE = "bridge", "veth", "pod", ""

@@ -16,7 +16,8 @@ from typing import Any
 from genie_core.errors import InvalidConfig
 from genie_core.fields import describe, get_list, get_object, get_str, get_strings, place
 from genie_core.policy.networks import parse_networks
-from genie_core.policy.selectors import ALL, JSON, Selector, object_at, read_selector
+from genie_core.policy.selectors import ALL, Selector, object_at, read_selector
+from genie_core.published import JSON
 
 MULTI, NETWORK = "MultiNetworkPolicy", "NetworkPolicy"
 POLICY_FOR = "k8s.v1.cni.cncf.io/policy-for"

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from genie_core.errors import InvalidConfig
 from genie_core.fields import describe, get_list, get_object, get_str, get_strings, place
+from genie_core.published import JSON
 
-JSON = dict[str, Any]
 _WITH_VALUES, _WITHOUT_VALUES = ("In", "NotIn"), ("Exists", "DoesNotExist")
 
 

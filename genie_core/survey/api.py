@@ -26,12 +26,12 @@ from genie_core.edges.kube_resources import (
     Resource,
 )
 from genie_core.errors import GenieError, NotFound
+from genie_core.published import JSON
 from genie_core.select.npwg import parse_selections
 from genie_core.survey import cluster, events
 from genie_core.survey.collection import reason
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import ConfFile, Event
-from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
 from genie_core.survey.user_credentials import KnownCluster
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from genie_core.dialects import NETWORK_STATUS
 from genie_core.errors import NotFound
 from genie_core.jsontext import decode
-from genie_core.survey.kernel import JSON
+from genie_core.published import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"
 TUNNELS = (f"{FLANNEL}/backend-data", f"{FLANNEL}/backend-v6-data")

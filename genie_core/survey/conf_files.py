@@ -13,10 +13,10 @@ from genie_core.edges.confdir import EXTENSIONS, siblings_of
 from genie_core.errors import GenieError
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
+from genie_core.published import JSON
 from genie_core.spec.conf import parse_file
 from genie_core.survey.cluster import members
 from genie_core.survey.facts import ConfFile
-from genie_core.survey.kernel import JSON
 from genie_core.survey.rootfs import Root
 
 # The place in an error of the parser: `plugins[1].ipam must be ...`, `plugins[0]: missing 'type'`.

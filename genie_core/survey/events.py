@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from genie_core.published import JSON
 from genie_core.survey import redact
 from genie_core.survey.facts import Event
-from genie_core.survey.kernel import JSON
 
 MOST = 20
 NO_SANDBOX = "FailedCreatePodSandBox"  # the reason of an event (kubernetes, pkg/kubelet/events/event.go)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.model import NetConf, Plan
+from genie_core.published import JSON
 from genie_core.spec.addresses import host
 from genie_core.survey.binaries import Binary
-from genie_core.survey.kernel import JSON, Namespace, Netns, Tenant
+from genie_core.survey.kernel import Namespace, Netns, Tenant
 from genie_core.survey.logical import ClusterNetworks
 from genie_core.survey.runtimes import Runtime
 
@@ -76,7 +77,7 @@ class ConfFile:
     ignored: str = field(default="", metadata=UNSAVED)
     text: str | None = field(default=None, metadata=UNSAVED)
     network: NetConf | None = field(default=None, metadata=UNSAVED)
-    chain: tuple[Mapping[str, Any], ...] = field(default=(), metadata=UNSAVED)
+    chain: tuple[JSON, ...] = field(default=(), metadata=UNSAVED)
     hint: str = field(default="", metadata=UNSAVED)
     line: int = field(default=0, metadata=UNSAVED)
     column: int = field(default=0, metadata=UNSAVED)

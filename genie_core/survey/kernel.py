@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
-from typing import Any
 
+from genie_core.published import JSON
 from genie_core.routes import MAIN_TABLE
 from genie_core.spec.addresses import host_prefix
 
-JSON = dict[str, Any]
 EVERYTHING = ("0.0.0.0/0", "::/0")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from genie_core.dialects import ASKING, NETWORK_STATUS
+from genie_core.published import JSON
 from genie_core.status import MULTI_IP_PREFERENCES
 from genie_core.survey import cluster
 from genie_core.survey.cluster import members
 from genie_core.survey.events import one_line
-from genie_core.survey.kernel import JSON
 
 META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
 NOTES = (

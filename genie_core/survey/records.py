@@ -15,9 +15,9 @@ from typing import Any
 from genie_core.edges import libcni_cache
 from genie_core.fields import get_str
 from genie_core.jsontext import JSONError, decode
+from genie_core.published import JSON
 from genie_core.spec.ranges import LEASES
 from genie_core.survey.facts import Cached, Lease
-from genie_core.survey.kernel import JSON
 from genie_core.survey.namespaces import canonical
 from genie_core.survey.rootfs import Root, age_of
 

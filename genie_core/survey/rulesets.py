@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from genie_core.errors import Denied, GenieError, IOFailure
+from genie_core.published import JSON
 from genie_core.settings import PROGRAM_PATH
 from genie_core.survey.commands import Command, start
-from genie_core.survey.kernel import JSON, Firewall
+from genie_core.survey.kernel import Firewall
 
 SECONDS = 3.0
 ENV = {"PATH": PROGRAM_PATH, "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}

@@ -22,6 +22,7 @@ from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import SILENT
 from genie_core.errors import GenieError
 from genie_core.fields import get_list, get_object, get_str
+from genie_core.published import JSON
 from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access, find_cluster, in_pod
 from genie_core.survey.user_credentials import KnownCluster, plain_cluster
@@ -37,8 +38,6 @@ SILENT_SECONDS = 150.0
 # Of pods, a page is some hundred kilobytes, and 20 times as much while it is decoded.
 PAGE, METADATA_PAGE = 50, 500
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
-
-JSON = dict[str, Any]
 
 
 class WatchingAPI(KubeAPI):

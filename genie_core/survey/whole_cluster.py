@@ -23,12 +23,11 @@ from genie_core.edges.kube_resources import (
     POD,
     Resource,
 )
-from genie_core.published import Published
+from genie_core.published import JSON, Published
 from genie_core.status import OBSERVED
 from genie_core.survey import cluster
 from genie_core.survey.api import not_allowed, pages
 from genie_core.survey.events import NO_SANDBOX, one_line
-from genie_core.survey.kernel import JSON
 
 # A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
 PAGE = 250

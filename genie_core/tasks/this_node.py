@@ -9,10 +9,10 @@ from genie_core.edges.kube_resources import NODE
 from genie_core.edges.netlink import open_here
 from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.fields import get_list
+from genie_core.published import JSON
 from genie_core.spec.addresses import host
 from genie_core.spec.names import is_subdomain
 from genie_core.survey import cluster
-from genie_core.survey.kernel import JSON
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.survey.whole_cluster import PAGE_SECONDS
 from genie_core.tasks.pods import API_SECONDS, open_api

@@ -7,8 +7,8 @@ from typing import Any
 
 from genie_core.net.firewall import queues, tcp_flags
 from genie_core.net.firewall.rules import PORTED, Action, Chain, FirewallRule, Match, Value, span
+from genie_core.published import JSON
 
-JSON = dict[str, Any]
 Sets = dict[str, tuple[Any, ...]]
 
 FAMILY = {"ip": 4, "ip6": 6}

@@ -9,10 +9,10 @@ from dataclasses import replace
 from genie_core.checks import registry
 from genie_core.checks.check import Check
 from genie_core.net.case import Case
+from genie_core.published import JSON
 from genie_core.survey import api
 from genie_core.survey.collection import SECONDS, Collection
 from genie_core.survey.facts import Facts
-from genie_core.survey.kernel import JSON
 from genie_core.survey.survey import DEBUG, NETWORK, Part, Survey
 from genie_core.tasks.debug.checks import choose, judge, since
 from genie_core.tasks.debug.objects import objects_reader, take_objects

@@ -13,9 +13,9 @@ from typing import Any
 from genie_core.edges.kube_errors import Unauthorized
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.net.target import pod_of
+from genie_core.published import JSON
 from genie_core.survey import api, cluster, events
 from genie_core.survey.collection import Collection, Pending
-from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
 from genie_core.survey.user_cluster import Access, find_cluster, looked_at
 from genie_core.survey.user_credentials import KnownCluster

@@ -15,10 +15,9 @@ from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection
 from genie_core.errors import EXIT_USAGE, DecodingFailure, NotFound
 from genie_core.net.case import Case
-from genie_core.published import API_VERSION
+from genie_core.published import API_VERSION, JSON
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
-from genie_core.survey.kernel import JSON
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
 from genie_core.tasks.debug.objects import read_document
 from genie_core.tasks.debug.options import DebugOptions

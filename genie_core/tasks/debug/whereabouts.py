@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from genie_core.errors import Denied, NotFound
+from genie_core.published import JSON
 from genie_core.survey import api, cluster
-from genie_core.survey.kernel import JSON
 from genie_core.survey.namespaces import canonical, locate
 from genie_core.tasks.debug.diagnosis import Diagnosis
 from genie_core.tasks.debug.options import DebugOptions

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from genie_core import __version__
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool, pools
 from genie_core.findings import CheckResult, Finding, Severity, summary
-from genie_core.published import timestamp
+from genie_core.published import JSON, timestamp
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import ConfFile, Credential, Facts
 from genie_core.survey.selection import RuntimeChoice, candidates, choices
 from genie_core.survey.versions import chain_binaries, common_versions, needed
-
-JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,13 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from genie_core.errors import DecodingFailure, IOFailure
 from genie_core.policy.cluster import Attached, Cluster, objects_of
 from genie_core.policy.compile import PolicyRuleset, compile_node
 from genie_core.policy.rules import MULTI, NETWORK
 from genie_core.policy.ruleset import TABLE
-from genie_core.published import Published, named
+from genie_core.published import JSON, Published, named
 from genie_core.spec.addresses import version as version_of
 from genie_core.state import decode_plan
 from genie_core.survey.cluster import as_object
@@ -24,7 +23,6 @@ from genie_core.tasks.dry_run.configuration import AnyNode
 from genie_core.tasks.policy.sources import attachment_items
 from genie_core.tasks.policy.verdict import explain
 
-JSON = dict[str, Any]
 NODE = "this"
 OTHER_PORT, MOST_PORTS = 9, 8  # discard (RFC 863): a port that policies do not name
 SECONDS = 1.0

@@ -17,12 +17,12 @@ from genie_core.edges.confdir import EXTENSIONS
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.jsontext import encode
+from genie_core.published import JSON
 from genie_core.survey.cluster import as_object
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
 
-JSON = dict[str, Any]
 # The checks that can judge files alone.
 CHECKS = tuple(
     replace(check, needs=tuple(need for need in check.needs if need not in ("conf", "bin")))

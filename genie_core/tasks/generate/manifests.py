@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from typing import Any
 
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.model import Selection
+from genie_core.published import JSON
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
 from genie_core.survey.facts import Facts
 from genie_core.survey.genie import finder_of
-
-JSON = dict[str, Any]
 
 
 def attachment_definition(name: str, namespace: str, document: JSON) -> JSON:

@@ -15,6 +15,7 @@ from genie_core.checks.configuration import node_view
 from genie_core.checks.subnets import used_subnets
 from genie_core.errors import InvalidConfig, WrongUsage
 from genie_core.jsontext import JSONError, decode
+from genie_core.published import JSON
 from genie_core.select.files import derived_name
 from genie_core.spec.ranges import raw_ranges
 from genie_core.spec.versions import CURRENT, SUPPORTED, at_least
@@ -23,7 +24,7 @@ from genie_core.survey.facts import Facts
 from genie_core.survey.selection import candidates
 from genie_core.survey.versions import chain_binaries, common_versions
 from genie_core.tasks.generate.applies import flag_of, refuse, refuse_unknown_members, require_read, watched
-from genie_core.tasks.generate.request import JSON, GenerateOptions, set_path
+from genie_core.tasks.generate.request import GenerateOptions, set_path
 
 _POOL = "10.200.0.0/15"  # the range of free subnets: no distribution has pods or services in it
 _NEW_PREFIX = 24

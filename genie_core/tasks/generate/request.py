@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 from genie_core.catalog.plugin import Wanted
 from genie_core.fields import may_be_secret
 from genie_core.findings import Finding
+from genie_core.published import JSON
 from genie_core.settings import CONF_DIR
 from genie_core.survey.places import Places
-
-JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

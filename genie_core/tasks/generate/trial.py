@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 
 from genie_core.catalog import Ipam, Role, of_type
 from genie_core.errors import WrongUsage
+from genie_core.published import JSON
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.files import derived_name
 from genie_core.tasks.dry_run.options import DryRunOptions
 from genie_core.tasks.dry_run.report import DryRunReport
 from genie_core.tasks.dry_run.run import dry_run
-from genie_core.tasks.generate.request import JSON, Generated
+from genie_core.tasks.generate.request import Generated
 
 _UPLINK = "eth0"  # the name of a private node's uplink
 _SECONDS = 60.0

@@ -24,6 +24,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.policy.rules import NOT_ENFORCED, Finding
 from genie_core.policy.ruleset import TABLE
+from genie_core.published import JSON
 from genie_core.survey.collection import start_thread
 from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
@@ -35,7 +36,6 @@ from genie_core.tasks.policy.netfilter import changes_of
 from genie_core.tasks.policy.sources import KINDS
 from genie_core.tasks.written_journals import written_at
 
-JSON = dict[str, Any]
 TICK_SECONDS = 0.2
 # Changes that come together are applied together. After an application there is a rest of twice its time: in a large
 # cluster there is always some pod that changes.

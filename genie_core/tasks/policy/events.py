@@ -14,10 +14,9 @@ from genie_core.edges.kube_resources import EVENT, MULTI_POLICY, NETWORK_POLICY
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.policy.rules import Finding
-from genie_core.published import timestamp
+from genie_core.published import JSON, timestamp
 from genie_core.survey.collection import start_thread
 
-JSON = dict[str, Any]
 _KINDS = {one.kind: one for one in (MULTI_POLICY, NETWORK_POLICY)}
 MOST_OF_A_POLICY = 20
 RETRY_SECONDS, REFUSED_SECONDS = 5.0, 300.0

@@ -8,10 +8,10 @@ from typing import Any
 from genie_core.dialects import NETWORK_STATUS, asked
 from genie_core.policy.genie_form import SPELLINGS
 from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
+from genie_core.published import JSON
 from genie_core.status import STATIC_UID
 from genie_core.survey.cluster import as_object
 
-JSON = dict[str, Any]
 _META = ("namespace", "name", "uid", "labels")
 _NOTES = (NETWORK_STATUS, STATIC_UID, POLICY_FOR, *SPELLINGS)
 _POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs")

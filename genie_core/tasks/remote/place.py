@@ -11,11 +11,11 @@ from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import POD
+from genie_core.published import JSON
 from genie_core.survey.api import pages
 from genie_core.survey.cluster import ENDED
 from genie_core.survey.whole_cluster import NAME_LABEL
 
-JSON = Mapping[str, Any]
 AGENT, PLUGIN, DEBUG = "genie-agent", "genie", "genie-debug"
 
 

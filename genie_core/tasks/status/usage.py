@@ -12,13 +12,12 @@ from typing import Any
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
 from genie_core.errors import GenieError
 from genie_core.gojson import view
-from genie_core.published import Published, formed
+from genie_core.published import JSON, Published, formed
 from genie_core.select.definitions import inline_network
 from genie_core.select.overlap import PhysicalNetwork, placement, read_logical, read_physical
 from genie_core.select.underlay import parse_subnet
 from genie_core.spec.ranges import spans
 from genie_core.survey.cluster import as_object
-from genie_core.survey.kernel import JSON
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
 from genie_core.tasks.status.asked import Asked, asked_of, attached_to, default_of
 
