@@ -36,20 +36,20 @@ class HostNode(NodeProcess):
             raise Denied("--on-host makes network namespaces on the node itself", hint="run it as root")
         _refuse(undo_abandoned(self._undo), "an earlier dry run that was killed")
         syscalls.adopt_orphans()
-        try:
-            wanted = {"undo": [self._undo.__module__, self._undo.__qualname__]}
-            folder = self.start("genie_core.sandbox.host_node_inside", wanted)["folder"]
-        except BaseException:
-            self.hang_up()
-            raise
+        wanted = {"undo": [self._undo.__module__, self._undo.__qualname__]}
+        folder = self.start("genie_core.sandbox.host_node_inside", wanted)["folder"]
         self.places = Places(
             bin_dir=f"{folder}/bin",
             conf_dir=f"{folder}/net.d",
             state_dir=f"{folder}/state",
             records=f"{folder}/records",
         )
-        os.mkdir(self.places.conf_dir)
-        os.mkdir(self.places.records)
+        try:
+            os.mkdir(self.places.conf_dir)
+            os.mkdir(self.places.records)
+        except BaseException:
+            self.end()
+            raise
         return self
 
     def __exit__(

@@ -61,18 +61,25 @@ class NodeProcess:
         Raises OSError as it reports it, TimeoutError, IOFailure where it ends.
         """
         ours, theirs = socket.socketpair()
-        self._socket = ours
-        self._channel = ours.makefile("rw", encoding="utf-8", newline="\n")
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, ROOT, module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        return self.ask(wanted)
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, ROOT, module, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+        except OSError:
+            ours.close()
+            raise
+        self._socket, self._channel = ours, ours.makefile("rw", encoding="utf-8", newline="\n")
+        try:
+            return self.ask(wanted)
+        except BaseException:
+            self.end()
+            raise
 
     def hang_up(self) -> bool:
         """Close the connection; False where it was closed already."""

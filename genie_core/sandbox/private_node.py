@@ -58,11 +58,8 @@ class PrivateNode(NodeProcess):
     def __enter__(self) -> Self:
         try:
             self.start("genie_core.sandbox.private_node_inside", self._wanted)
-        except BaseException as error:
-            self.end()
-            if isinstance(error, OSError):
-                raise _explained(error) from error
-            raise
+        except OSError as error:
+            raise _explained(error) from error
         return self
 
     def __exit__(

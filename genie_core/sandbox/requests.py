@@ -133,7 +133,16 @@ def _outcome(
             os.killpg(process.pid, number)
         elif time.monotonic() >= deadline:
             os.killpg(process.pid, signal.SIGKILL)
-            return *process.communicate(), True
+            return *_printed(process), True
+
+
+def _printed(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """The output of a killed program; a descendant in a session of its own may keep the pipes open for ever."""
+    try:
+        return process.communicate(timeout=_SLICE_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        process.wait()
+        return late.stdout or b"", late.stderr or b""
 
 
 def call(path: Sequence[str], module: str, name: str, arguments: Sequence[Any]) -> dict[str, Any]:

@@ -414,3 +414,40 @@ def test_it_does_not_outlive_a_failed_start(monkeypatch, tmp_path):
     with pytest.raises(IOFailure, match="ended unexpectedly") as caught:
         PrivateNode().__enter__()
     assert caught.value.details == "broken"
+
+
+def test_a_program_whose_descendant_keeps_its_output_open_ends_at_its_timeout(node):
+    """As a plugin that starts a daemon: it is in a session of its own, which the kill does not reach."""
+    ran = node.run(["sh", "-c", "echo begun; setsid sleep 300 & sleep 300"], timeout=1)
+    assert ran.expired
+    assert ran.stdout == "begun\n"
+
+
+@pytest.mark.parametrize("descriptors", [1, 3], ids=["no connection", "no process"])
+def test_without_descriptors_the_error_says_so(descriptors):
+    code = """if True:
+        import os, resource, sys
+        from genie_core.errors import GenieError
+        from genie_core.sandbox.private_node import PrivateNode
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+        held = []
+        try:
+            while True:
+                held.append(os.dup(0))
+        except OSError:
+            pass
+        for descriptor in held[: int(sys.argv[1])]:
+            os.close(descriptor)
+        try:
+            PrivateNode().__enter__()
+        except GenieError as error:
+            os.write(1, error.msg.encode())
+        """
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(descriptors)],
+        cwd=node_process.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "a private node cannot be made here: Too many open files"
