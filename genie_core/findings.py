@@ -11,6 +11,7 @@ Genie itself.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,13 +84,28 @@ class Subject(Published):
         return _present(**super(Subject, self).as_json())
 
 
+_WORD = r"(?:[\w./:@%+=,\[\]-]+;?|\|)"
+_COMMAND = re.compile(f"{_WORD}(?: {_WORD})*")
+
+
+def pasteable(command: str) -> str:
+    """The command; "" where a name in it would mean more than a word to the shell that a person pastes it into.
+
+    A pod with CAP_NET_ADMIN can call an interface `a;reboot`.
+    """
+    return command if _COMMAND.fullmatch(command) else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One fact, verbatim: where it was read, the command that shows it, and its value."""
+    """One fact, verbatim: where it was read, the command that shows it if that is `pasteable`, and its value."""
 
     source: str
     value: str
     command: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", pasteable(self.command))
 
     def as_json(self) -> JSON:
         """source, command, value."""

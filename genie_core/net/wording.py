@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from genie_core.findings import pasteable
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.firewall.evaluate import PacketOutcome
 from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
@@ -22,8 +23,8 @@ class Said:
     """One decision in words.
 
     `kind` is route, source, neighbour, link, bridge, forwarding, reverse-path, firewall, dnat, snat, policy, tunnel,
-    ipvs, listener or unread; `place` is the namespace of `command`, "node" or "pod". `stops`: no packet gets further.
-    `doubt`: the model does not know. `plain`: this happens without any rule.
+    ipvs, listener or unread; `place` is the namespace of `command`, "node" or "pod", which is "" unless `pasteable`.
+    `stops`: no packet gets further. `doubt`: the model does not know. `plain`: this happens without any rule.
     """
 
     kind: str
@@ -33,6 +34,9 @@ class Said:
     stops: bool = False
     doubt: bool = False
     plain: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", pasteable(self.command))
 
 
 def route(decision: Decision, stack: Stack) -> Said:

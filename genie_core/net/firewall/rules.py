@@ -6,6 +6,7 @@ Addresses are integers here, so that a prefix, a range and a set are all ranges 
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -154,8 +155,8 @@ class Chain:
     def listing(self) -> str:
         """The command that shows it."""
         if self.tool == "nft":
-            return f"nft -a list chain {self.place}"
-        return f"{self.tool} -t {self.table} -S {self.name}"
+            return shlex.join(["nft", "-a", "list", "chain", self.family, self.table, self.name])
+        return shlex.join([self.tool, "-t", self.table, "-S", self.name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
