@@ -48,13 +48,17 @@ ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
-    """The API server's answers. `missing` maps a source to why it was not read."""
+    """The API server's answers. `missing` maps a source to why it was not read.
+
+    `refused` is the error where the credentials were not accepted, or none were got.
+    """
 
     pod: JSON = field(default_factory=dict)
     objects: list[JSON] = field(default_factory=list)
     events: tuple[Event, ...] = ()
     networks: tuple[ConfFile, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
+    refused: Unauthorized | None = None
 
 
 def read(
@@ -139,6 +143,7 @@ class _Reader:
             return ask()
         except (Unreachable, Unauthorized) as error:
             self.away = self.found.missing[source] = "; ".join(filter(None, (error.msg, error.details)))
+            self.found.refused = error if isinstance(error, Unauthorized) else None
         except GenieError as error:
             if isinstance(error, NotFound) and source == "pod object":
                 raise

@@ -174,6 +174,7 @@ def test_the_text_says_that_the_server_is_away(capsys, kubeconfig, server):
     said = capsys.readouterr().err
     assert "the API server and the container runtime could not be asked" in said
     assert "cannot be reached" in said
+    assert "once the API server answers it finds the node and runs there" in said
     main(["debug", "node", *where])
     assert "API server  not read: the API server https://" in capsys.readouterr().out
 
@@ -401,6 +402,22 @@ def test_a_credential_that_is_refused_is_a_missing_source_and_not_shown(capsys, 
     text = capsys.readouterr().out
     assert "does not accept Genie's credentials" in json.loads(text)["missing"]["objects"]
     assert "stale-s3cret" not in text
+
+
+@pytest.mark.parametrize("words", [["debug", "pod", "shop/web-1"], ["trace", "shop/web-1", "10.1.2.3"]])
+@pytest.mark.parametrize(
+    "user, advice",
+    [
+        ({"token": "stale"}, "they have expired or were revoked"),
+        ({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}}, "log in again"),
+    ],
+)
+def test_where_the_credentials_are_refused_the_pod_s_node_is_not_known(
+    capsys, server, tmp_path, words, user, advice
+):
+    path = server.write_kubeconfig(tmp_path / "stale", user=user)
+    assert main([*words, "--kubeconfig", str(path), "--cri-socket", str(tmp_path / "none.sock")]) == 4
+    assert f"to have it find the node and run there: {advice}" in capsys.readouterr().err
 
 
 def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():

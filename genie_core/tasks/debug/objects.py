@@ -78,7 +78,12 @@ def objects_reader(options: DebugOptions, todo: Collection) -> Callable[[api.Nod
     if options.pod_file or options.objects_file:
         answers = _read_files(options)
         return lambda _: answers
-    server = _server(options, todo)
+    try:
+        server = _server(options, todo)
+    except Unauthorized as error:
+        refused = error
+        todo.missing["objects"] = "; ".join(filter(None, (error.msg, error.details)))
+        return lambda _: api.Answers(refused=refused)
     if server is None:
         todo.missing.setdefault("objects", f"no API server: {looked_at()}")
         return lambda _: api.Answers()
@@ -116,15 +121,14 @@ def _is_about(item: JSON, options: DebugOptions) -> bool:
 def _server(options: DebugOptions, todo: Collection) -> KnownCluster | None:
     """The API server; None where there is none, or where a kubeconfig that no flag names cannot be used.
 
-    An exec plugin, which may ask on the terminal, runs before the survey, so its time does not count. Without
-    credentials the diagnosis goes on without the API server.
+    An exec plugin, which may ask on the terminal, runs before the survey, so its time does not count. Raises
+    Unauthorized without credentials: the diagnosis goes on without the API server.
     """
     try:
         found = find_cluster(options.access)
         return found.login() if found else None
-    except Unauthorized as error:
-        todo.missing["objects"] = "; ".join(filter(None, (error.msg, error.details)))
-        return None
+    except Unauthorized:
+        raise
     except GenieError as error:
         if options.access != Access():
             raise

@@ -73,7 +73,7 @@ def _without_sandbox(diagnosis: Diagnosis, answers: api.Answers) -> DiagnosisRep
     require_records(diagnosis, f"debug pod {pod}")
     if cluster.pod(answers.pod).phase == "Pending":
         return diagnosis.elsewhere("no-sandbox", reason, answers)
-    raise not_known(diagnosis, reason)
+    raise not_known(diagnosis, answers, reason)
 
 
 def _not_found(diagnosis: Diagnosis) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from genie_core.errors import Denied, NotFound
+from genie_core.errors import EXIT_DENIED, Denied, GenieError, NotFound
 from genie_core.published import JSON
 from genie_core.survey import api, cluster
 from genie_core.survey.namespaces import canonical, locate
+from genie_core.survey.user_cluster import find_cluster
 from genie_core.tasks.debug.diagnosis import Diagnosis
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.pods import did_you_mean
@@ -65,14 +66,20 @@ def find_netns(diagnosis: Diagnosis, pod: JSON) -> str:
     return netns
 
 
-def not_known(diagnosis: Diagnosis, reason: str) -> NotFound:
-    """The error for a pod whose namespace no source of this node has, with those that could not be asked."""
+def not_known(diagnosis: Diagnosis, answers: api.Answers, reason: str) -> NotFound:
+    """The error for a pod whose namespace no source of this node has, with those that could not be asked.
+
+    Its exit code is 4 where the API server, which knows the pod's node, did not accept the credentials.
+    """
     missing = diagnosis.todo.missing
     sources = {"the API server": missing.get("pod object"), "the container runtime": missing.get("runtime")}
     unasked = {name: why for name, why in sources.items() if why}
     hint = "run it on the pod's node, or name the namespace with --netns"
-    if "objects" in missing:
-        hint += "; with --kubeconfig it finds the node and runs there"
+    if answers.refused:
+        hint += f"; to have it find the node and run there: {answers.refused.hint}"
+    elif "objects" in missing:
+        with_it = "once the API server answers" if _is_named(diagnosis.options) else "with --kubeconfig"
+        hint += f"; {with_it} it finds the node and runs there"
     elif diagnosis.options.node_explicit:
         hint += (
             f"; this machine is taken for node {diagnosis.options.node}, as --node or $NODE_NAME says: "
@@ -83,7 +90,16 @@ def not_known(diagnosis: Diagnosis, reason: str) -> NotFound:
         reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
         details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
         hint=f"{near} Else {hint}" if near else hint,
+        exit_code=EXIT_DENIED if answers.refused else NotFound.exit_code,
     )
+
+
+def _is_named(options: DebugOptions) -> bool:
+    """Whether an API server is known, by a flag or otherwise."""
+    try:
+        return find_cluster(options.access) is not None
+    except GenieError:
+        return False
 
 
 def _near(diagnosis: Diagnosis) -> str:

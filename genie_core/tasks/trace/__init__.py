@@ -96,7 +96,7 @@ def _facts(options: TraceOptions) -> Facts:
     if not netns:
         _require_time(diagnosis)
         require_records(diagnosis, f"trace {options.pod} {shlex.quote(options.to)}")
-        raise not_known(diagnosis, f"pod {options.pod} has no sandbox on this node")
+        raise not_known(diagnosis, answers, f"pod {options.pod} has no sandbox on this node")
     try:
         facts = diagnosis.facts(netns, answers)
     except InvalidNetns as error:
