@@ -56,7 +56,7 @@ def search_path(asked: Sequence[str]) -> list[str]:
 
 
 def warn_of_missing(flags: object) -> None:
-    """Warn of directories that flags name and that do not exist: a misspelt one looks like an empty one.
+    """Warn of directories and of a socket that flags name and that do not exist: misspelt ones look like empty ones.
 
     Those of Genie and of the runtime may come with the first pod, and so may the default ones.
     """
@@ -69,6 +69,9 @@ def warn_of_missing(flags: object) -> None:
     gone = [(flag, path) for flag, path in named if path not in usual and not root.exists(path)]
     for flag, path in gone + (missing_of(flags) if isinstance(flags, Places) else []):
         note(f"warning: {flag} {path}: there is no such directory")
+    socket = flags.cri_socket.removeprefix("unix://") if isinstance(flags, Places) else ""
+    if socket and not root.exists(socket):
+        note(f"warning: --cri-socket {socket}: there is no such socket")
 
 
 class Reached(Protocol):

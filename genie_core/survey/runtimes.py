@@ -84,7 +84,7 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "", ask: bool =
         configs = tuple(path for path in layout.configs if _is_configured(layout, root, path))[:1]
         if asked or configs or any(root.exists(path) for path in (*layout.sockets, *layout.programs)):
             found.append(_read(layout, root, configs, kubelet, ask=ask))
-    if asked and not found:
+    if asked and not found and root.exists(asked):  # of one that is not there, nothing is known
         found = [_read(Layout(kind=_kind_of_socket(asked), sockets=(asked,)), root, (), kubelet, ask=ask)]
     found = _one_for_each_socket(found)
     return sorted(found, key=lambda runtime: (runtime.kubelet is not True, not runtime.running))

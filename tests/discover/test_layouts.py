@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genie_cli.app import main
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.survey.rootfs import Root
@@ -158,6 +159,15 @@ def test_a_node_without_any_runtime_says_so(tmp_path):
     assert report.choices == []
     reasons = {check.reason for check in report.checks if check.id == "runtime-network"}
     assert reasons == {"no container runtime found: name its configuration with --runtime-config"}
+
+
+def test_of_a_socket_that_is_not_there_no_runtime_is_made_up(tmp_path, capsys):
+    """A misspelt one had the default directories, and was the reason for a fatal finding and a wrong remedy."""
+    assert find_runtimes(Root(str(tmp_path)), socket="/run/cointainerd.sock") == []
+    main(["discover", "--root", str(tmp_path), "--no-api", "--cri-socket", "unix:///run/cointainerd.sock"])
+    shown = capsys.readouterr()
+    assert "warning: --cri-socket /run/cointainerd.sock: there is no such socket" in shown.err
+    assert "no container runtime found" in shown.out
 
 
 CNI = '[plugins."io.containerd.grpc.v1.cri".cni]\n'
