@@ -25,6 +25,7 @@ from genie_core.tasks.explain import (
     is_check,
     is_code,
     key_names,
+    similar,
 )
 from genie_core.tasks.explain.selection import Selection, pods_here
 from genie_core.tasks.pods import PodObject, did_you_mean, fetch_pod, object_name, parse_pod
@@ -86,11 +87,10 @@ def run(flags: Flags) -> int:
 
     Codes are those of `genie debug` and `genie discover` (GN0402), CNI's own (CNI7 or 7), and the reasons of events of
     running pods (NetworkFault); they are stable. The id of a check (bridge-port) stands for the codes that it reports.
-    For a pod it shows which annotation decides, by which rule, and which
-    file each network comes from: as recorded in this node's state, and as an ADD would choose now. For a network (a
-    logical one, or a NetworkAttachmentDefinition) it lists the pods that have it or ask for it, with their addresses,
-    and the logical networks whose subnets overlap. A pod is explained on its node: from another machine, the command
-    starts itself there.
+    For a pod it shows which annotation decides, by which rule, and which file each network comes from: as recorded in
+    this node's state, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition)
+    it lists the pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
+    A pod is explained on its node: from another machine, the command starts itself there.
     """
     words = flags.topic
     subject = words[-1] if words else ""
@@ -143,9 +143,12 @@ def _kind_of(subject: str, pod_file: str) -> str:
         )
     if is_check(subject):
         return "code"
+    near = similar(subject)
     raise NotFound(
         f"{subject!r} is neither a code, a check nor a configuration key",
-        hint=f"for a pod: genie explain pod NAMESPACE/{subject}; all codes: genie explain",
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
+        else f"for a pod: genie explain pod NAMESPACE/{subject}; all codes: genie explain",
     )
 
 

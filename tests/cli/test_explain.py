@@ -82,6 +82,8 @@ def test_keys_of_objects_and_of_other_plugins(capsys):
         (["default_plugins"], "no configuration key", "did you mean default_plugin"),
         (["bridge.ipmask"], "no configuration key", "bridge.ipMasq"),
         (["hello"], "neither a code, a check nor", "genie explain pod NAMESPACE/hello"),
+        (["bridge-prt"], "neither a code, a check nor", "did you mean bridge-port"),
+        (["NetworkFalt"], "neither a code, a check nor", "did you mean NetworkFault"),
         (["bridge"], "is a plugin, and its keys", "genie generate-config bridge --schema lists them"),
     ],
 )

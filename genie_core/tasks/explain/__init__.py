@@ -3,7 +3,7 @@
 codes (with cni_errors, event_reasons), keys, selection, network: one module for each of these.
 """
 
-from genie_core.tasks.explain.codes import ALL, Explained, explain, is_check, is_code
+from genie_core.tasks.explain.codes import ALL, Explained, explain, is_check, is_code, similar
 from genie_core.tasks.explain.keys import KeyReport, explain_key, key_names
 from genie_core.tasks.explain.network import NetworkUsage, explain_network
 from genie_core.tasks.explain.selection import Chosen, Selection, explain_selection
@@ -22,4 +22,5 @@ __all__ = [
     "is_check",
     "is_code",
     "key_names",
+    "similar",
 ]

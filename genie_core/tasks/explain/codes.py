@@ -67,6 +67,11 @@ def is_check(text: str) -> bool:
     return text in _CHECKS
 
 
+def similar(text: str) -> list[str]:
+    """The codes and checks with names that are spelt like it."""
+    return get_close_matches(text, [*ALL, *_CHECKS], 3, 0.75)
+
+
 def _order(code: str) -> tuple[str, int]:
     """CNI7 before CNI11."""
     kind = code.rstrip("0123456789")
