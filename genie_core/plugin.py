@@ -10,6 +10,7 @@ Rules: standard library only, and of that only what is cheap; verbs are imported
 here, as a JSON document on stdout and exit status 1 (conformance A52-A59).
 """
 
+import _signal
 import posix
 from errno import EBADF, EISDIR
 from time import monotonic
@@ -46,6 +47,7 @@ _SHELL_ADDS = ("PWD", "OLDPWD", "SHLVL", "_")
 
 def main(own: str) -> "NoReturn":
     """The process: `own` is the path of Genie's binary. Ends without the interpreter's shutdown, which costs 2 ms."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # a caller that ignores it hides how plugins ended
     env = _caller_environment()
     closed_stdin = occupy_standard_descriptors()
     posix._exit(run(env, 0, own, closed_stdin=closed_stdin))  # noqa: SLF001 (the name of exit(2))

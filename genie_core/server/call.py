@@ -20,10 +20,10 @@ _SECONDS = 10  # for a launcher that has connected and is silent; the real one t
 
 
 def answer(connection: socket, home: Home) -> None:
-    """Serve the launcher at the other end of the connection, unless it has ended. Raises OSError, GenieError."""
+    """Serve the launcher at the other end of the connection, unless it has ended. Raises OSError, ValueError."""
     try:
         _answer(connection, home)
-    except OSError:
+    except (OSError, ValueError):  # of a process that has ended /proc still shows some lines
         if not _has_ended(connection.fileno()):
             raise
 

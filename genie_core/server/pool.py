@@ -37,6 +37,7 @@ _LOCK_TRIES = 50
 _CRASHED = 70
 _ONLY_INSTALL = "packing.py"
 _REHEARSALS = 5  # from the second on the interpreter specializes code, on CPython 3.11 from the eighth
+_RETRY_MS = 1000  # how soon a process is started after that has failed, where none waits for a call
 _BUSY_SECONDS = 0.05  # a process that has waited so long for a call has the time to rehearse
 
 
@@ -47,6 +48,7 @@ def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
     """
     occupy_standard_descriptors()
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # as in the plugin's main()
     log = JSONLog("info", fd=posix.dup(2))  # in a child that answers, 2 is the caller's
     log.context = {"pid": posix.getpid()}
     try:
@@ -139,19 +141,20 @@ class Pool:
         quiet = True
         while _version_of(program) == version:
             self._fill(quiet)
-            events = self._poller.poll(_LOOK_MS)
+            events = self._poller.poll(_LOOK_MS if self._idle else _RETRY_MS)
             for fd, _ in events:
                 if fd == self._taken:
                     self._note_taken()
                 else:
                     self._reap(fd)
+            self._reap_inherited()
             quiet = not events or len(self._handles) == len(self._idle)
         self._log.info("another build is installed")
 
     def _fill(self, quiet: bool) -> None:
         """Start processes that wait. While calls run, which need the processors more, only where none is left."""
-        while len(self._idle) < (self._spare if quiet else 1):
-            self._fork(quiet)
+        while len(self._idle) < (self._spare if quiet else 1) and self._fork(quiet):
+            pass
 
     def _note_taken(self) -> None:
         self._idle.difference_update(words(posix.read(self._taken, 4096)))
@@ -167,14 +170,31 @@ class Pool:
             self._idle.discard(pid)
             sleep(0.05)
 
-    def _fork(self, quiet: bool) -> None:
-        pid = posix.fork()
-        if pid:
-            self._idle.add(pid)
-            handle = posix.pidfd_open(pid)
-            self._handles[handle] = pid
-            self._poller.register(handle, POLLIN)
+    def _reap_inherited(self) -> None:
+        """Wait for ended children without a handle: the build that ran in this process before has started them."""
+        try:
+            while (ended := _first_ended()) and ended.si_pid not in self._handles.values():
+                posix.waitpid(ended.si_pid, 0)
+        except ChildProcessError:
             return
+
+    def _fork(self, quiet: bool) -> bool:
+        """Start a process that waits for a call; False where the kernel cannot start one at the moment."""
+        try:
+            pid = posix.fork()
+        except OSError as error:
+            self._log.warning("no process started", problem=posix.strerror(error.errno or 0))
+            return False
+        if not pid:
+            self._wait_for_call(quiet)
+        self._idle.add(pid)
+        handle = posix.pidfd_open(pid)
+        self._handles[handle] = pid
+        self._poller.register(handle, POLLIN)
+        return True
+
+    def _wait_for_call(self, quiet: bool) -> "NoReturn":
+        """The life of a forked process."""
         status = _CRASHED
         try:
             for descriptor in (self._lifeline, *self._handles):
@@ -222,6 +242,11 @@ class Pool:
         except (BlockingIOError, ConnectionAbortedError):
             return None
         return socket(fileno=fd)
+
+
+def _first_ended() -> "posix.waitid_result | None":
+    """A child that has ended, still to be waited for; None for none. Raises ChildProcessError without children."""
+    return posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
 
 
 def _version_of(program: str) -> tuple[int, ...]:

@@ -5,14 +5,17 @@ that side itself.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+from genie_core.server import COUNTERS, counters
 from tests.plugin.harness import HOLD
 from tests.processes import has_ended
 from tests.server.conftest import wait
@@ -133,3 +136,87 @@ def test_an_answer_comes_where_the_launchers_last_descriptor_is_taken(own_node, 
 def test_a_limit_of_descriptors_loses_no_call(node, served, limit):
     """Where it leaves no room for what comes with a call, or for what the process opens, the launcher runs it."""
     assert node.call("VERSION", wrap=("prlimit", f"--nofile={limit}")).result
+
+
+@pytest.fixture
+def full_disk(server):
+    """A file system in place of /run, with the server's file of counters and no free page."""
+    server.run_dir.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "none", server.run_dir], check=True)
+    try:
+        counters.prepare(str(server.run_dir / COUNTERS))
+        with suppress(OSError), (server.run_dir / "rest").open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", server.run_dir], check=True)
+
+
+@pytest.mark.root
+def test_a_call_is_counted_where_the_file_system_is_full(own_node, server, full_disk):
+    with server.adds(noServer=1):
+        assert own_node.call("VERSION").result
+
+
+def test_a_caller_that_ignores_the_end_of_children_gets_the_plugins_status(own_node, server):
+    own_node.network("a")
+    program = (
+        "from signal import *; import os, sys; signal(SIGCHLD, SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    words = (sys.executable, "-c", program)
+    for started in (False, True):
+        if started:
+            server.start()
+        assert own_node.add("a", wrap=words).result
+        assert own_node.delete(wrap=words).is_silent_success
+    assert server.counted() == {"served": 2}
+
+
+def is_polling(pid):
+    """Whether a launcher waits for the server's answer."""
+    return "poll" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+def test_a_launcher_that_is_killed_early_is_not_reported(own_node, server):
+    """Of a process that has ended, and that its parent has not waited for, /proc shows less."""
+    server.start()
+    waiting = server.waiting()
+    for pid in waiting:
+        os.kill(pid, signal.SIGSTOP)
+    running = own_node.start("VERSION")
+    wait(lambda: is_polling(running.process.pid))
+    running.signal(signal.SIGKILL)
+    wait(lambda: has_ended(running.process.pid))
+    for pid in waiting:
+        os.kill(pid, signal.SIGCONT)
+    wait(lambda: any(map(has_ended, waiting)), said=server.said)
+    server.replace_waiting()
+    assert "not answered" not in server.said()
+    running.wait()
+
+
+def test_a_fork_that_fails_does_not_end_the_server(own_node, server):
+    server.start()
+    words = ["strace", "-qq", "-o", server.root / "trace", "-p", str(server.process.pid), "-e", "trace=clone"]
+    with subprocess.Popen([*words, "-e", "inject=clone:error=EAGAIN:when=1..2"]) as tracer:
+        try:
+            wait(lambda: "TracerPid:\t0" not in Path(f"/proc/{server.process.pid}/status").read_text())
+            server.replace_waiting()
+        finally:
+            tracer.terminate()
+    assert "no process started" in server.said()
+    with server.adds(served=1):
+        assert own_node.call("VERSION").result
+
+
+def test_the_processes_of_the_build_before_are_waited_for(own_node, server):
+    """They are children of the process that has become the new build's server."""
+    before = server.start().waiting()
+    new = server.program.with_name("new")
+    shutil.copy(server.program, new)
+    new.rename(server.program)
+    assert own_node.call("VERSION").result  # wakes it
+    wait(lambda: server.said().count('"serving"') == 2, said=server.said)
+    wait(lambda: len(server.waiting()) >= 2, said=server.said)
+    wait(lambda: not any(map(has_ended, server.waiting())) and not {*before} & {*server.waiting()})
