@@ -13,9 +13,10 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     delegate = data.get("delegate")
     path = place(where, "delegate")
     if isinstance(delegate, dict):
-        for key in ("name", "type") if isinstance(delegate.get("type", ""), str) else ("type",):
-            if key == "name" and delegate.get(key):
-                yield Problem(f"{path}.name", "must not be set: flannel refuses it", code=GN1022)
+        if not isinstance(delegate.get("type", ""), str):
+            yield Problem(f"{path}.type", "must be a string: flannel refuses it")
+        if delegate.get("name"):
+            yield Problem(f"{path}.name", "must not be set: flannel refuses it", code=GN1022)
         if delegate.get("ipam") and not data.get("ipam"):
             yield Problem(f"{path}.ipam", "must not be set: flannel fills it in", code=GN1022)
 

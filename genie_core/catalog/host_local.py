@@ -53,7 +53,7 @@ def _check_range(entry: Mapping[str, Any], path: str) -> Iterator[Problem]:
     except ValueError:
         yield _problem(key, f'"{text}" is not a subnet', hint="write it as 10.1.0.0/16")
         return
-    if str(text).partition("/")[0] != str(network.network_address):
+    if ipaddress.ip_interface(str(text)).ip != network.network_address:
         yield _problem(
             key,
             f"{text} has host bits set: the subnet is {network}",

@@ -126,6 +126,8 @@ def test_an_unknown_type_is_no_problem():
         ("sriov", {"min_tx_rate": 10, "max_tx_rate": 5}, "plugins[0].min_tx_rate"),
         ("sriov", {"spoofchk": "maybe"}, "plugins[0].spoofchk"),
         ("flannel", {"delegate": {"name": "x"}}, "plugins[0].delegate.name"),
+        ("flannel", {"delegate": {"name": "x", "type": 5}}, "plugins[0].delegate.name"),
+        ("flannel", {"delegate": {"type": 5}}, "plugins[0].delegate.type"),
         ("bandwidth", {"ingressRate": 5}, "plugins[0].ingressBurst"),
         ("tuning", {"sysctl": {"kernel.shm": "1"}}, "plugins[0].sysctl"),
         ("tuning", {"sysctl": {"net.core.somaxconn": 1}}, "plugins[0].sysctl"),
@@ -140,6 +142,7 @@ def test_an_unknown_type_is_no_problem():
         ),
         ("host-local", {}, "plugins[0].ranges"),
         ("host-local", {"subnet": "10.0.0.0/31"}, "plugins[0].subnet"),
+        ("host-local", {"subnet": "10.0.0.5/24"}, "plugins[0].subnet"),
         ("host-local", {"subnet": "10.0.0.0/24", "routes": [{"dst": "default"}]}, "plugins[0].routes[0].dst"),
         ("host-local", {"subnet": "10.0.0.0/24", "routes": [{"dst": "::/0"}]}, "plugins[0].routes[0].dst"),
         (
@@ -166,6 +169,7 @@ def test_values_that_a_plugin_would_refuse(type_, members, path):
         ("macvlan", {"master": "eth0", "mtu": 1400, "ipam": {"type": "dhcp"}}),
         ("macvlan", {"master": "eth9", "linkInContainer": True}),
         ("host-local", {"subnet": "usePodCidr"}),
+        ("host-local", {"subnet": "FD00:1:0::/64"}),
         ("host-local", {"subnet": "fd00:1::/64", "rangeStart": "fd00:1::10", "routes": [{"dst": "::/0"}]}),
         ("host-device", {"capabilities": {"deviceID": True}}),
         (
