@@ -147,6 +147,7 @@ def exit_code(text: bytes) -> int:
             code = get_str(cause, "message", where="causes")
             if code.isascii() and code.isdigit() and len(code) < 4:
                 return int(code)
-    raise error_of(int(document.get("code") or 500), document)(
+    status = document.get("code")
+    raise error_of(status if isinstance(status, int) else 500, document)(
         "the container runtime could not run the command", details=server_words(document | {"kind": "Status"})
     )

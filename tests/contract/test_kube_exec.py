@@ -4,6 +4,7 @@ A real cluster is asked too when GENIE_TEST_KUBECONFIG names its kubeconfig, and
 with a shell and coreutils as NAMESPACE/POD/CONTAINER.
 """
 
+import json
 import os
 import sys
 from functools import partial
@@ -14,7 +15,7 @@ import pytest
 from genie_core.edges.kube_errors import BadAnswer, Forbidden, ObjectNotFound, Untrusted
 from genie_core.errors import GenieError, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
-from genie_core.survey.user_exec import ExecAPI, ExecCommand
+from genie_core.survey.user_exec import ExecAPI, ExecCommand, exit_code
 from tests import own_node
 from tests.apiserver import API, Authority, Objects
 from tests.apiserver.execs import frame
@@ -147,6 +148,12 @@ def test_a_program_that_is_not_there(server, api):
     with pytest.raises(GenieError, match="container runtime could not run") as raised:
         run(api(server), "/nonexistent/genie")
     assert "No such file" in raised.value.details
+
+
+@pytest.mark.parametrize("code", ["", "many", None, {}])
+def test_an_end_that_has_no_status_code(code):
+    with pytest.raises(GenieError, match="container runtime could not run"):
+        exit_code(json.dumps({"status": "Failure", "message": "no", "code": code}).encode())
 
 
 def test_a_server_that_goes_away(server, api):
