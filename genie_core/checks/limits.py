@@ -36,7 +36,7 @@ def local_ports(case: Case) -> Iterator[Finding]:
     words = settings.get(RANGE, "").split()
     if len(words) != 2:
         return
-    ports = set(range(int(words[0]), int(words[1]) + 1))
+    ports = set(_span(words[0], words[1]))
     free = ports - _reserved(settings.get(RESERVED, ""))
     shown = f"{words[0]} to {words[1]}"
     facts = (
@@ -71,10 +71,15 @@ def local_ports(case: Case) -> Iterator[Finding]:
             )
 
 
+def _span(low: str, high: str) -> range:
+    """The ports from one to the other; saved facts may have any numbers."""
+    return range(max(int(low), 0), min(int(high), 65535) + 1)
+
+
 def _reserved(text: str) -> set[int]:
     """`8080,30000-32767` as a set."""
     spans = (part.partition("-") for part in text.split(",") if part)
-    return {port for low, _, high in spans for port in range(int(low), int(high or low) + 1)}
+    return {port for low, _, high in spans for port in _span(low, high or low)}
 
 
 GN0112 = Code("GN0112", "the pod's packets expire on the way",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.checks import addresses, links, plugins, rank, resolv_conf
+from genie_core.checks import addresses, limits, links, plugins, rank, resolv_conf
 from genie_core.checks import conntrack as conntrack_checks
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Finding, Severity, Subject
@@ -161,6 +161,12 @@ def test_a_missing_loopback_plugin_matters_where_lo_is_down(up):
 def conntrack(count, limit, **counters):
     sysctls = {"netfilter/nf_conntrack_count": str(count), "netfilter/nf_conntrack_max": str(limit)}
     return list(conntrack_checks.full_table(Case(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
+
+
+def test_saved_facts_with_any_range_of_ports_take_no_more_memory():
+    settings = {"ipv4/ip_local_port_range": f"1 {10**15}", "ipv4/ip_local_reserved_ports": f"0-{10**15}"}
+    (finding,) = limits.local_ports(Case(Facts(pod=Netns(sysctls=settings))))
+    assert "is reserved" in finding.title
 
 
 def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
