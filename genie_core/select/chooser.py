@@ -78,7 +78,7 @@ class Chooser:
     def pods_default(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The cluster's default network, or the one that the pod names instead (conformance C42).
 
-        None where a plugin before Genie has made the primary interface already.
+        Empty where a plugin before Genie has made the primary interface already.
         """
         value = annotations.get(DEFAULT_NETWORK, "")
         if not value.strip():

@@ -45,8 +45,9 @@ def refuse_forbidden(
 
     `offered` are the capabilities that the network's plugins switch on.
     """
+    patterns = [fold(pattern) for pattern in allowed]
     for key in keys:
-        if not _is_allowed(fold(key), [fold(pattern) for pattern in allowed], offered):
+        if not _is_allowed(fold(key), patterns, offered):
             raise InvalidConfig(
                 f"{origin}: cni-args: {printable(key)} is not a pod's to set on this node",
                 hint=_what_to_do(printable(key), _GUARDED.get(fold(key), "")),

@@ -7,7 +7,7 @@ it to the pod before its sandbox is made. Each network takes the next one. Pure;
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.jsontext import decode, encode
 from genie_core.select.definitions import with_device
-from genie_core.spec.conf import capabilities_of
+from genie_core.spec.conf import offered_by
 from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
@@ -35,8 +35,8 @@ class Allocator:
             return choice
         raw = encode(device)
         network = with_device(choice.network, raw)
-        offered = any("deviceID" in capabilities_of(plugin) for plugin in network.plugins)
-        capabilities = {**choice.capabilities, **({"deviceID": raw} if offered else {})}
+        own = {"deviceID": raw} if "deviceID" in offered_by(network) else {}
+        capabilities = {**choice.capabilities, **own}
         return choice.replace(network=network, capabilities=capabilities, device=(resource, device))
 
     def _take(self, choice: "Choice", resource: str, wanted: str, *, has_own: bool) -> str:

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from genie_core.select.overlap import PhysicalNetwork
     from genie_core.select.underlay import Subnet
 
-__all__ = ["choose", "parse_subnet", "with_subnet"]
-
 
 def choose(chooser: "Chooser", annotations: "Mapping[str, str]") -> tuple[list[Choice], list[Choice]]:
     """The networks that the annotation names, in order. Raises GenieError naming the item."""

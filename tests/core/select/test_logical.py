@@ -6,8 +6,7 @@ import pytest
 
 from genie_core.edges.kube_errors import Unreachable
 from genie_core.errors import InvalidConfig
-from genie_core.select.logical import parse_subnet
-from genie_core.select.underlay import bridge_name, is_own_bridge
+from genie_core.select.underlay import bridge_name, is_own_bridge, parse_subnet
 from tests.core.select.conftest import SHARED, refusal
 
 

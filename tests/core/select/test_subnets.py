@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig
-from genie_core.select.logical import parse_subnet, with_subnet
+from genie_core.select.underlay import parse_subnet, with_subnet
 from genie_core.spec.conf import parse_network
 
 
