@@ -146,6 +146,7 @@ def too_small(case: Case) -> Iterator[Finding]:
         )
 
 
+_FOR_EVER = ("valid_lft", "forever", "preferred_lft", "forever")
 GN0211 = Code("GN0211", "an address of the pod expires",
     cause="a DHCP client or a router's advertisement gave it a lifetime, and nothing renews it",
     confirm="ip -d addr show eth0 in the pod",
@@ -174,17 +175,6 @@ def expiring(case: Case) -> Iterator[Finding]:
                 ),
                 remedy=fix(
                     "make it valid for ever; find out what set the lifetime",
-                    in_pod(
-                        "ip",
-                        "addr",
-                        "change",
-                        prefix,
-                        "dev",
-                        name,
-                        "valid_lft",
-                        "forever",
-                        "preferred_lft",
-                        "forever",
-                    ),
+                    in_pod("ip", "addr", "change", prefix, "dev", name, *_FOR_EVER),
                 ),
             )

@@ -195,9 +195,8 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: FirewallRule, ch
 
 
 def _evidence(found: list[Block], chain: Chain, rule: FirewallRule) -> tuple[Evidence, ...]:
-    packets = "" if rule.packets is None else f" (packets {rule.packets})"
     return (
-        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", chain.listing),
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{rule.hits}", chain.listing),
         seen("model", str(found[0].packet)),
     )
 
@@ -254,7 +253,6 @@ def _policy_name(case: Case, found: list[Block], chain: Chain, rule: FirewallRul
 
 def _dropped(case: Case, found: list[Block], chain: Chain, rule: FirewallRule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
-    packets = "" if rule.packets is None else f" (packets {rule.packets})"
     denying = _denying(case, found)
     policy = _policy_name(case, found, chain, rule, denying)
     doubt = _doubt(case, chain, policy, denying) if policy else ""
@@ -264,11 +262,11 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: FirewallRule) -
     if policy:
         title = f"denied by NetworkPolicy {policy}, as it says: " if denied else f"NetworkPolicy {policy}"
         title += "" if denied else f" ({doubt}) {verb} " if doubt else f" {verb} "
-        title += f"{_hits(case, found)}: rule {rule.number} of {chain.place}{packets}"
+        title += f"{_hits(case, found)}: rule {rule.number} of {chain.place}{rule.hits}"
         code = GN0508
     else:
         unread = f", as no program reads {rule.action.target}" if rule.action.target else ""
-        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{unread}{packets}: {rule.text}"
+        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{unread}{rule.hits}: {rule.text}"
         code = GN0510 if found[0].place == "pod" else GN0507
     return code.found(
         Severity.INFO if denied else _severity(case, found, rule, policy),

@@ -42,6 +42,9 @@ GN0515 = Code("GN0515", "a queueing discipline delays or loses packets",
     confirm="tc -s qdisc", fix="tc qdisc del dev IFACE root", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
+LOSING = ("netem", "tbf", "blackhole", "red", "plug")
+
+
 @check("queues", GN0515, title="no queueing discipline loses the pod's packets", needs=("pod", "node"))
 def queues(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments:
@@ -53,13 +56,7 @@ def queues(case: Case) -> Iterator[Finding]:
                 continue
             for link in filter(None, links):
                 for qdisc in stack.facts.qdiscs:
-                    if qdisc.index == link.index and qdisc.kind in (
-                        "netem",
-                        "tbf",
-                        "blackhole",
-                        "red",
-                        "plug",
-                    ):
+                    if qdisc.index == link.index and qdisc.kind in LOSING:
                         yield _queue(case, link.name, qdisc, in_node)
 
 
@@ -120,7 +117,7 @@ def rate_limits(case: Case) -> Iterator[Finding]:
                     f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
                     the_chain(case, place, chain),
-                    seen("firewall", rule.text, f"packets {rule.packets}"),
+                    seen("firewall", f"{rule.text}{rule.hits}", chain.listing),
                     remedy=fix("raise the limit if the traffic is intended"),
                 )
 

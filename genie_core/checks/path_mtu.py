@@ -207,8 +207,7 @@ def _place(block: Block) -> str:
 
 def _evidence(block: Block) -> Evidence:
     rule = block.outcome.rule if block.outcome else None
-    packets = f" (packets {rule.packets})" if rule and rule.packets is not None else ""
-    return seen("firewall", _place(block) + packets)
+    return seen("firewall", f"{_place(block)}{rule.hits if rule else ''}")
 
 
 def _let_pass(block: Block) -> Command:

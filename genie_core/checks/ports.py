@@ -268,7 +268,7 @@ def _deaf_target(case: Case, chain: Chain, rule: FirewallRule, outer: str, inner
         the_pod(case) if meant else subject("firewall", chain.place),
         seen(
             "firewall",
-            f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
+            f"{chain.place} rule {rule.number}: {rule.text}{rule.hits}",
             chain.listing,
         ),
         seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
@@ -331,7 +331,7 @@ def _rewritten(case: Case, flow: Flow, place: str, outcome: PacketOutcome) -> Fi
         f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
         the_chain(case, place, chain),
-        seen("firewall", f"{rule.text} (packets {rule.packets})", chain.listing),
+        seen("firewall", f"{rule.text}{rule.hits}", chain.listing),
         remedy=fix(
             "delete the rule if no proxy should get this traffic",
             delete_rule(place, chain, rule),

@@ -184,21 +184,8 @@ def _mend(
     if not gateway:
         return ()
     word = ["-6"] if family == 6 else []
-    commands = [
-        in_pod(
-            "ip",
-            *word,
-            "route",
-            "replace",
-            "default",
-            "via",
-            gateway,
-            "dev",
-            attachment.link.name,
-            "table",
-            table,
-        )
-    ]
+    way = ("default", "via", gateway, "dev", attachment.link.name, "table", table)
+    commands = [in_pod("ip", *word, "route", "replace", *way)]
     if not rules or rules[0].priority >= MAIN_PRIORITY:
         commands.append(in_pod("ip", *word, "rule", "add", "from", host_prefix(ip), "lookup", table))
     return tuple(commands)

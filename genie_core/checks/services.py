@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
@@ -10,7 +10,7 @@ from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
-from genie_core.net.firewall.rules import Packet
+from genie_core.net.firewall.rules import FirewallRule, Packet
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
 
@@ -188,13 +188,10 @@ def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator
     )
 
 
-def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
+def _behind(rules: Sequence[FirewallRule], number: int, front: Frontend) -> bool:
     """Whether a later rule of the chain translates to a live endpoint."""
-    return any(
-        getattr(r, "number", 0) > number
-        and any(f"{ip}:{p}" in getattr(r, "text", "") for ip, p in front.endpoints)
-        for r in rules
-    )
+    later = (rule.text for rule in rules if rule.number > number)
+    return any(f"{ip}:{port}" in text for text in later for ip, port in front.endpoints)
 
 
 GN0605 = Code("GN0605", "a pod's own service is not masqueraded",
@@ -233,20 +230,8 @@ def hairpin_source(case: Case) -> Iterator[Finding]:
                     "masquerade it (kube-proxy does with KUBE-MARK-MASQ)",
                     on_node(
                         "iptables" if version(mine) == 4 else "ip6tables",
-                        "-t",
-                        "nat",
-                        "-I",
-                        "POSTROUTING",
-                        "-s",
-                        mine,
-                        "-d",
-                        mine,
-                        "-j",
-                        "MASQUERADE",
+                        *f"-t nat -I POSTROUTING -s {mine} -d {mine} -j MASQUERADE".split(),
                     ),
                 ),
             )
             return
-
-
-# resolv.conf

@@ -196,8 +196,7 @@ def _outer(case: Case, remote: Remote, hook: str, packet: Packet) -> Iterator[Fi
             subject("firewall", chain.place),
             seen(
                 "firewall",
-                f"{chain.place}: {text}"
-                + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
+                f"{chain.place}: {text}{rule.hits if rule else ''}",
             ),
             explained_by=(chain.place,),
             remedy=fix(f"accept {what} between the nodes", _accept(chain, packet)),

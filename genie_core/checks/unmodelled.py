@@ -121,7 +121,6 @@ def _all_lost(case: Case, chain: Chain, rule: FirewallRule) -> bool:
 
 
 def _conditional(case: Case, place: str, chain: Chain, rule: FirewallRule, probe: Probe | None) -> Finding:
-    show = chain.listing
     rated, total = any(m.name == "rate" for m in rule.matches), _all_lost(case, chain, rule)
     return GN0520.found(
         # A limit may have been exceeded as intended.
@@ -132,7 +131,7 @@ def _conditional(case: Case, place: str, chain: Chain, rule: FirewallRule, probe
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
         the_chain(case, place, chain),
-        seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
+        seen("firewall", f"{rule.text}{rule.hits}", chain.listing),
         *(
             (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)
             if probe

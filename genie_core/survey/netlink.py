@@ -338,10 +338,7 @@ def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
             continue
         stats = a.get("TCA_STATS") or {}
         options = a.get("TCA_OPTIONS")
-        plain = (
-            {k: v for k, v in options.items() if isinstance(v, int | float | str)}
-            if isinstance(options, dict)
-            else {}
-        )
+        members = options.items() if isinstance(options, dict) else ()
+        plain = {name: value for name, value in members if isinstance(value, int | float | str)}
         found.append(Qdisc(index=message["index"], kind=kind, dropped=stats.get("drop", 0), options=plain))
     return tuple(found)

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from genie_core.edges import libcni_cache
-from genie_core.fields import get_str
 from genie_core.jsontext import JSONError, decode
 from genie_core.published import JSON
 from genie_core.spec.ranges import LEASES
@@ -130,4 +129,5 @@ def _pod_of(arguments: object) -> str:
 
 
 def _text(data: dict[str, object], key: str) -> str:
-    return get_str({key: value} if isinstance(value := data.get(key), str) else {}, key)
+    value = data.get(key)
+    return value if isinstance(value, str) else ""

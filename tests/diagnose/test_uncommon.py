@@ -48,6 +48,8 @@ def test_a_rate_limit_that_has_dropped_packets(lab):
         traffic.udp(lab.netns("p1"), "10.244.2.2", 8080, wait=0.05)
     finding = the(lab, "GN0517", "--no-probes")
     assert (finding["severity"], "has dropped 2" in finding["title"]) == ("warning", True), finding["title"]
+    assert finding["evidence"][0]["command"] == "iptables -t filter -S FORWARD"
+    assert finding["evidence"][0]["value"].endswith(" (packets 2)")
 
 
 @pytest.mark.root

@@ -124,6 +124,11 @@ class FirewallRule:
     packets: int | None = None
     comment: str = ""
 
+    @property
+    def hits(self) -> str:
+        """` (packets 5)`: its counter, "" where it has none."""
+        return "" if self.packets is None else f" (packets {self.packets})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
