@@ -13,6 +13,7 @@ from genie_cli.remote import NodeCommand, NotRun, Remote, note_not_run, run_on_n
 from genie_cli.render import note, write
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
+from genie_core.published import timestamp
 from genie_core.survey import cluster
 from genie_core.tasks.debug.bundle import require_folder
 from genie_core.tasks.debug.pod import debug_pod
@@ -75,6 +76,8 @@ def run(flags: Flags) -> int:
         report = from_snapshot(flags.from_, asked) if flags.from_ else debug_pod(asked, progress)
     if report.state != "not-here" and not flags.from_:
         wiring.warn_of_missing(flags)
+    if flags.from_:
+        note(f"the facts are of {timestamp(report.facts.time)}")
     if flags.save:
         _save(flags.save, report)
     if flags.save == "-":

@@ -10,11 +10,12 @@ from genie_cli.flags import argument, flag, switch
 from genie_cli.output import OF_A_TRACE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.remote import NodeCommand, Remote, run_on_node
-from genie_cli.render import emit
+from genie_cli.render import emit, note
 from genie_cli.views.drawing import mermaid
 from genie_cli.views.trace import track_of, view
 from genie_cli.views.trace_page import page, svg
 from genie_core.errors import EXIT_FAILURE
+from genie_core.published import timestamp
 from genie_core.tasks.pods import object_name
 from genie_core.tasks.trace import Elsewhere, TraceOptions, TraceReport, trace, trace_saved
 
@@ -49,7 +50,9 @@ class Flags(PodFlags, Remote, TraceOptions):
     )
     probe: bool = switch("--probe", "Send one packet, and watch it on the interfaces that it should cross.")
     from_: str = flag(
-        "--from FILE", "Trace in saved facts (genie debug pod --save).", complete=candidates.FILES
+        "--from FILE",
+        "Trace in saved facts (genie debug pod --save), or a bundle's; - for stdin.",
+        complete=candidates.FILES,
     )
     runtime_config: str = options.runtime_config()
     output: OutputFormat = options.output(offered=OF_A_TRACE)
@@ -76,6 +79,8 @@ def run(flags: Flags) -> int:
         )
         there.require_no_files({"--pod-file": flags.pod_file, "--objects-file": flags.objects_file})
         return run_on_node(there, access)
+    if flags.from_:
+        note(f"the facts are of {timestamp(report.facts.time)}")
     emit(report, flags.output, view, lambda r: [hop.name for hop in r.path.hops], _WRITERS)
     return EXIT_FAILURE if report.findings else 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from genie_cli.render import Block, Cell, Fields, Heading, Pair, Table, Text, Tone
 from genie_cli.views.findings import findings_alone, findings_view, is_whole, summary_view
@@ -27,8 +27,9 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     words, tone = verdict(report)
     yield from (Text(words, tone),) if words else ()
     yield from findings_alone(report.findings, wide=wide)
-    yield Heading("Pod" if facts.pod_name else "Node")
-    yield Fields(_about(report))
+    if pairs := about(report):
+        yield Heading("Pod" if facts.pod_name else "Node")
+        yield Fields(pairs)
     if report.ways:
         yield Heading("Path")
         yield Table(("TO", "BY", ""), [_way(report, target) for target in report.ways], fold=("BY",))
@@ -58,19 +59,27 @@ def _nothing_found(report: DiagnosisReport) -> str:
     return "nothing on this node is wrong with the pod's network"
 
 
-def _about(report: DiagnosisReport) -> list[Pair]:
-    """The namespace, and the pod's interfaces."""
+def about(report: DiagnosisReport) -> list[Pair]:
+    """Why the API server was not read, the namespace, and the pod's interfaces."""
     facts = report.facts
     known_by = f" (source: {report.source})" if report.source else ""
     pairs: list[Pair] = []
-    if unread := facts.missing.get("objects"):
-        pairs.append(("API server", Cell(f"not read: {unread}", "warn")))
+    if unread := _unread(facts.missing):
+        pairs.append(("API server", Cell(unread, "warn")))
     if facts.netns_path:
         pairs.append(("namespace", f"{facts.netns_path}{known_by}"))
-    return [*pairs, *interfaces(facts.pod or Netns())]
+    return [*pairs, *_interfaces(facts.pod or Netns())]
 
 
-def interfaces(pod: Netns) -> Iterator[tuple[str, str]]:
+def _unread(missing: Mapping[str, str]) -> str:
+    """Why nothing, or not everything, was read from the API server; "" where all was."""
+    if "objects" in missing:
+        return f"not read: {missing['objects']}"
+    kinds = [why for source, why in missing.items() if source.startswith("objects: ")]
+    return f"not all was read: {kinds[0]}" if kinds else ""
+
+
+def _interfaces(pod: Netns) -> Iterator[tuple[str, str]]:
     """The pod's interfaces but lo: the name, and its addresses, MTU and state in words."""
     for link in (link for link in pod.links if link.name != "lo"):
         own = (a for a in pod.addresses if a.index == link.index and a.scope not in ("link", "host"))

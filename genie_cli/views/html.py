@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from genie_cli.terminal import visible
+from genie_core import __version__
+from genie_core.published import timestamp
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--dim:#57606a;--bad:#cf222e;--warn:#7d4e00;--good:#116329}
@@ -34,15 +36,15 @@ figure{margin:0;overflow:visible}figure svg{width:100%;height:auto}}
 """
 
 
-def document(title: str, body: Iterable[str]) -> str:
-    """The file with this body."""
+def document(title: str, body: Iterable[str], read: float) -> str:
+    """The file with this body; `read` is when the facts were read, in seconds since 1970."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
-        + "\n</body>\n</html>\n"
+        + f"\n<footer>{dim(f'Read at {timestamp(read)}, by genie {__version__}')}</footer>\n</body>\n</html>\n"
     )
 
 

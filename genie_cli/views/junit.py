@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from genie_cli.terminal import visible
 from genie_core.findings import Severity, Status
+from genie_core.published import timestamp
 from genie_core.tasks.debug.report import DiagnosisReport
 
 # What a test case has inside; a check that found something has its findings beside it.
@@ -21,7 +22,8 @@ def junit(report: DiagnosisReport) -> str:
     counts = Counter(check.status for check in report.checks)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
     lines.append(
-        f"<testsuite name={quoteattr(f'genie debug {about}')} "
+        f'<testsuite timestamp="{timestamp(facts.time)}" hostname={quoteattr(facts.node_name)} '
+        f"name={quoteattr(f'genie debug {about}')} "
         f'tests="{len(report.checks) + len(report.findings)}" failures="{len(bad)}" '
         f'errors="{counts[Status.ERROR]}" skipped="{counts[Status.SKIP]}" time="{report.milliseconds / 1000:.3f}">'
     )

@@ -196,7 +196,7 @@ def page(report: NodeReport) -> str:
         *checks_of(report.checks),
         "</main>",
     ]
-    return document(title, body)
+    return document(title, body, report.facts.time)
 
 
 def _lists(graph: Graph) -> Iterator[str]:

@@ -6,12 +6,12 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from genie_cli.views.debug import interfaces, verdict
+from genie_cli.render import Cell
+from genie_cli.views.debug import about, verdict
 from genie_cli.views.drawing import svg
 from genie_cli.views.html import dim, document, table, text
 from genie_cli.views.layout import Track
 from genie_core.findings import CheckResult, Finding, Status, summary_line
-from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.report import DiagnosisReport
 
 
@@ -27,7 +27,7 @@ def page(report: DiagnosisReport, tracks: Sequence[Track]) -> str:
         *checks_of(report.checks),
         "</main>",
     ]
-    return document(title, body)
+    return document(title, body, report.facts.time)
 
 
 def title_of(report: DiagnosisReport) -> str:
@@ -51,11 +51,8 @@ def _verdict(report: DiagnosisReport) -> str:
 
 
 def _about(report: DiagnosisReport) -> Iterator[str]:
-    facts = report.facts
-    rows = [("namespace", facts.netns_path)] if facts.netns_path else []
-    rows += interfaces(facts.pod or Netns())
-    if rows:
-        yield "<h2>Interfaces</h2>"
+    if rows := [(name, value.text if isinstance(value, Cell) else value) for name, value in about(report)]:
+        yield f"<h2>{'Pod' if report.facts.pod_name else 'Node'}</h2>"
         yield table((), rows)
 
 

@@ -84,7 +84,7 @@ def page(report: TraceReport) -> str:
         *findings_of(report.findings),
         "</main>",
     ]
-    return document(title_of(report), body)
+    return document(title_of(report), body, report.facts.time)
 
 
 def _hop(report: TraceReport, number: int, hop: Hop) -> str:

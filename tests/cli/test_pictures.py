@@ -15,6 +15,7 @@ from genie_cli.views.junit import junit
 from genie_cli.views.layout import Track
 from genie_cli.views.page import page
 from genie_cli.views.tracks import tracks_of
+from genie_core import __version__
 from genie_core.checks import registry
 from genie_core.findings import (
     CheckResult,
@@ -190,6 +191,18 @@ def test_the_page_begins_with_the_cause_and_has_everything_else():
     places = [shown.text.index(text) for text in order]
     assert places == sorted(places)
     assert {"header", "main", "h1", "h2", "svg", "pre", "table"} <= set(shown.seen)
+
+
+def test_the_page_says_when_its_facts_were_read_and_what_was_not():
+    """It is mailed, and read later."""
+    facts = Facts(namespace="shop", pod_name="web-0", node_name="n1", time=1_800_000_000)
+    there = Page(page(DiagnosisReport(facts=facts), [])).text
+    assert f"Read at 2027-01-15T08:00:00Z, by genie {__version__}" in there
+    assert "API server" not in there
+    partly = replace(facts, missing={"objects: Node": "nodes may not be listed"})
+    assert "not all was read: nodes may not be listed" in Page(page(DiagnosisReport(facts=partly), [])).text
+    suite = ET.fromstring(junit(DiagnosisReport(facts=facts)))
+    assert (suite.attrib["timestamp"], suite.attrib["hostname"]) == ("2027-01-15T08:00:00Z", "n1")
 
 
 def test_the_page_needs_nothing_from_anywhere():

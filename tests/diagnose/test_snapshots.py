@@ -138,10 +138,14 @@ def test_a_pipe_is_not_waited_for(tmp_path, capsys):
 
 def test_facts_come_from_standard_input_too(tmp_path, capsys, monkeypatch):
     """As `ssh node genie debug pod ... --save - | genie debug pod --from -`."""
-    facts = Facts(namespace="shop", pod_name="web-0", node_name="node1", node=Netns(), pod=Netns())
+    facts = Facts(
+        namespace="shop", pod_name="web-0", node_name="node1", node=Netns(), pod=Netns(), time=1_800_000_000
+    )
     path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts)))
     assert main(["debug", "pod", "--from", path, "--save", "-", "--fail-on", "never"]) == 0
-    monkeypatch.setattr("sys.stdin", io.StringIO(capsys.readouterr().out))
+    passed_on = capsys.readouterr()
+    assert "the facts are of 2027-01-15T08:00:00Z" in passed_on.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(passed_on.out))
     assert main(["debug", "pod", "--from", "-", "-o", "json", "--fail-on", "never"]) == 0
     assert json.loads(capsys.readouterr().out)["metadata"]["node"] == "node1"
 
