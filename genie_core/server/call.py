@@ -34,6 +34,9 @@ def _answer(connection: socket, home: Home) -> None:
     pid, user, _ = words(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * _WORD))
     if user != posix.geteuid():
         return
+    if not pid:  # it has none in this PID namespace
+        connection.send(REFUSED + OTHER_NAMESPACE)
+        return
     caller = Caller(pid)
     if problem := _refusal(build, caller, home):
         connection.send(REFUSED + problem)

@@ -220,3 +220,16 @@ def test_the_processes_of_the_build_before_are_waited_for(own_node, server):
     wait(lambda: server.said().count('"serving"') == 2, said=server.said)
     wait(lambda: len(server.waiting()) >= 2, said=server.said)
     wait(lambda: not any(map(has_ended, server.waiting())) and not {*before} & {*server.waiting()})
+
+
+@pytest.mark.root
+def test_a_caller_outside_the_servers_pid_namespace_is_refused(own_node, server):
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", server.program]
+    with (server.root / "serve.log").open("w") as log, subprocess.Popen(words, env={}, stderr=log) as inside:
+        try:
+            wait(server.socket.exists)
+            with server.adds(otherNamespace=1):
+                assert own_node.call("VERSION").result
+        finally:
+            inside.kill()
+    assert "not answered" not in (server.root / "serve.log").read_text()
