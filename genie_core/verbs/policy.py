@@ -217,18 +217,22 @@ class Leaving:
 
     def close(self) -> None:
         """Take its addresses from the sets of peers."""
-        self._load(self._sets)
+        if self._sets:
+            self._load(self._sets)
 
     def forget(self) -> None:
         """Remove its own rules."""
-        self._load(self._maps)
+        if self._maps:
+            self._load(self._maps)
 
     def _load(self, orders: "Sequence[str]") -> None:
-        for order in orders:  # each alone: the agent may have exchanged a table meanwhile
-            try:
-                nft.load(order)
-            except GenieError as error:
-                self._log.debug("rules of policies not removed", problem=error.msg)
+        """All at once, as each run of nft takes 14 ms; one by one where the agent has exchanged a table meanwhile."""
+        try:
+            nft.load("".join(orders))
+        except GenieError as error:
+            self._log.debug("rules of policies not removed", problem=error.msg)
+            for order in orders if len(orders) > 1 else ():
+                self._load([order])
 
 
 def let_go(step: "Releasing | Released", log: "Log") -> None:

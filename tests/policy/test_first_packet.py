@@ -3,18 +3,22 @@
 import json
 import os
 import shutil
+import socket
+import struct
 import time
 from pathlib import Path
 
 import pytest
 
 from genie_core.edges import policy_dir
+from genie_core.edges.netns import inside
 from tests import warm
 from tests.policy.pings import answers, ping
 from tests.system.node import Node
 
 ARGS = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u1"}
 DIRECTORY = Path(policy_dir.DIRECTORY)
+NETLINK_NETFILTER = 12
 ALL_PODS = {"namespace": "shop", "podSelector": {}}
 
 
@@ -143,6 +147,26 @@ def test_a_del_takes_the_rules_away(node):
     assert addresses[0] not in left
     assert "192.0.2.7" in left
     assert "veth" not in left
+
+
+def generation():
+    """The number of transactions that have changed the rules of this namespace (NFT_MSG_GETGEN)."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as kernel:
+        kernel.send(struct.pack("=IHHII4x", 20, 10 << 8 | 16, 1, 1, 0))
+        return struct.unpack_from(">I", kernel.recv(1 << 12), 24)[0]
+
+
+def test_a_del_takes_its_addresses_from_all_sets_at_once(node):
+    """A pod may be a peer of hundreds of policies, and each run of nft takes its time."""
+    policy_dir.write({"cni/sea": [ALL_PODS]})
+    outcome = call(node, "ADD", "blue,sea@net1")
+    address = outcome.reply["ips"][1]["address"].partition("/")[0]
+    sets = " ".join(f"set p{n} {{ type ipv4_addr; elements = {{ {address} }}; }};" for n in range(40))
+    node.host.run("nft", f"table inet genie_policy {{ {sets} }}")
+    before = inside(str(node.host.path), generation)
+    node.delete(env=ARGS)
+    assert inside(str(node.host.path), generation) - before < 20
+    assert address not in rules(node.host)
 
 
 def test_without_nft_it_is_closed(node):
