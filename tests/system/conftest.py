@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.system import audit
 from tests.system.node import Node
 
 
@@ -16,6 +17,19 @@ def node(tmp_path, plugins, cni_bin):
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def before(node):
+    """The audit of the node with nothing attached."""
+    return audit.settle(node)
+
+
+@pytest.fixture
+def settled(node, before):
+    """Fails when anything is left that was not there before."""
+    yield before
+    assert audit.left(node, before) == ""
 
 
 @pytest.fixture

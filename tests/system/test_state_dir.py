@@ -14,12 +14,6 @@ from tests.system.node import THREE, install_plugin
 pytestmark = [pytest.mark.system]
 
 
-@pytest.fixture
-def before(node):
-    """The audit of the node with nothing attached."""
-    return audit.settle(node)
-
-
 def left(node, before):
     """What is there that was not there before, but for damaged files that are kept for people."""
     lines = audit.left(node, before).splitlines()
