@@ -253,7 +253,7 @@ def _remove_rest(
 
     A call that attaches now needs the plugin for its DEL.
     """
-    launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
+    launchers = _launchers(found)
     if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
         return [f"process {pid}, a running call" for pid in calls]
     run_dirs = [Path(run_dir) for run_dir in map(run_dir_of, launchers) if run_dir]
@@ -297,6 +297,13 @@ def _exchange(
         predecessor.put_back(found.replaced)
     restored += back
     _remove([path for path in paths if path not in back], removed, dry_run=dry_run)
+
+
+def _launchers(found: Installed) -> list[Path]:
+    """The launchers; in the directory of the installation also a damaged one, but not CNI-Genie's binary, put back."""
+    first, *others = (path / TYPE for path in found.bin_dirs)
+    is_anothers = str(first) in found.replaced or predecessor.is_program(first)
+    return [path for path in (first, *others) if _is_ours(path) or (path == first and not is_anothers)]
 
 
 def _is_ours(launcher: Path) -> bool:

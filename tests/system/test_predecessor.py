@@ -133,6 +133,27 @@ def test_uninstall_puts_it_back(places):
     assert [path.name for path in places["bin_dir"].iterdir()] == ["genie"]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_uninstalled_twice_what_was_put_back_stays(places, killed, tmp_path):
+    """Without its binary, CNI-Genie's configuration, which is first, would keep every pod of the node from starting."""
+    binary, before = (places["bin_dir"] / "genie").read_bytes(), files(places)
+    put(places)
+    kept = tmp_path / "kept"
+    shutil.copytree(places["bin_dir"] / ".genie", kept / "code")
+    shutil.copytree(places["state_dir"], kept / "state")
+    take_away(places)
+    if killed:  # after it was put back, and before the rest was removed
+        shutil.copytree(kept / "code", places["bin_dir"] / ".genie")
+        (places["bin_dir"] / ".genie/genie.cni-genie").unlink()
+        shutil.copytree(kept / "state", places["state_dir"])
+    report = take_away(places)
+    assert report.complete
+    assert (places["bin_dir"] / "genie").read_bytes() == binary
+    assert files(places) == before
+    assert not (places["bin_dir"] / ".genie").exists()
+    assert not places["state_dir"].exists()
+
+
 def test_it_comes_back_and_is_adopted_again(places):
     """Its DaemonSet runs still, and writes its files whenever it starts."""
     put(places)

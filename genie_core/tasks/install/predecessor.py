@@ -25,6 +25,7 @@ from genie_core.tasks.node_state import entry_of
 CODE = ".genie"
 _TYPE = "genie"
 _SAVED = ".cni-genie"
+_ELF = b"\x7fELF"
 # Keys that CNI-Genie's manifest sets, not its operator.
 _NOT_KEPT = ("type", "name", "cniVersion", "cniVersions")
 
@@ -82,13 +83,22 @@ def _is_anothers(binary: Path, installed: bool) -> bool:
 
     Another file is only where Genie was never installed.
     """
+    start = _start_of(binary)
+    is_ours = read_launcher(start.decode(errors="replace")) is not None
+    return not is_ours and (start.startswith(_ELF) or bool(start and not installed))
+
+
+def is_program(binary: Path) -> bool:
+    """Whether it is a compiled program, Genie's own launcher among them."""
+    return _start_of(binary).startswith(_ELF)
+
+
+def _start_of(binary: Path) -> bytes:
     try:
         with binary.open("rb") as file:
-            start = file.read(HEAD_BYTES)
+            return file.read(HEAD_BYTES)
     except OSError:
-        return False
-    is_ours = read_launcher(start.decode(errors="replace")) is not None
-    return not is_ours and (start.startswith(b"\x7fELF") or bool(start and not installed))
+        return b""
 
 
 def save(files: Mapping[str, str]) -> None:
