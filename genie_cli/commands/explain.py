@@ -116,7 +116,8 @@ def _explain_network(subject: str, flags: Flags) -> int:
     space, name = object_name(subject, flags.namespace, access, "network")
     with Progress() as progress:
         progress("asking the API server for the network and its pods")
-        report = explain_network(space, name, access=access, own=own, config=config)
+        is_plain = "/" not in subject and not flags.namespace
+        report = explain_network(space, name, access=access, own=own, config=config, is_plain=is_plain)
     emit(report, flags.output, network_view, lambda report: [user.pod for user in report.pods])
     return 0
 

@@ -24,7 +24,7 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield Heading(f"{title} {facts.node_name}")
     if report.reason:
         yield Text(report.reason, "dim")
-    words, tone = verdict(report)
+    words, tone = verdict(report, with_reasons=wide)
     yield from (Text(words, tone),) if words else ()
     yield from findings_alone(report.findings, wide=wide)
     if pairs := about(report):
@@ -40,22 +40,26 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield from summary_view(report.findings, report.checks, wide=wide)
 
 
-def verdict(report: DiagnosisReport) -> tuple[str, Tone]:
-    """What was found, in a line, where it is not the first finding that says it; "" where that does."""
+def verdict(report: DiagnosisReport, *, with_reasons: bool) -> tuple[str, Tone]:
+    """What was found, in a line, where it is not the first finding that says it; "" where that does.
+
+    `with_reasons`: why checks did not run is shown below it.
+    """
     if report.late:
         return "timed out (--timeout) before everything was read and checked", "warn"
     if not report.findings and is_whole(report.checks):
-        return _nothing_found(report), "good"
+        return _nothing_found(report, with_reasons=with_reasons), "good"
     return "", ""
 
 
-def _nothing_found(report: DiagnosisReport) -> str:
+def _nothing_found(report: DiagnosisReport, *, with_reasons: bool) -> str:
     """The verdict without a finding: it covers only the checks that ran."""
     left_out = sum(check.status is Status.SKIP for check in report.checks)
     if report.chosen:
         return "the chosen checks found nothing wrong"
     if left_out:
-        return f"the checks that ran found nothing wrong; -o wide shows why {left_out} could not run"
+        why = "see below" if with_reasons else "-o wide shows"
+        return f"the checks that ran found nothing wrong; {why} why {left_out} could not run"
     return "nothing on this node is wrong with the pod's network"
 
 

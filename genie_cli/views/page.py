@@ -39,7 +39,7 @@ def title_of(report: DiagnosisReport) -> str:
 
 def _verdict(report: DiagnosisReport) -> str:
     """Why there is no diagnosis or no whole one, else the root cause in one line; then what was found at all."""
-    words, tone = verdict(report)
+    words, tone = verdict(report, with_reasons=True)
     lines = [f'<p class="warning">{text(report.reason)}</p>'] if report.reason else []
     lines += [f'<p class="{"good" if tone == "good" else "warning"}">{text(words)}</p>'] if words else []
     for first in [finding for finding in report.findings if not finding.consequence_of][:1]:

@@ -117,6 +117,21 @@ def test_who_uses_it(ask, cluster):
     }
 
 
+def test_a_network_of_the_node_s_files_is_found_by_its_name(ask, place, tmp_path):
+    """`genie explain network lan` said that no pod of the node has it, and looked for the object default/lan."""
+    store = Store(str(tmp_path / "state"))
+    network = NetConf("lan", "1.0.0", [PluginConf("bridge", '{"type": "bridge"}')], "/x")
+    plan = Plan(
+        "c-plain", "eth0", "/n", [], PodRef("bank", "plain"), "b", [Attachment(network, "eth0", "lan")]
+    )
+    store.save(plan)
+    store.record(Attached(plan, 0, json.dumps({"cniVersion": "1.0.0", "ips": [{"address": "10.9.0.2/24"}]})))
+    found = ask("lan")
+    assert (found["network"], [user["pod"] for user in found["pods"]]) == ("lan", ["bank/plain"])
+    assert "`genie networks lan` lists the pods of all nodes" in found["problem"]
+    assert "shop/lan" in ask("shop/lan", code=3)["message"]
+
+
 def test_its_overlaps(ask, cluster):
     cluster.add(logical("old", "a", "2026-01-01T00:00:00Z", plugin="lan", sub_subnet="10.32.0.0/16"))
     cluster.add(logical("new", "b", "2026-03-01T00:00:00Z", plugin="bridge", sub_subnet="10.32.7.128/25"))

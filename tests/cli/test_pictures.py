@@ -239,7 +239,7 @@ def test_a_pod_without_a_fault_says_what_was_looked_at():
     text = page(checked(Status.PASS), [])
     assert "nothing on this node is wrong with the pod's network" in Page(text).text
     assert "svg" not in Page(text).seen
-    assert "-o wide shows why 1 could not run" in Page(page(checked(Status.PASS, Status.SKIP), [])).text
+    assert "see below why 1 could not run" in Page(page(checked(Status.PASS, Status.SKIP), [])).text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
@@ -208,3 +209,15 @@ def test_the_group_lists_the_checks_too(capsys):
     of_group = capsys.readouterr().out
     assert main(["debug", "pod", "--list-checks", "-o", "json"]) == 0
     assert of_group == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["pod", "shop/web-0", "--save"], ["bundle", "shop/web-0", "--output-file"]]
+)
+def test_a_read_only_disk_is_no_missing_permission(tmp_path, words):
+    genie = shlex.join([sys.executable, "-m", "genie_cli", "debug", *words, f"{tmp_path}/x"])
+    script = f"mount -t tmpfs -o ro none {tmp_path} && exec {genie}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, f"error: {tmp_path}/x: Read-only file system" in done.stderr) == (4, True)

@@ -75,7 +75,8 @@ def require_folder(path: str, flag: str = "--output-file") -> None:
     if not os.path.isdir(folder):
         raise _unwritable(path, ENOENT, flag)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, EACCES, flag)
+        is_fixed = os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise _unwritable(path, EROFS if is_fixed else EACCES, flag)
 
 
 def _unwritable(path: str, number: int | None, flag: str = "--output-file") -> IOFailure:

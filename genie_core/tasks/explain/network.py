@@ -76,10 +76,17 @@ class NetworkUsage(Published):
 
 
 def explain_network(
-    namespace: str, name: str, *, access: Access, own: Mapping[str, Any], config: Mapping[str, Any]
+    namespace: str,
+    name: str,
+    *,
+    access: Access,
+    own: Mapping[str, Any],
+    config: Mapping[str, Any],
+    is_plain: bool = False,
 ) -> NetworkUsage:
     """The users of the logical network or NetworkAttachmentDefinition NAMESPACE/NAME.
 
+    Where no namespace was named (`is_plain`) and there is no such object, a network of this node's files is meant.
     `own` is Genie's entry of its conflist, {} for none; `config` is the configuration to read this node by. Raises
     NotFound where neither the cluster nor this node knows the network, and where only this node could be asked and
     does not know it, the GenieError that says why.
@@ -96,6 +103,12 @@ def explain_network(
             usage = _of_cluster(api, namespace, name, config)
     except GenieError as failure:
         error = failure
+    if error and not here and is_plain and (found := _recorded(name, config)):
+        problem = (
+            f"{name} is a network of the nodes' files; `genie networks {name}` lists the pods of all nodes"
+        )
+        pods = tuple(sorted(found, key=lambda user: user.pod))
+        return NetworkUsage(network=name, pods=pods, problem=problem)
     if error and not here:
         is_known = isinstance(error, ObjectNotFound)
         cluster = "not in the cluster" if is_known else "it could not be read from the cluster"
@@ -107,15 +120,17 @@ def explain_network(
     return replace(usage, pods=pods, problem=str(error) if error else "")
 
 
-def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
+def _recorded(label: str, config: Mapping[str, Any]) -> list[User]:
     """The pods of this node that have the network now."""
+    found = []
     for plan in plans(open_context(dict(config))):
         for item in plan.attachments:
             if item.label != label or item.released or plan.pod is None:
                 continue
             ips = recorded_result(item).result.ips if item.result else []
             addresses = tuple(host(ip["address"]) for ip in ips)
-            yield User(pod=str(plan.pod), here=True, interface=item.ifname, addresses=addresses)
+            found.append(User(pod=str(plan.pod), here=True, interface=item.ifname, addresses=addresses))
+    return found
 
 
 # --- from the API server --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 from genie_core.catalog.genie import CAPABILITIES
 from genie_core.edges.confdir import read_text
-from genie_core.errors import GenieError, InvalidConfig
+from genie_core.errors import GenieError, InvalidConfig, WrongUsage
 from genie_core.fields import get_object, get_strings, holds_secret
 from genie_core.server import DIRECTORY
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
@@ -208,9 +208,9 @@ def conflist_mode(conflist: Path, text: str) -> int:
 
 
 def kubeconfig_text(options: InstallOptions) -> str:
-    """A kubeconfig that names the token's file. Raises InvalidConfig without one."""
+    """A kubeconfig that names the token's file. Raises WrongUsage without one."""
     if not options.token_file:
-        raise InvalidConfig("--api-server needs --token-file", hint="name the service account's token file")
+        raise WrongUsage("--api-server needs --token-file", hint="name the service account's token file")
     cluster: dict[str, Any] = {"server": options.api_server}
     if options.ca_file:
         cluster["certificate-authority"] = str(options.ca_file)
