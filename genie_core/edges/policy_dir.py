@@ -6,7 +6,8 @@
       stamp            its modification time says when the agent was last at work
       fresh            its modification time says when a pod was last guarded
       status.json      what the engine applied and could not apply: for the agent, and for `genie discover`
-      lock             held by the process that changes rules
+      lock             held by the process that sets a guard, or takes it away
+      engine.lock      held by an engine that changes rules: no ADD waits for it
 
 Kubelet path, where policies are switched on.
 """
@@ -39,6 +40,7 @@ DIRECTORY = "/run/genie/policy"
 STATUS = f"{DIRECTORY}/status.json"
 OLD_SECONDS = 600.0
 EVERY = "*"
+ENGINE_LOCK = "engine.lock"
 _LOCK_SECONDS = 10.0
 
 
@@ -118,10 +120,12 @@ def withdraw() -> None:
 
 
 class Held:
-    """The lock, held while rules are changed. Raises TryAgain where another holds it too long, IOFailure."""
+    """A lock, held while rules are changed. Raises TryAgain where another holds it too long, IOFailure."""
 
-    def __init__(self, directory: str = DIRECTORY, seconds: float = _LOCK_SECONDS) -> None:
-        self._path = f"{directory}/lock"
+    def __init__(
+        self, directory: str = DIRECTORY, seconds: float = _LOCK_SECONDS, name: str = "lock"
+    ) -> None:
+        self._path = f"{directory}/{name}"
         self._seconds = seconds
         self._fd = -1
 

@@ -92,6 +92,12 @@ class Attached:
         return self.namespace, self.name
 
     @property
+    def host_ends(self) -> list[str]:
+        """The interfaces of the result that are not in the pod."""
+        links = objects_of(self.result.get("interfaces"))
+        return [str(link["name"]) for link in links if link.get("name") and not link.get("sandbox")]
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses of the result, without prefix."""
         return addresses_in(str(ip.get("address", "")) for ip in objects_of(self.result.get("ips")))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core.policy.chains import Isolation, rules_of
 from genie_core.policy.cluster import Attached, Cluster, Pod
 from genie_core.policy.covering import Covering
+from genie_core.policy.documents import PolicyDocuments
 from genie_core.policy.evaluate import Packet, run_hook
-from genie_core.policy.genie_form import Pairing, Pairs, is_genie_form, read_pairs
-from genie_core.policy.networks import CNI, EVERY, LOGICAL, is_logical
+from genie_core.policy.networks import CNI, is_logical
 from genie_core.policy.peers import Peers
 from genie_core.policy.places import BRIDGE, NOWHERE, POD, VETH, Place, place_of
 from genie_core.policy.rules import (
@@ -25,8 +25,6 @@ from genie_core.policy.rules import (
     Finding,
     Policy,
     PolicyName,
-    name_of,
-    read_policy,
 )
 from genie_core.policy.ruleset import Chain, Set, Table, text_of
 from genie_core.policy.tables import Builder, Guarded
@@ -100,7 +98,8 @@ class PolicyRuleset:
     """The rules of one node: `host` are the tables of the node's own namespace.
 
     `namespaces` are those of pods that may hold rules or a guard of ours, whether or not `pods` has rules for them.
-    `node_addresses` are those of the Node object, whose connections the rules in pods let in.
+    `node_addresses` are those of the Node object, whose connections the rules in pods let in. `covered` are the
+    interfaces that the rules are about, selected or not, by namespace: those of pods, and the node's ("").
     """
 
     kind: ClassVar[str] = "PolicyRuleset"
@@ -114,7 +113,7 @@ class PolicyRuleset:
     policies: int = 0
     namespaces: frozenset[str] = frozenset()
     node_addresses: tuple[str, ...] = ()
-    selected: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    covered: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def not_enforced(self) -> list[Isolated]:
@@ -150,28 +149,17 @@ class PolicyRuleset:
 
 
 class Policies:
-    """All policies of a cluster, and what is wrong with them whatever the node."""
+    """All policies of a cluster, and what is wrong with them whatever the node. `read` are its documents, if known."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, read: PolicyDocuments | None = None) -> None:
         self.cluster = cluster
-        self.findings: list[Finding] = []
-        self.multi: list[Policy] = []
-        self.forms: list[PolicyName] = []
-        entries: list[Pairs] = []
-        for document in cluster.objects.get(MULTI, ()):
-            policy, found = read_policy(document)
-            self.multi.append(policy)
-            self.findings += found
-        for document in cluster.objects.get(NETWORK, ()):
-            if is_genie_form(document):
-                pairs, found = read_pairs(document)
-                self.forms.append(name_of(document))
-                entries += pairs
-                self.findings += found
-        self.multi.sort(key=lambda policy: policy.name)
+        read = read or PolicyDocuments(
+            document for kind in (MULTI, NETWORK) for document in cluster.objects.get(kind, ())
+        )
+        self.findings = list(read.findings)
+        self.multi, self.forms, self.pairing = read.multi, read.forms, read.pairing
         self._covering = Covering(self.multi)
         self._isolations: dict[object, tuple[Isolation, ...]] = {}
-        self.pairing = Pairing(entries)
         self._judge()
 
     def _judge(self) -> None:
@@ -209,19 +197,6 @@ class Policies:
             for member in pod.members
             if policy.covers(member.network, primary=member.primary)
         )
-
-    def selected_networks(self) -> dict[str, list[dict[str, Any]]]:
-        """The networks and pods that policies select, for the plugin: see edges/policy_dir.py."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for policy in self.multi:
-            entry = {"namespace": policy.name.namespace, "podSelector": policy.pods.as_json()}
-            for network in (EVERY,) if policy.networks is None else policy.networks:
-                entries = found.setdefault(network, [])
-                if entry not in entries:
-                    entries.append(entry)
-        if self.pairing.selected:
-            found[f"{LOGICAL}/{EVERY}"] = [{"namespace": EVERY, "podSelector": {}}]
-        return found
 
     def isolations(
         self, attached: Attached, pod: Pod | None, peers: Peers, place: Place
@@ -291,8 +266,17 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
             one.netns for one, place in places if not (one.primary and place.kind in _ON_HOST)
         ),
         node_addresses=node_addresses,
-        selected=policies.selected_networks(),
+        covered=_covered(cluster, node),
     )
+
+
+def _covered(cluster: Cluster, node: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for attached in cluster.attached:
+        if attached.node in (node, ""):
+            found.setdefault(attached.netns, set()).add(attached.interface)
+            found.setdefault("", set()).update(attached.host_ends)
+    return found
 
 
 def _sysctls(places: Sequence[Place]) -> dict[str, str]:

@@ -1,50 +1,95 @@
-"""The difference of two tables that differ only in elements of sets and maps: so a large table is not loaded again."""
+"""What makes one table of another, as one transaction: what has not changed is not loaded again.
+
+The guards that ADD puts into the same table (verbs/policy.py) are no part of it, and stay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from genie_core.policy.ruleset import TABLE, Map, Set, Table
+from genie_core.policy.ruleset import TABLE, Chain, Map, Set, Table
 
-LARGE = 1000  # elements, from which a difference is worth its while
-
-
-def size_of(table: Table) -> int:
-    """How many elements its sets and maps have."""
-    return sum(len(one.elements) for one in _named(table).values())
+Part = Set | Map | Chain
+GUARD = "fresh"  # ADD's set, and what the names of its chains begin with
 
 
-def _named(table: Table) -> dict[str, Set | Map]:
-    found: list[Set | Map] = [*table.sets, *table.maps]
-    return {one.name: one for one in found}
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a table has, by name; None where only the name is known."""
+
+    sets: Mapping[str, Part | None]
+    maps: Mapping[str, Part | None]
+    chains: Mapping[str, Part | None]
 
 
-def delta(old: Table, new: Table) -> str | None:
-    """The orders that make the new table of the old one; None where chains, or the sets that there are, differ."""
-    if _frame(old) != _frame(new):
-        return None
-    return "".join(line for before, after in _pairs(old, new) for line in _orders(old.family, before, after))
+def holding(table: Table) -> Holding:
+    """What a table has."""
+    return Holding(*({one.name: one for one in parts} for parts in (table.sets, table.maps, table.chains)))
 
 
-def _frame(table: Table) -> object:
-    sets = sorted((one.name, one.type, one.interval) for one in table.sets)
-    return (
-        table.family,
-        sorted(map(repr, table.chains)),
-        sets,
-        sorted((one.name, one.type) for one in table.maps),
+def change(old: Holding, new: Table) -> str:
+    """The orders that make the new table of what is there."""
+    wanted, order = holding(new), f"{new.family} {TABLE}"
+    sets, maps, chains = (
+        _Difference(had, has)
+        for had, has in ((old.sets, wanted.sets), (old.maps, wanted.maps), (old.chains, wanted.chains))
     )
+    lines = [
+        *(f"flush chain {order} {name}" for name in [*chains.gone, *chains.other]),
+        *(f"flush map {order} {name}" for name in maps.gone),
+        *_elements("delete", order, maps),
+        *(f"delete map {order} {name}" for name in maps.gone),
+        *(f"delete chain {order} {name}" for name in chains.gone),
+        *(f"delete set {order} {name}" for name in sets.gone),
+        *_elements("delete", order, sets),
+        *_added(new, {*sets.new, *maps.new, *chains.new, *chains.other}),
+        *_elements("add", order, sets),
+        *_elements("add", order, maps),
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _pairs(old: Table, new: Table) -> Iterator[tuple[Set | Map, Set | Map]]:
-    before, after = _named(old), _named(new)
-    for name in sorted(after):
-        yield before[name], after[name]
+class _Difference:
+    """The names of what goes, what comes, and what stays with other rules or elements."""
+
+    def __init__(self, old: Mapping[str, Part | None], new: Mapping[str, Part | None]) -> None:
+        same = {name for name, part in new.items() if part and (had := old.get(name)) and _alike(had, part)}
+        self.gone = sorted(set(old) - same)
+        self.new = sorted(set(new) - same)
+        self.other = sorted(name for name in same if old[name] != new[name])
+        self.old, self.now = old, new
 
 
-def _orders(family: str, before: Set | Map, after: Set | Map) -> Iterator[str]:
-    had, has = set(before.elements), set(after.elements)
-    for verb, elements in (("delete", had - has), ("add", has - had)):
-        words = sorted(one if isinstance(one, str) else f"{one[0]} : {one[1]}" for one in elements)
+def _alike(old: Part, new: Part) -> bool:
+    """Whether one can be made of the other without being declared again."""
+    return _frame(old) == _frame(new)
+
+
+def _frame(part: Part) -> object:
+    if isinstance(part, Chain):
+        return part.hook
+    return part.type, isinstance(part, Set) and part.interval
+
+
+def _added(new: Table, names: set[str]) -> list[str]:
+    added = Table(
+        new.family,
+        tuple(one for one in new.sets if one.name in names),
+        tuple(one for one in new.chains if one.name in names),
+        tuple(one for one in new.maps if one.name in names),
+    )
+    return added.declaration(new.digest) if names else []
+
+
+def _elements(verb: str, order: str, parts: _Difference) -> Iterator[str]:
+    for name in parts.other:
+        had, has = (_words(one[name]) for one in (parts.old, parts.now))
+        words = sorted(had - has if verb == "delete" else has - had)
         if words:
-            yield f"{verb} element {family} {TABLE} {after.name} {{ {', '.join(words)} }}\n"
+            yield f"{verb} element {order} {name} {{ {', '.join(words)} }}"
+
+
+def _words(part: Part | None) -> set[str]:
+    elements: Iterable[str | tuple[str, str]] = part.elements if isinstance(part, Set | Map) else ()
+    return {one if isinstance(one, str) else f"{one[0]} : {one[1]}" for one in elements}

@@ -248,13 +248,16 @@ class Table:
 
     @property
     def digest(self) -> str:
-        """The digest of its content, which is in the table's comment."""
+        """The digest of its content, which the table's comment has from when it was declared first."""
         return sha256("\n".join([self.family, *self.body()]).encode()).hexdigest()[:32]
+
+    def declaration(self, digest: str) -> list[str]:
+        """The lines that declare it; where there is such a table, it gets this too."""
+        return [f"table {self.family} {TABLE} {{", f'  comment "genie {digest}"', *self.body(), "}"]
 
     def text(self) -> str:
         """The table alone, declared again."""
-        head = [f"table {self.family} {TABLE} {{", f'  comment "genie {self.digest}"']
-        return "\n".join([*head, *self.body(), "}", ""])
+        return "\n".join([*self.declaration(self.digest), ""])
 
 
 def text_of(tables: Sequence[Table]) -> str:

@@ -49,14 +49,16 @@ class EngineNode:
 
     # --- the engine --------------------------------------------------------------------------------------
 
-    def start_engine(self, wrap=()):
+    def start_engine(self, wrap=(), *, applied=True):
+        """Start it, with `applied` until it has reported."""
         module, words = "genie_core.tasks.policy", ("--node", "n1", "--conf-dir", self.node.conf)
         if wrap:
             argv = self.node.inside(*wrap, sys.executable, "-m", module, *words)
             self.engine = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
         else:
             self.engine = warm.start(module, *words, netns=self.node.host.path, env=ENVIRONMENT)
-        until(lambda: self.status().get("pid") == self.engine.pid)  # what wraps it becomes it
+        if applied:
+            until(lambda: self.status().get("pid") == self.engine.pid)  # what wraps it becomes it
 
     def kill(self):
         """As kill -9 does; what it said."""

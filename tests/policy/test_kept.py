@@ -117,16 +117,15 @@ def test_a_sysctl_that_bridges_need_is_set_again(node):
 
 
 class Starved(Kernel):
-    """The kernel's tables on a node that has no descriptor left when they are first loaded."""
+    """The kernel's tables on a node that has no descriptor left once they are first loaded."""
 
     starves = True
 
-    def load(self, tables, netns=""):
-        loaded = super().load(tables, netns)
+    def release(self, covered, netns=""):
+        super().release(covered, netns)
         if not netns and self.starves:
             self.starves = False
             resource.setrlimit(resource.RLIMIT_NOFILE, (1, LIMITS[1]))
-        return loaded
 
 
 LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)

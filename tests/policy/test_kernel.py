@@ -68,7 +68,7 @@ def test_a_large_table_that_another_program_has_changed_is_replaced(spaces):
     items = [*items, policies._pod(PODS)]
     assert kernel.load(tables(items), str(changed.path))
     Kernel().load(tables(items), str(whole.path))
-    assert listed(changed) == listed(whole)
+    assert without_digest(listed(changed)) == without_digest(listed(whole))
 
 
 def test_another_namespace_comes_to_the_same_path(spaces, tmp_path):

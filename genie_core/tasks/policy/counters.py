@@ -16,7 +16,7 @@ from genie_core.tasks.policy import netfilter
 
 # linux/netfilter/nf_tables.h; the user data are libnftnl's (udata.h)
 _GETRULE, _INET = 7, 1
-_RULE_TABLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 4, 7
+_RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 1, 2, 4, 7
 _EXPR_NAME, _EXPR_DATA, _COUNTER_PACKETS = 1, 2, 2
 _UDATA_COMMENT = 0
 
@@ -45,12 +45,18 @@ def live_counters() -> Callable[[Attached, str], int | None]:
 
 def counters(netns: str = "") -> dict[str, int]:
     """Comment -> packets, of a namespace, "" for this one. Raises OSError and GenieError."""
-    return inside(netns, _counters) if netns else _counters()
+    found: dict[str, int] = {}
+    for (_, comment), packets in (inside(netns, _counters) if netns else _counters()).items():
+        found[comment] = found.get(comment, 0) + packets
+    return found
 
 
-def counters_of(namespaces: Collection[str]) -> dict[str, dict[str, int]]:
-    """The same of several; those that cannot be read are left out, all of them where no thread can be started."""
-    found: dict[str, dict[str, int]] = {}
+def chain_counters_of(namespaces: Collection[str]) -> dict[str, dict[tuple[str, str], int]]:
+    """Of several, (chain, comment) -> packets.
+
+    Those that cannot be read are left out, all of them where no thread can be started.
+    """
+    found: dict[str, dict[tuple[str, str], int]] = {}
     with suppress(OSError, GenieError):
         found |= {"": _counters()} if "" in namespaces else {}
         each = inside_each([netns for netns in namespaces if netns], _counters)
@@ -58,9 +64,9 @@ def counters_of(namespaces: Collection[str]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _counters(_netns: str = "") -> dict[str, int]:
-    """The sums of the rules that have the same comment. The program nft would list all elements of the sets too."""
-    found: dict[str, int] = {}
+def _counters(_netns: str = "") -> dict[tuple[str, str], int]:
+    """The sums of a chain's rules that have the same comment. nft itself would list all elements of the sets too."""
+    found: dict[tuple[str, str], int] = {}
     table = attribute(_RULE_TABLE, f"{TABLE}\0".encode())
     with netfilter.opened() as kernel:
         flags = netfilter.REQUEST | netfilter.DUMP
@@ -69,9 +75,10 @@ def _counters(_netns: str = "") -> dict[str, int]:
             rule = attributes(answer)
             comment = _comment(rule.get(_RULE_USERDATA, b""))
             if comment:
-                found[comment] = found.get(comment, 0) + _packets(rule.get(_RULE_EXPRESSIONS, b""))
+                key = rule.get(_RULE_CHAIN, b"").rstrip(b"\0").decode("utf-8", "replace"), comment
+                found[key] = found.get(key, 0) + _packets(rule.get(_RULE_EXPRESSIONS, b""))
     # what is allowed passes the base chains of both priorities, what is denied ends in the first (policy/tables.py)
-    return {key: number // 2 if key.startswith("allow") else number for key, number in found.items()}
+    return {key: number // 2 if key[1].startswith("allow") else number for key, number in found.items()}
 
 
 def _comment(userdata: bytes) -> str:

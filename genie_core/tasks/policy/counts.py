@@ -6,17 +6,17 @@ from typing import Any
 
 from genie_core.policy.places import POD
 from genie_core.tasks.policy.buckets import BUCKETS
-from genie_core.tasks.policy.counters import counters_of
+from genie_core.tasks.policy.counters import chain_counters_of
 from genie_core.tasks.policy.enforce import Applied
 from genie_core.tasks.policy.events import few
 
 
 class Counts:
-    """Totals of counters that restart at 0 when their table is replaced."""
+    """Totals of counters that end with their chains, which are named after what they contain."""
 
     def __init__(self) -> None:
         self._applied: Applied | None = None
-        self._seen: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str, str], int] = {}  # by namespace, chain and comment
         self._drops: dict[str, int] = {}
         self._seconds = [0] * (len(BUCKETS) + 1)
         self._total = 0.0
@@ -32,9 +32,6 @@ class Counts:
         place = next((i for i, most in enumerate(BUCKETS) if applied.seconds <= most), len(BUCKETS))
         self._seconds[place] += 1
         self._total += applied.seconds
-        for netns, comment in list(self._seen):
-            if netns in applied.replaced:
-                del self._seen[netns, comment]
         for name in applied.ruleset.selecting:
             self._drops.setdefault(str(name), 0)
 
@@ -42,21 +39,35 @@ class Counts:
         """Add what the kernel has counted since."""
         if self._applied is None:
             return
+        seen = {}
+        owners = self._owners(self._applied)
+        for netns, found in chain_counters_of(owners).items():
+            for (chain, comment), packets in found.items():
+                if comment in owners[netns]:
+                    key = netns, chain, comment
+                    before = self._seen.get(key, 0)
+                    more = packets - before if packets >= before else packets
+                    seen[key] = packets
+                    for name in owners[netns][comment]:
+                        self._drops[name] = self._drops.get(name, 0) + more
+        self._seen = seen
+
+    @staticmethod
+    def _owners(applied: Applied) -> dict[str, dict[str, list[str]]]:
+        """By namespace, the comments of the rules that drop, with the policies that they name."""
         owners: dict[str, dict[str, list[str]]] = {}
-        for gate in self._applied.ruleset.gates:
-            netns = gate.attached.netns if gate.guarded.place.kind == POD else ""
-            for note in gate.isolation.notes():
+        different = {
+            (
+                gate.attached.netns if gate.guarded.place.kind == POD else "",
+                id(gate.isolation),
+            ): gate.isolation
+            for gate in applied.ruleset.gates
+        }
+        for (netns, _), isolation in different.items():
+            for note in isolation.notes():
                 if note.action == "deny":
                     owners.setdefault(netns, {})[note.text] = [str(name) for name in note.policies]
-        for netns, found in counters_of(owners).items():
-            notes = owners[netns]
-            for comment, names in notes.items():
-                packets = found.get(comment, 0)
-                before = self._seen.get((netns, comment), 0)
-                more = packets - before if packets >= before else packets
-                self._seen[netns, comment] = packets
-                for name in names:
-                    self._drops[name] = self._drops.get(name, 0) + more
+        return owners
 
     def as_json(self) -> dict[str, Any]:
         """The numbers, for the agent's page of metrics."""

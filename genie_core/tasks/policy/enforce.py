@@ -1,4 +1,9 @@
-"""Load the rules of policies, pods and this node's journals into the kernel, under the lock of ADD's guards."""
+"""Load the rules of policies, pods and this node's journals into the kernel.
+
+ADD waits for none of it. It records its pod, then reads what policies select, and closes the pod's interface. Here what
+policies select is written first, then the journals are read: so a pod that saw the earlier list is among them. Loading
+takes no guard away; that is done for the interfaces whose rules have been loaded.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +22,13 @@ from genie_core.edges.files import is_private_directory, make_private_directory
 from genie_core.edges.netns import inside
 from genie_core.errors import GenieError, InvalidNetns
 from genie_core.policy.cluster import Cluster
-from genie_core.policy.compile import Gate, PolicyRuleset, compile_node
+from genie_core.policy.compile import Gate, Policies, PolicyRuleset, compile_node
+from genie_core.policy.documents import PolicyDocuments
 from genie_core.policy.evaluate import Packet
 from genie_core.policy.places import POD
 from genie_core.tasks.policy.connections import Connection, cut
 from genie_core.tasks.policy.kernel import Kernel
+from genie_core.tasks.policy.kernel import remove as remove_rules
 from genie_core.tasks.policy.sources import Recorded, journal
 from genie_core.tasks.this_node import own_addresses
 
@@ -30,12 +37,11 @@ from genie_core.tasks.this_node import own_addresses
 class Applied:
     """What was applied. `problems` says what could not be; `cut` counts connections that were forgotten.
 
-    `changed` are the namespaces whose rules have changed, `replaced` those of them whose counters begin at 0 again.
+    `changed` are the namespaces whose rules have changed.
     """
 
     ruleset: PolicyRuleset
     changed: tuple[str, ...] = ()
-    replaced: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
     cut: int = 0
     seconds: float = 0.0
@@ -64,11 +70,13 @@ class Enforcer:
         started = time.perf_counter()
         if not is_private_directory(policy_dir.DIRECTORY):
             make_private_directory(policy_dir.DIRECTORY)
-        with policy_dir.Held():
+        with policy_dir.Held(name=policy_dir.ENGINE_LOCK):
+            read = PolicyDocuments(objects)
+            problems = announce(read.selected_networks())
             attached = journal(self.config, self.node, self._recorded)
+            problems += self._recorded.problems
             self._earlier = cluster = Cluster([*objects, attached], self._earlier)
-            ruleset = compile_node(cluster, self.node)
-            problems = [*self._recorded.problems, *announce(ruleset.selected)]
+            ruleset = compile_node(cluster, self.node, Policies(cluster, read))
             before()
             problems += set_sysctls(ruleset.sysctls)
             self._sysctls = {name: value for name, value in ruleset.sysctls.items() if _is_set(name, value)}
@@ -78,7 +86,6 @@ class Enforcer:
         return Applied(
             ruleset=ruleset,
             changed=tuple(changed),
-            replaced=frozenset(self.kernel.replaced),
             problems=tuple(problems),
             cut=count,
             seconds=time.perf_counter() - started,
@@ -86,9 +93,10 @@ class Enforcer:
 
     def foreign(self) -> list[str]:
         """What another program has changed: namespaces with our tables, and sysctls. Raises GenieError."""
-        with policy_dir.Held():
-            found = self.kernel.foreign()
-        return [*found, *(name for name, value in self._sysctls.items() if not _is_set(name, value))]
+        return [
+            *self.kernel.foreign(),
+            *(name for name, value in self._sysctls.items() if not _is_set(name, value)),
+        ]
 
     def _load_all(self, ruleset: PolicyRuleset, problems: list[str]) -> list[str]:
         """Load each pod's tables and the node's; the namespaces in which something has changed.
@@ -100,13 +108,14 @@ class Enforcer:
         for netns in set(self.kernel.namespaces()) - living - {""}:
             with suppress(GenieError):  # the pod has gone, or has lost the network
                 self.kernel.load((), netns)
+                self.kernel.release((), netns)
             self.kernel.forget(netns)
         changed = []
-        self.kernel.replaced.clear()
         for netns, tables in {**dict.fromkeys(sorted(living), ()), **wanted, "": ruleset.host}.items():
             try:
                 if self.kernel.load(tables, netns):
                     changed.append(netns)
+                self.kernel.release(ruleset.covered.get(netns, ()), netns)
             except InvalidNetns:
                 self.kernel.forget(netns)  # the pod has gone
             except GenieError as error:
@@ -150,16 +159,15 @@ def announce(selected: policy_dir.Selected) -> list[str]:
 def remove(config: Mapping[str, Any]) -> None:
     """Remove our tables from this node and its pods, and what the plugin reads. Raises GenieError."""
     attached = journal(config, "")
-    kernel = Kernel()
     for netns in sorted({item["netns"] for item in attached["items"] if item["netns"]}):
         with suppress(InvalidNetns):
-            kernel.load((), netns)
+            remove_rules(netns)
     remove_from_node()
 
 
 def remove_from_node() -> None:
     """Remove our tables from the node's own namespace, and what the plugin reads. Raises GenieError."""
-    Kernel().load(())
+    remove_rules()
     shutil.rmtree(policy_dir.DIRECTORY, ignore_errors=True)
 
 

@@ -1,22 +1,30 @@
-"""Genie's tables in the kernel: loaded as one transaction, and compared to find changes of other programs."""
+"""Genie's tables in the kernel: changed by one transaction, and compared to find changes of other programs.
+
+No change of rules takes a guard of ADD away, so that no ADD waits for one: a guard goes in a transaction of its own,
+under the lock of ADD, when its interface has its rules (`release`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from typing import TypeVar
 
-from genie_core.edges import nft
+from genie_core.edges import nft, policy_dir
 from genie_core.edges.netlink import attributes
 from genie_core.edges.netns import inside, inside_each
 from genie_core.errors import GenieError, InvalidNetns, KernelRefused
-from genie_core.policy.delta import LARGE, delta, size_of
-from genie_core.policy.ruleset import TABLE, Table, text_of
+from genie_core.policy.delta import GUARD, Holding, change, holding
+from genie_core.policy.ruleset import TABLE, Table
 from genie_core.tasks.policy import netfilter
+from genie_core.tasks.policy.contents import FAMILIES, contents_of
 
-FAMILIES = ("inet", "bridge")
+T = TypeVar("T")
+_NOTHING = Holding({}, {}, {})
 _GETGEN, _GEN_ID = 16, 1
 
 
@@ -29,26 +37,53 @@ class _Loaded:
 
 
 class Kernel:
-    """Our tables in each network namespace, "" being this one. Raises what nft.load raises.
-
-    `replaced` takes the namespaces whose tables are loaded as a whole: their counters begin at 0 again.
-    """
+    """Our tables in each network namespace, "" being this one. Raises what nft.load raises."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, _Loaded] = {}
-        self.replaced: set[str] = set()
 
     def load(self, tables: Sequence[Table], netns: str = "") -> bool:
-        """Load these tables in a namespace where it has others; whether it had."""
+        """Make these the tables of a namespace; whether others were there.
+
+        What this process has not loaded, or another has changed since, is removed by its names.
+        """
+        wanted, held = tuple(tables), self._loaded.get(netns)
+        if held and self._is_ours(held, netns):
+            if held.tables == wanted:
+                return False
+            try:
+                nft.load(_changes({one.family: holding(one) for one in held.tables}, wanted), netns)
+                self._keep(wanted, netns)
+                return True
+            except KernelRefused:  # a DEL has removed elements meanwhile
+                self.forget(netns)
+        text = _changes(_there(netns), wanted)
+        if text:
+            nft.load(text, netns)
+        self._keep(wanted, netns)
+        return bool(text)
+
+    def _keep(self, tables: tuple[Table, ...], netns: str) -> None:
+        self._loaded[netns] = _Loaded(tables, generation(netns), _identity(netns))
+
+    def release(self, covered: Collection[str], netns: str = "") -> None:
+        """Take away the guards of interfaces that have their rules now, and tables in which nothing is left."""
+        if not self._opening(covered, netns):
+            return
+        with policy_dir.Held():
+            text = self._opening(covered, netns)
+            before = generation(netns)
+            if text:
+                nft.load(text, netns)
+            held = self._loaded.get(netns)
+            if held and held.generation == before and generation(netns) == before + 1:
+                held.generation += 1  # this was the only change
+
+    def _opening(self, covered: Collection[str], netns: str) -> str:
         held = self._loaded.get(netns)
-        if held and held.tables == tuple(tables) and self._is_ours(held, netns):
-            return False
-        text = self._changes(held, tables, netns) if held else None
-        nft.load(_whole(tables) if text is None else text, netns)
-        if text is None:
-            self.replaced.add(netns)
-        self._loaded[netns] = _Loaded(tuple(tables), generation(netns), _identity(netns))
-        return True
+        wanted = {table.family for table in held.tables} if held else set()
+        found = (_in_namespace(partial(contents_of, family), netns) for family in FAMILIES)
+        return "".join(one.without(covered, is_wanted=one.family in wanted) for one in found if one)
 
     def remember(self, namespaces: Iterable[str]) -> None:
         """Note what nft lists of the tables that were just loaded: later, others may have changed theirs meanwhile."""
@@ -95,33 +130,49 @@ class Kernel:
         held.generation = now
         return True
 
-    def _changes(self, held: _Loaded, tables: Sequence[Table], netns: str) -> str | None:
-        """The difference to the loaded tables, where these are large and unchanged in the kernel."""
-        if (
-            sum(map(size_of, tables)) <= LARGE
-            or len(tables) != len(held.tables)
-            or not self._is_ours(held, netns)
-        ):
-            return None
-        parts = [delta(old, new) for old, new in zip(held.tables, tables, strict=True)]
-        return None if None in parts else "".join(part for part in parts if part)
+
+def remove(netns: str = "") -> None:
+    """Remove our tables, and ADD's guards with them."""
+    nft.load(
+        "".join(f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in FAMILIES), netns
+    )
 
 
-def _whole(tables: Sequence[Table]) -> str:
-    others = set(FAMILIES) - {table.family for table in tables}
-    gone = [f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in sorted(others)]
-    return "".join(gone) + text_of(tables)
+def _changes(old: Mapping[str, Holding], tables: Sequence[Table]) -> str:
+    """The orders for all families; a table that is not wanted any more is emptied."""
+    wanted = {table.family: table for table in tables}
+    each = (wanted.get(family) or Table(family) for family in FAMILIES)
+    return "".join(change(old.get(table.family, _NOTHING), table) for table in each)
+
+
+def _there(netns: str) -> dict[str, Holding]:
+    found = (_in_namespace(partial(contents_of, family), netns) for family in FAMILIES)
+    return {one.family: one.holding for one in found if one}
+
+
+def _in_namespace(work: Callable[[], T], netns: str) -> T:
+    return inside(netns, work) if netns else work()
 
 
 def _listing(netns: str) -> str:
     """A digest of what nft lists of our tables, counters left out."""
-    found = []
+    found: list[str] = []
     for family in FAMILIES:
         try:
-            found.append(nft.run(["--stateless", "list", "table", family, TABLE], netns=netns))
+            listed = nft.run(["--stateless", "list", "table", family, TABLE], netns=netns)
         except KernelRefused:
-            found.append("")  # there is no such table
-    return sha256("".join(found).encode()).hexdigest()
+            continue  # there is no such table
+        found += _rules_in(listed)
+    return sha256("\n".join(found).encode()).hexdigest()
+
+
+def _rules_in(listed: str) -> Iterator[str]:
+    """The lines of what nft lists of a table, without its comment and without ADD's guards."""
+    is_guard = False
+    for line in listed.splitlines():
+        is_guard = line.startswith((f"\tset {GUARD} ", f"\tchain {GUARD}_")) or (is_guard and line != "\t}")
+        if line.startswith("\t") and not is_guard and not line.startswith("\tcomment "):
+            yield line
 
 
 def _identity(netns: str) -> int:
@@ -134,7 +185,7 @@ def _identity(netns: str) -> int:
 
 def generation(netns: str = "") -> int:
     """The number of the last change to any ruleset of a namespace (linux/netfilter/nf_tables.h). Raises GenieError."""
-    return inside(netns, _generation) if netns else _generation()
+    return _in_namespace(_generation, netns)
 
 
 def _generation(_netns: str = "") -> int:
