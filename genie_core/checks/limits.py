@@ -7,18 +7,21 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, some, subject, the_chain, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, FirewallRule
-from genie_core.net.stack import conf_key
+from genie_core.net.flows import OUTSIDE
+from genie_core.net.stack import IPDEFTTL, conf_key
+from genie_core.net.traces import Walk
+from genie_core.net.wording import LIFETIME
 from genie_core.survey.kernel import Taken
 
 RANGE, RESERVED = "ipv4/ip_local_port_range", "ipv4/ip_local_reserved_ports"
 USUAL = "32768 60999"  # net/ipv4/af_inet.c, inet_init_net
 NEARLY = 0.9
 ALL_PORTS = 64_000
-TTL, FEW_ROUTERS = 64, 16  # IPDEFTTL
+FEW_ROUTERS = 16
 OF_CLUSTER = 2  # routers between pods of two nodes: the nodes
 SNAT_PORTS = re.compile(
     r"(?:--to-ports |--to-source \S*:|masquerade to :|snat\S* (?:ip6? )?to \S*:)(\d+)-(\d+)"
@@ -83,18 +86,17 @@ def _reserved(text: str) -> set[int]:
 
 
 GN0112 = Code("GN0112", "the pod's packets expire on the way",
-    cause="a sysctl of the pod, or for IPv6 a router's advertisement, lets its packets pass few routers",
-    confirm="sysctl net.ipv4.ip_default_ttl net.ipv6.conf.eth0.hop_limit in the pod; traceroute TARGET",
-    fix="set it to 64 again; find out what changed it", breaks=(Effect.PACKETS,))  # fmt: skip
+    cause="a sysctl of the pod, a router's advertisement (IPv6) or a rule (TTL, HL) lets them pass few routers",
+    confirm="sysctl net.ipv4.ip_default_ttl net.ipv6.conf.eth0.hop_limit in the pod; the rule; traceroute TARGET",
+    fix="set it to 64 again, or delete the rule; find out what changed it", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("hop-limit", GN0112, title="the pod's packets live long enough", needs=("pod",))
 def short_lived(case: Case) -> Iterator[Finding]:
-    settings = {"net.ipv4.ip_default_ttl": case.pod.sysctl("ipv4/ip_default_ttl", TTL) if case.pod else TTL}
+    settings = {"net.ipv4.ip_default_ttl": case.pod.lifetime("", 4)} if case.pod else {}
     for attachment in case.attachments if case.pod and 6 in case.families else ():
         name = attachment.link.name
-        limit = case.pod.sysctl(f"ipv6/conf/{name}/hop_limit", TTL) if case.pod else TTL
-        settings[conf_key(name, "hop_limit", 6)] = limit
+        settings[conf_key(name, "hop_limit", 6)] = case.pod.lifetime(name, 6) if case.pod else IPDEFTTL
     for key, limit in settings.items():
         if 0 < limit < FEW_ROUTERS:
             near = limit <= OF_CLUSTER
@@ -110,9 +112,45 @@ def short_lived(case: Case) -> Iterator[Finding]:
                 seen("sysctl", f"{key}={limit}", f"sysctl {key}"),
                 remedy=fix(
                     "set it to the usual value; find out what changed it",
-                    in_pod("sysctl", "-w", f"{key}={TTL}"),
+                    in_pod("sysctl", "-w", f"{key}={IPDEFTTL}"),
                 ),
             )
+
+
+@check(
+    "hop-limit-rules",
+    GN0112,
+    title="no rule lets the pod's packets expire",
+    needs=("pod", "node firewall", "pod firewall"),
+)
+def aged(case: Case) -> Iterator[Finding]:
+    found: dict[tuple[str, str, int], list[Walk]] = {}
+    for walk in case.walks:
+        few = (
+            walk.ttl is not None and walk.ttl < FEW_ROUTERS and walk.flow.target == OUTSIDE[walk.flow.family]
+        )
+        if walk.aged and (few or any(b.kind == "expired" for b in walk.blocks)):
+            place, chain, rule = walk.aged[-1]
+            found.setdefault((place, chain.place, rule.number), []).append(walk)
+    for walks in found.values():
+        yield _aged(case, walks)
+
+
+def _aged(case: Case, walks: list[Walk]) -> Finding:
+    place, chain, rule = walks[0].aged[-1]
+    expired = [b for walk in walks for b in walk.blocks if b.kind == "expired"]
+    names = some(w.flow.name or w.flow.target for w in walks)
+    where = "on this node" if any(b.link for b in expired) else "on the other node"
+    name = LIFETIME[walks[0].flow.family]
+    return GN0112.found(
+        Severity.ERROR if expired else Severity.WARNING,
+        f"{chain.place} rule {rule.number} changes the {name} of the pod's packets ({rule.text.strip()}): "
+        + (f"what it sends to {names} expires {where}" if expired else f"they may not come to {names}"),
+        the_chain(case, place, chain),
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
+        *(seen("model", f"{block.packet}, {name} {block.packet.ttl}") for block in expired[:1]),
+        remedy=fix("delete the rule, or exclude the pods from it", delete_rule(place, chain, rule)),
+    )
 
 
 GN0527 = Code("GN0527", "source NAT has no port left",

@@ -31,6 +31,7 @@ from genie_core.checks import (
     neighbours,
     network_policies,
     node_leases,
+    node_ports,
     overlaps,
     overlay,
     packet_path,
@@ -69,7 +70,8 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 # What `genie debug` runs.
 NETWORK = _of(
     links, addresses, duplicates, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing,
-    conntrack, pod_firewall, services, dead_addresses, limits, ports, ipvs, masquerade, resolv_conf, overlay,
+    conntrack, pod_firewall, services, node_ports, dead_addresses, limits, ports, ipvs, masquerade, resolv_conf,
+    overlay,
     flannel_announcement, native_routing, overlaps, cluster_subnets, underlay, path_mtu, secondary_interfaces,
     second_links, kernel, pod_leases, leaked_rules, network_policies, unmodelled, neighbours, probe_results,
     kubernetes_reports, requested_networks,

@@ -52,6 +52,7 @@ def discover(
             source=asks,
             target=_solicited(asked),
             state="untracked",
+            ttl=255,
         )
         answer = question.with_(icmp=ADVERTISEMENT, source=asked, target=asks)
         for packet, is_from_pod in ((question, by_pod), (answer, not by_pod)):

@@ -34,6 +34,8 @@ class Passing:
         self.decide("firewall", place, packet, hook=hook, outcomes=tuple(outcomes))
         for outcome in outcomes:
             self.tracked(place, outcome)
+            if outcome.aged:
+                self.walk.aged.append((place, *outcome.aged))
             if outcome.doubts:
                 self.walk.doubts.append((place, outcome))
             if outcome.verdict in ("drop", "reject"):
@@ -52,6 +54,15 @@ class Passing:
             self.zone = (outcome.packet.zone, place, *outcome.untracked)
         elif outcome.untracked and not own and outcome.packet.target not in self.node.local:
             self.walk.untracked.append((place, *outcome.untracked))
+
+    def routed(self, packet: Packet, link: str = "") -> Packet:
+        """Past a router, which takes one from the time to live (ip_forward); the end of it is recorded."""
+        if packet.ttl is None:
+            return packet
+        if packet.ttl <= 1:
+            self.block("expired", "node", packet, link=link)
+            return packet.with_(ttl=None)
+        return packet.with_(ttl=packet.ttl - 1)
 
     def block(
         self,

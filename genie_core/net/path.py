@@ -67,7 +67,7 @@ class _Walker(Passing):
         ask(self.model, self.hook, attachment, source, way.hop.gateway or target, port)
         packet = self.packet(
             source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
-            smac=attachment.link.mac,
+            smac=attachment.link.mac, ttl=self.pod.lifetime(attachment.link.name, self.flow.family),
         )  # fmt: skip
         packet = self.hook("pod", "output", packet)
         self.rerouted(packet, attachment)
@@ -132,11 +132,12 @@ class _Walker(Passing):
             self.answer_from_node(before)
             return
         egress = self.route_out(packet, entry)
-        self.forwarding(packet, entry)
-        packet = packet.with_(oif=egress.name if egress else "")
+        packet = self.forwarding(packet, entry).with_(oif=egress.name if egress else "")
         packet = self.hook("node", "forward", packet)
         leaving = self.hook("node", "postrouting", packet)
-        self.walk.egress, self.walk.target = egress, packet.target
+        self.walk.egress, self.walk.target, self.walk.ttl = egress, packet.target, leaving.ttl
+        if self.flow.role == "remote":
+            self.routed(leaving)
         self.walk.translated = leaving.source != packet.source
         self.walk.source = leaving.source or (self.own_address(egress) if egress else "")
         if egress is not None:
@@ -163,9 +164,10 @@ class _Walker(Passing):
         if wrong and back.type != "local":
             self.block("reverse-path", "node", packet, way=back, link=entry.name)
 
-    def forwarding(self, packet: Packet, entry: Link) -> None:
+    def forwarding(self, packet: Packet, entry: Link) -> Packet:
         if not self.node.forwards(entry.name, self.flow.family):
             self.block("forwarding", "node", packet, link=entry.name)
+        return self.routed(packet, entry.name)
 
     def route_out(self, packet: Packet, entry: Link) -> Link | None:
         """The interface towards the target; a wrong route is recorded and the expected one taken."""
@@ -267,8 +269,7 @@ class _Walker(Passing):
         if arrived is None:
             packet = self.hook("node", "output", packet)
         else:
-            self.forwarding(packet, arrived)
-            packet = self.hook("node", "forward", packet)
+            packet = self.hook("node", "forward", self.forwarding(packet, arrived))
         packet = self.hook("node", "postrouting", packet)
         if attachment.bridge:
             packet = packet.with_(smac=entry.mac, dmac=attachment.link.mac)
@@ -365,7 +366,7 @@ class _Walker(Passing):
 def _answer_to(request: Packet) -> Packet:
     return request.with_(
         source=request.target, target=request.source, state="established", sport=request.dport,
-        dport=40000, smac="",
+        dport=40000, smac="", ttl=None,
     )  # fmt: skip
 
 

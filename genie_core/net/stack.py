@@ -14,6 +14,7 @@ from genie_core.survey.kernel import EVERYTHING, Address, Hop, Link, Neighbour, 
 
 FORWARDING = 3
 NO_REPLY = 8  # of arp_ignore
+IPDEFTTL = 64
 
 
 def conf_key(link: str, name: str, family: int = 4) -> str:
@@ -94,6 +95,12 @@ class Stack:
         if family == 4:
             return bool(self.setting(link, "forwarding"))
         return bool(self.setting("all", "forwarding", 6) or self.setting(link, "force_forwarding", 6))
+
+    def lifetime(self, link: str, family: int) -> int:
+        """How many routers the stack's own packets may pass that leave by a link."""
+        if family == 4:
+            return self.sysctl("ipv4/ip_default_ttl", IPDEFTTL)
+        return self.sysctl(f"ipv6/conf/{link}/hop_limit", IPDEFTTL)
 
     def rp_filter(self, link: str) -> int:
         """The effective reverse path filter: the larger of `all` and the interface's (ip-sysctl.rst)."""

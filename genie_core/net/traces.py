@@ -13,10 +13,10 @@ from genie_core.survey.kernel import Link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
+    """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass, expired or source.
 
     `place` is "pod" or "node"; `reply` is true where the reply stops; `after` counts the steps before the place;
-    `hook` is the netfilter hook of a filter.
+    `hook` is the netfilter hook of a filter. An expired packet stops on the other node where `link` is "".
     """
 
     kind: str
@@ -61,7 +61,8 @@ class Decision:
 class Walk:
     """The trace of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node.
 
-    `decisions` are in the order in which the packet, and then the answer, comes to them.
+    `decisions` are in the order in which the packet, and then the answer, comes to them. `aged` are the rules that
+    changed the time to live, with which it leaves the node: `ttl`, None where that is not known.
     """
 
     flow: Flow
@@ -69,6 +70,8 @@ class Walk:
     decisions: list[Decision] = field(default_factory=list)
     doubts: list[tuple[str, PacketOutcome]] = field(default_factory=list)
     untracked: list[tuple[str, Chain, FirewallRule]] = field(default_factory=list)
+    aged: list[tuple[str, Chain, FirewallRule]] = field(default_factory=list)
+    ttl: int | None = None
     steps: list[str] = field(default_factory=list)
     source: str = ""
     target: str = ""

@@ -15,6 +15,7 @@ from genie_core.net.traces import Block, Decision
 from genie_core.policy.ruleset import TABLE
 from genie_core.survey.kernel import EVERYTHING, Link
 
+LIFETIME = {4: "TTL", 6: "hop limit"}
 DEFAULT_RULES = (0, 32766, 32767)
 
 
@@ -144,6 +145,7 @@ def blocked(block: Block) -> Said:
         + (f", not out of {block.wanted}" if block.wanted else ""),
         "bypass": f"the route to {target} leads out of {block.link}, not into {block.wanted}",
         "host-route": f"the route to {target} leads out of {block.link}, not out of {block.wanted}",
+        "expired": f"its {LIFETIME[packet.family]} is used up" + ("" if block.link else " on the other node"),
         "forwarding": f"forwarding of IPv{packet.family} is off on {block.link}",
         "reverse-path": f"the reverse path filter of {block.link} drops it: its source {packet.source} is"
         " reached by another interface",

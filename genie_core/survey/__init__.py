@@ -6,7 +6,8 @@ netlink, attributes, sockets, sysctls, bpf, rulesets, tracked   the kernel: one 
 namespaces, pod_netns                 which namespaces there are; a pod's
 layouts, runtimes, sandboxes, cri, crictl   container runtimes and what they run
 conf_files, selection, plugins, binaries, versions, opened   CNI configurations and plugins
-records, stores                       leases and cached results; directories that take none
+records                               leases and cached results
+stores, held, drivers, obstacles      what stops the next ADD: directories, locks, the kernel; the values
 genie, launcher, logical, credentials   Genie's installation and state
 api, objects, events, cluster         the API server: the pod and what surrounds it
 whole_cluster, watching, watch        all networks, nodes and pods of the cluster; their changes

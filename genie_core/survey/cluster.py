@@ -221,6 +221,29 @@ def frontends(objects: Iterable[JSON], node: str = "") -> tuple[Frontend, ...]:
     return tuple(found)
 
 
+def published(objects: Iterable[JSON], node: str) -> tuple[Frontend, ...]:
+    """Every service port as clients outside reach it by the node: a port of its addresses, or an external address.
+
+    The address of a node port is `0.0.0.0` or `::`. With externalTrafficPolicy Local, only the node's endpoints count.
+    """
+    items = list(objects)
+    services = [s for s in of_kind(items, "Service") if OTHER_PROXY not in _labels_of(s)]
+    anywhere, here = _backing(items), _backing(items, node)
+    found: list[Frontend] = []
+    for service in services:
+        spec = service.get("spec") or {}
+        local = spec.get("externalTrafficPolicy") == "Local"
+        slices = (here if local else anywhere).get(key(service))
+        cluster_ips = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
+        anys = dict.fromkeys("::" if ":" in ip else "0.0.0.0" for ip in cluster_ips if ip)
+        for port in spec.get("ports") or ():
+            ends = [(ip, port["nodePort"]) for ip in anys if port.get("nodePort")]
+            ends += [(str(ip), port["port"]) for ip in spec.get("externalIPs") or ()]
+            made = (_frontend(key(service), ip, {**port, "port": number}, slices) for ip, number in ends)
+            found += [replace(front, local=local) for front in made]
+    return tuple(found)
+
+
 def _labels_of(item: JSON) -> JSON:
     return as_object((item.get("metadata") or {}).get("labels"))
 

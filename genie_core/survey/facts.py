@@ -16,6 +16,7 @@ from genie_core.spec.addresses import host
 from genie_core.survey.binaries import Binary
 from genie_core.survey.kernel import Namespace, Netns, Tenant
 from genie_core.survey.logical import ClusterNetworks
+from genie_core.survey.obstacles import Driver, HeldLock, Store
 from genie_core.survey.runtimes import Runtime
 
 UNSAVED = {"saved": False}
@@ -105,15 +106,6 @@ class ConfFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """A directory that ADD writes to and that takes nothing; `use` and `problem` are texts."""
-
-    path: str
-    use: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """The node's CNI files. `confs` are the configurations that can be used, of files and of the API server."""
 
@@ -124,6 +116,8 @@ class Files:
     cached: tuple[Cached, ...] = ()
     leases: tuple[Lease, ...] = ()
     stores: tuple[Store, ...] = ()
+    locks: tuple[HeldLock, ...] = ()
+    drivers: tuple[Driver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

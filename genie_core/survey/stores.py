@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from genie_core.survey.facts import ConfFile, Store
+from genie_core.survey.facts import ConfFile
+from genie_core.survey.obstacles import Store
 from genie_core.survey.rootfs import Root
 
 LEASES, STATE, CACHE = "host-local's leases", "Genie's state", "the runtime's results"
+LOCK = "lock"  # host-local's, in each network's directory (plugins/ipam/host-local/backend/disk/lock.go)
 _LEAST = 1 << 14  # bytes; a lease and a result have one block each
 
 
@@ -32,7 +34,7 @@ def lease_directories(files: Iterable[ConfFile], usual: str) -> Iterator[str]:
 def _problem(path: str, root: Root) -> str:
     """Why nothing can be written below the directory, "" where it can. A missing one is made by ADD."""
     here = root.real(path)
-    if os.path.isdir(os.path.join(here, "lock")):
+    if os.path.isdir(os.path.join(here, LOCK)):
         return "its file `lock` is a directory"
     while not os.path.lexists(here) and here != os.path.dirname(here):
         here = os.path.dirname(here)

@@ -19,14 +19,16 @@ from typing import Any, TypeVar
 
 from genie_core.errors import Denied, IOFailure
 from genie_core.settings import CONF_DIR
-from genie_core.survey import netlink, pod_netns, rulesets
+from genie_core.survey import drivers, netlink, pod_netns, rulesets
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
 from genie_core.survey.cri import every
-from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease, Store
+from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
 from genie_core.survey.genie import ask_api, own_file, own_settings, read_state
+from genie_core.survey.held import held_locks
 from genie_core.survey.kernel import Firewall, Namespace, Netns
 from genie_core.survey.namespaces import read_namespaces, read_tenants
+from genie_core.survey.obstacles import Store
 from genie_core.survey.places import Places, conf_dirs_of, runtimes_of
 from genie_core.survey.plugins import read_plugins
 from genie_core.survey.records import read_cache, read_leases
@@ -34,7 +36,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_containers
-from genie_core.survey.stores import CACHE, LEASES, STATE, lease_directories, read_stores
+from genie_core.survey.stores import CACHE, LEASES, LOCK, STATE, lease_directories, read_stores
 from genie_core.survey.tracked import tracked
 
 T = TypeVar("T")
@@ -158,6 +160,7 @@ class Survey:
                 cached=(*cache, *planned),
                 leases=leases,
                 stores=self._stores(files, state_dir),
+                **self._of_next_add(files),
             ),
             genie=replace(GenieState(state_dir=state_dir), **state),
         )
@@ -168,6 +171,16 @@ class Survey:
         places += [(state_dir, STATE)] if own_file(files) else []
         places += [(self.places.cache_dir, CACHE)] if files else []
         return read_stores(places, self.root) if Part.RECORDS in self.wanted else ()
+
+    def _of_next_add(self, files: list[ConfFile]) -> dict[str, Any]:
+        """What else would stop the next ADD: locks that a process keeps, modules that the kernel lacks."""
+        if Part.RECORDS not in self.wanted:
+            return {}
+        locks = [f"{path}/{LOCK}" for path in lease_directories(files, self.places.ipam_dir)]
+        return {
+            "locks": held_locks(locks, self.root),
+            "drivers": drivers.lacking(files, self.root, platform.release()),
+        }
 
     def _leases(self, directories: list[str]) -> tuple[Lease, ...]:
         """The leases of all directories; they are absent where none of the directories exists."""

@@ -183,10 +183,12 @@ CONTROLS += (
 )  # fmt: skip
 
 
-def judge(names: list[str], modes: tuple[tuple[str, ...], ...]) -> int:
+def judge(names: list[str], modes: tuple[tuple[str, ...], ...], more: tuple[Control, ...] = ()) -> int:
     """How many healthy pods were called ill; each is printed."""
     ill = 0
-    runs = [(c.id, partial(run_control, c)) for c in CONTROLS if not names or c.id.split()[0] in names]
+    runs = [
+        (c.id, partial(run_control, c)) for c in (*CONTROLS, *more) if not names or c.id.split()[0] in names
+    ]
     runs += [
         (f"attached: {way}", partial(run_attached, way)) for way in WAYS if not names or "attached" in names
     ]

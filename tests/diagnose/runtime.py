@@ -15,6 +15,8 @@ from typing import Any
 
 from tests.diagnose.lab import Lab
 
+PATIENCE = 8  # seconds; kubelet gives up after minutes
+
 
 def add_works(lab: Lab) -> bool:
     """Whether a new pod gets an address of the node's own prefix. It is gone again afterwards, also where ADD failed.
@@ -23,9 +25,9 @@ def add_works(lab: Lab) -> bool:
     """
     conf_dir, bin_dir = _directories(lab)
     try:
-        path = min(p for p in conf_dir.iterdir() if p.suffix in (".conf", ".conflist"))
+        path = min(p for p in conf_dir.iterdir() if p.suffix in (".conf", ".conflist", ".json"))
         network = json.loads(path.read_text())
-    except ValueError:
+    except (ValueError, OSError):
         return False
     forward = lab.sh("ip netns add $F-new; N sysctl -n net.ipv4.ip_forward").strip()
     try:
@@ -54,7 +56,7 @@ def _chain(lab: Lab, bin_dir: Path, network: dict[str, Any], command: str) -> di
             conf["ipam"] = conf["ipam"] | {"dataDir": str(lab.ipam)}
         try:
             answer = _run(lab, bin_dir, conf | ({"prevResult": result} if result else {}), command)
-        except OSError:
+        except (OSError, subprocess.TimeoutExpired):
             return {}
         if answer.returncode and command == "ADD":
             return {}
@@ -72,5 +74,6 @@ def _run(lab: Lab, bin_dir: Path, conf: dict[str, Any], command: str) -> subproc
     }  # fmt: skip
     argv = ["ip", "netns", "exec", f"{lab.prefix}-node", str(plugin)]
     return subprocess.run(
-        argv, env=env, input=json.dumps(conf), capture_output=True, text=True, errors="replace", check=False
-    )
+        argv, env=env, input=json.dumps(conf), capture_output=True, text=True, errors="replace", check=False,
+        timeout=PATIENCE,
+    )  # fmt: skip

@@ -8,10 +8,11 @@ import pytest
 from tests.diagnose import bench, healthy
 from tests.diagnose.classes.kinds import KINDS
 from tests.diagnose.faults import LISTED
+from tests.diagnose.invented import INVENTED, INVENTED_HEALTHY
 from tests.diagnose.unlisted import UNLISTED
 
 CLASSED = [fault for kind in KINDS for fault in kind.faults]
-BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
+BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *INVENTED, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
 # policy (asked with --to), a subnet, a next hop, a route between nodes, loopback, a rule, IPv6, a duplicate, a second
 # interface.
@@ -33,6 +34,9 @@ QUICK = (
         "U208",
         "U210",
         "U211",
+        "U213",
+        "U222",
+        "U223",
     ),
 )
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
@@ -80,6 +84,13 @@ def test_two_faults_at_once_are_both_found(pair):
 def test_a_healthy_pod_is_called_healthy(control):
     """With probes: they must leave nothing behind, and an address that answers no echo is not a finding."""
     assert healthy.run_control(control, () if control.id in PROBED else bench.FACTS_ONLY) == []
+
+
+@pytest.mark.parametrize(
+    "control", [c for c in INVENTED_HEALTHY if c.id[:2] in ("I1", "I2")], ids=lambda c: c.id
+)
+def test_a_node_that_looks_like_an_invented_fault_is_healthy(control):
+    assert healthy.run_control(control, bench.FACTS_ONLY) == []
 
 
 @pytest.mark.parametrize("way", ["bridge portmap firewall", "two bridges, CRI-O"])

@@ -122,6 +122,27 @@ def test_a_service_with_session_affinity_is_translated():
     assert (outcome.packet.target, outcome.packet.dport) == ("10.0.0.9", 80)
 
 
+@pytest.mark.parametrize(
+    "rule, before, verdict, after",
+    [
+        ("-m ttl --ttl-eq 63 -j DROP", 63, "drop", 63),
+        ("-m ttl --ttl-eq 63 -j DROP", 64, "accept", 64),
+        ("-m ttl --ttl-lt 64 -j DROP", 64, "accept", 64),
+        ("-m ttl ! --ttl-gt 63 -j DROP", 63, "drop", 63),
+        ("-m ttl --ttl-lt 64 -j DROP", None, "accept", None),  # a doubt
+        ("-j TTL --ttl-set 1", None, "accept", 1),
+        ("-j TTL --ttl-dec 5", 3, "accept", 0),
+        ("-j TTL --ttl-inc 1", 64, "accept", 65),
+        ("-j TTL --ttl-inc 1", None, "accept", None),
+    ],
+)
+def test_the_time_to_live_is_read_and_changed(rule, before, verdict, after):
+    (outcome,) = at_hook(iptables(f"-A FORWARD {rule}"), "forward", PACKET.with_(ttl=before))
+    assert (outcome.verdict, outcome.packet.ttl) == (verdict, after)
+    assert bool(outcome.aged) is ("-j TTL" in rule)
+    assert bool(outcome.doubts) is (before is None and "DROP" in rule)
+
+
 def test_a_dormant_table_has_no_effect():
     chain = {"family": "ip", "table": "t", "name": "f", "type": "filter", "hook": "forward", "prio": 0}
     for flags, verdict in ((("dormant",), "accept"), ("dormant", "accept"), ((), "drop")):

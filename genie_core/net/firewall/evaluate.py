@@ -33,7 +33,7 @@ class PacketOutcome:
 
     `packet` is as it leaves the hook; `translations` are the rules that changed it; `doubts` are rules that
     drop under a condition that is not modelled, or only heavy traffic; `untracked` is the rule that took it out
-    of connection tracking, or put it into a zone.
+    of connection tracking, or put it into a zone, `aged` the one that changed its time to live.
     """
 
     verdict: str
@@ -44,6 +44,7 @@ class PacketOutcome:
     translations: tuple[tuple[Chain, FirewallRule], ...] = ()
     doubts: tuple[tuple[Chain, FirewallRule], ...] = ()
     untracked: tuple[Chain, FirewallRule] | None = None
+    aged: tuple[Chain, FirewallRule] | None = None
 
 
 def _word_fits(pattern: Value, word: str) -> bool:
@@ -139,6 +140,7 @@ class _Step:
     translations: tuple[tuple[Chain, FirewallRule], ...] = ()
     doubts: tuple[tuple[Chain, FirewallRule], ...] = ()
     untracked: tuple[Chain, FirewallRule] | None = None
+    aged: tuple[Chain, FirewallRule] | None = None
 
 
 class _Run:
@@ -202,6 +204,7 @@ class _Run:
         else:
             step = replace(step, packet=_marked(action, step.packet))
             step = replace(step, untracked=(chain, rule)) if kind in ("notrack", "zone") else step
+            step = replace(step, aged=(chain, rule)) if kind == "ttl" else step
             yield from self.chain(chain, step, depth, number + 1)
 
     def _jump(
@@ -258,6 +261,8 @@ def _marked(action: Action, packet: Packet) -> Packet:
         return packet.with_(zone=action.value)
     if action.kind == "mark":
         return packet.with_(mark=(packet.mark & ~action.mask) ^ action.value)
+    if action.kind == "ttl" and (packet.ttl is not None or not action.mask):
+        return packet.with_(ttl=min(255, max(0, ((packet.ttl or 0) & action.mask) + action.value)))
     return packet
 
 
@@ -306,7 +311,9 @@ def _through(rules: Ruleset, chain: Chain, before: PacketOutcome) -> Iterator[Pa
     if chain.kind == "nat" and before.translations:
         yield before
         return
-    step = _Step(before.packet, before.chance, before.translations, before.doubts, before.untracked)
+    step = _Step(
+        before.packet, before.chance, before.translations, before.doubts, before.untracked, before.aged
+    )
     for verdict, after, where, rule in _Run(rules).chain(chain, step):
         policy = verdict == "return"
         final = chain.policy if policy else verdict
@@ -319,4 +326,5 @@ def _through(rules: Ruleset, chain: Chain, before: PacketOutcome) -> Iterator[Pa
             translations=after.translations,
             doubts=after.doubts,
             untracked=after.untracked,
+            aged=after.aged,
         )

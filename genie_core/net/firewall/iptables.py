@@ -36,7 +36,6 @@ PASSING = {
     "CHECKSUM",
     "TOS",
     "DSCP",
-    "TTL",
     "CLASSIFY",
     "CT",
 }
@@ -45,7 +44,6 @@ PASSING |= {
     "ULOG",
     "SECMARK",
     "CONNSECMARK",
-    "HL",
     "ECN",
     "TEE",
     "HMARK",
@@ -112,6 +110,9 @@ MATCHES: dict[str, tuple[str, Callable[[str], tuple[Value, ...]]]] = {
     "--icmpv6-type": ("icmp_type", lambda text: (text,)),
     "--length": ("length", _ports),
     "--mac-source": ("smac", _words),
+    **{f"--{name}-eq": ("ttl", _ports) for name in ("ttl", "hl")},
+    **{f"--{name}-lt": ("ttl", lambda text: ((0, int(text) - 1),)) for name in ("ttl", "hl")},
+    **{f"--{name}-gt": ("ttl", lambda text: ((int(text) + 1, 255),)) for name in ("ttl", "hl")},
 }
 
 
@@ -220,6 +221,8 @@ class _Parser:
             self.action = Action("mark", value=_mark(value)[0], mask=_mark(value)[0])
         elif word == "--notrack":
             self.action = Action("notrack")
+        elif kind == "ttl" and word.endswith(("-set", "-dec", "-inc")):
+            self.action = _lifetime(word[-3:], int(value))
         elif word == "--on-port":
             self.action = replace(self.action, port=int(value))
         elif queued := queues.of_option(self.action, word, value):
@@ -236,6 +239,8 @@ def _target(name: str, goto: bool) -> Action:
         return Action(VERDICTS[name])
     if name in ("DNAT", "SNAT", "REDIRECT", "MARK", "NOTRACK"):
         return Action(name.lower())
+    if name in ("TTL", "HL"):
+        return Action("ttl")
     if name in PASSING:
         return Action("continue")
     if name == "NFQUEUE":
@@ -243,6 +248,11 @@ def _target(name: str, goto: bool) -> Action:
     if name in ("QUEUE", "TPROXY", "NETMAP", "SYNPROXY"):
         return Action("foreign", target=name)
     return Action("goto" if goto else "jump", target=name)
+
+
+def _lifetime(verb: str, number: int) -> Action:
+    """`--ttl-set 1`, `--ttl-dec 1`, `--hl-inc 1`."""
+    return Action("ttl", value=-number if verb == "dec" else number, mask=0 if verb == "set" else 0xFFFFFFFF)
 
 
 def _translation(kind: str, text: str) -> Action:

@@ -45,7 +45,9 @@ PROTOCOL_NUMBERS = {
     132: "sctp",
 }
 ARP = ("source", "target", "arp_operation", "arp_htype", "arp_hlen", "arp_plen")
-NUMERIC = ("source", "target", "sport", "dport", "mark", "length", "arp_htype", "arp_hlen", "arp_plen")
+NUMERIC = ("source", "target", "sport", "dport", "mark", "length", "ttl", "arp_htype", "arp_hlen", "arp_plen")
+IP_FIELDS = {"saddr": "source", "daddr": "target", "protocol": "protocol", "nexthdr": "protocol"}
+IP_FIELDS |= {"length": "length", "ttl": "ttl", "hoplimit": "ttl"}
 TCP_FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
 OPERATORS = {"==": False, "in": False, "!=": True}
 
@@ -84,10 +86,7 @@ def _payload(payload: JSON) -> tuple[str, list[Match], int | None]:
     protocol, name = payload.get("protocol", ""), payload.get("field", "")
     if protocol in FAMILY:
         implied = [Match("family", (str(FAMILY[protocol]),))]
-        field = {"saddr": "source", "daddr": "target", "protocol": "protocol", "nexthdr": "protocol"}.get(
-            name
-        )
-        return {"length": "length"}.get(name, field or "unknown"), implied, None
+        return IP_FIELDS.get(name, "unknown"), implied, None
     if protocol in PORTED or protocol == "th":
         implied = [] if protocol == "th" else [Match("protocol", (protocol,))]
         return name if name in ("sport", "dport") else "unknown", implied, None
@@ -258,10 +257,13 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
 
 
 def _set(key: Any, value: Any) -> Action | None:
-    """A rule's change of a packet: its mark and its conntrack zone."""
+    """A rule's change of a packet: its mark, its conntrack zone, its time to live."""
     if key == {"ct": {"key": "zone"}}:
         return Action("zone", value=value) if isinstance(value, int) else None
-    return _set_mark(value) if _field(key)[0] == "mark" else None
+    name = _field(key)[0]
+    if name == "ttl" and isinstance(value, int):
+        return Action("ttl", value=value, mask=0)
+    return _set_mark(value) if name == "mark" else None
 
 
 def _set_mark(value: Any) -> Action | None:

@@ -39,7 +39,7 @@ class Packet:
     `state` is the conntrack state; `source_local`, `target_local` say whether an address is this stack's own.
     `bridged` packets reach IP hooks only through br_netfilter; `physical_in/out` are then the bridge ports.
     Protocol "arp" is an ARP packet, "new" a request; `smac` and `dmac` are a frame's addresses, "" not known here.
-    `icmp` has the words for an ICMP packet's type and code.
+    `icmp` has the words for an ICMP packet's type and code; `ttl` is the time to live or hop limit.
     """
 
     family: int = 4
@@ -63,6 +63,7 @@ class Packet:
     dmac: str = ""
     zone: int = 0
     icmp: tuple[str, ...] = ECHO
+    ttl: int | None = None
 
     def with_(self, **changes: Any) -> Packet:
         """A changed copy."""
@@ -93,13 +94,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, mark, notrack, zone, map or continue.
+    """What a rule does: accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, continue, map, ...
+
+    mark, notrack, zone and ttl change the packet.
 
     A parser also gives queue, for the queues from `value` to `mask`; `foreign` is one whose effect is not modelled.
 
     `target` is the chain of a jump, or the queue that no program reads; `address` and `port` those of a translation
-    ("" and 0 leave them); `value` and `mask` set the mark, `value` the zone; `entries` of a map are (key values,
-    action), with `keys` the fields.
+    ("" and 0 leave them); `value` and `mask` set the mark, `value` the zone; ttl adds `value` to the packet's masked by
+    `mask`, 0 or all bits; `entries` of a map are (key values, action), with `keys` the fields.
     """
 
     kind: str

@@ -1,0 +1,143 @@
+"""Services as clients outside reach them by this node: its ports, and addresses that the service names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import check
+from genie_core.checks.firewall_drops import delete_rule
+from genie_core.checks.parts import fix, on_node, seen, some, subject
+from genie_core.checks.ports import CLIENT
+from genie_core.checks.services import MAX_FRONTENDS
+from genie_core.findings import Code, Command, Finding, Severity
+from genie_core.net.case import Case
+from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
+from genie_core.net.firewall.rules import Packet
+from genie_core.spec.addresses import version, with_port
+from genie_core.survey import cluster
+from genie_core.survey.cluster import Frontend
+
+ANY = ("0.0.0.0", "::")
+LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+
+GN0612 = Code("GN0612", "a service is not reached from outside by this node",
+    cause="its node port or external address has no rule, or a stale one: kube-proxy has not synced",
+    confirm="iptables -t nat -S | grep PORT", fix="look at kube-proxy on this node",
+    explained_by=("GN0601",))  # fmt: skip
+
+
+@check(
+    "node-ports",
+    GN0612,
+    title=f"services are reached by the node's ports (the first {MAX_FRONTENDS} ports)",
+    needs=("node", "node firewall", "objects: Service", "objects: EndpointSlice"),
+)
+def reached(case: Case) -> Iterator[Finding]:
+    if case.datapath or "kube-ipvs0" in case.node.by_name or case.facts.node.ipvs.count("\n") > 2:
+        return
+    here = case.this_node.name if case.this_node else case.facts.node_name
+    fronts = [f for f in cluster.published(case.facts.objects, here) if f.known and f.endpoints]
+    results = [(front, _outcomes(case, front)) for front in fronts[:MAX_FRONTENDS]]
+    lost = [front for front, outcomes in results if outcomes and not any(map(_decided, outcomes))]
+    if lost:
+        yield _untranslated(case, lost)
+    for front, outcomes in results:
+        yield from _astray(case, front, outcomes)
+
+
+def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
+    """What the rules do with a first packet of a client outside, and of a program of the node."""
+    family = version(front.ip)
+    ways = [(link.name, own.ip) for link in case.uplinks for own in case.node.addresses(link, family)]
+    if front.ip not in ANY:
+        ways = [(name, front.ip) for name, _ in ways[:1]]
+    found: list[PacketOutcome] = []
+    for name, ip in ways:
+        packet = Packet(
+            family=family, source=CLIENT[family], target=ip, protocol=front.protocol, dport=front.port, iif=name,
+            target_local=ip in case.node.local,
+        )  # fmt: skip
+        found += at_hook(case.node.rules, "prerouting", packet)
+    if front.ip in ANY and found:  # kube-proxy's --nodeport-addresses may name the loopback alone
+        own = Packet(
+            family=family, source=LOOPBACK[family], target=LOOPBACK[family], protocol=front.protocol,
+            dport=front.port, oif="lo", source_local=True, target_local=True,
+        )  # fmt: skip
+        found += at_hook(case.node.rules, "output", own)
+    return found
+
+
+def _decided(outcome: PacketOutcome) -> bool:
+    """Whether a rule sends the packet elsewhere or refuses it, or one that is not modelled may do so."""
+    foreign = outcome.rule is not None and outcome.rule.action.kind == "foreign"
+    return bool(outcome.translations or outcome.doubts) or outcome.verdict != "accept" or foreign
+
+
+def _name(front: Frontend) -> str:
+    if front.ip in ANY:
+        return f"node port {front.protocol}/{front.port}"
+    return f"external address {with_port(front.ip, front.port)}"
+
+
+def _severity(case: Case, fronts: list[Frontend]) -> Severity:
+    """Lower where the pod is no endpoint of any of them."""
+    own = {address.ip for address in case.facts.pod.addresses} if case.facts.pod else set[str]()
+    served = not own or any(ip in own for front in fronts for ip, _ in front.endpoints)
+    return Severity.ERROR if served else Severity.WARNING
+
+
+def _untranslated(case: Case, fronts: list[Frontend]) -> Finding:
+    names = some(f"{_name(front)} ({front.service})" for front in fronts)
+    first = fronts[0]
+    return GN0612.found(
+        _severity(case, fronts),
+        f"no rule of this node translates {names}: clients outside do not reach the service here",
+        subject("service", first.service),
+        seen("firewall", f"no DNAT matches {_name(first)}", "iptables -t nat -S"),
+        seen("objects", f"{first.service}: endpoints {some(with_port(*end) for end in first.endpoints)}"),
+        remedy=fix(
+            "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
+            *(rule for front in fronts for rule in _rule(case, front)),
+            risk="the stopgap does not follow endpoint changes",
+        ),
+        affects=tuple(dict.fromkeys(f.service for f in fronts if f.service != first.service)),
+    )
+
+
+def _rule(case: Case, front: Frontend) -> Iterator[Command]:
+    """The translation to an endpoint on this node. Another node's would answer the client past this one."""
+    held = {address.ip for tenant in case.facts.tenants for address in tenant.addresses}
+    held |= {address.ip for address in case.facts.pod.addresses} if case.facts.pod else set()
+    near = next((end for end in front.endpoints if end[0] in held), None)
+    if near is None:
+        return
+    place = ("-m", "addrtype", "--dst-type", "LOCAL") if front.ip in ANY else ("-d", front.ip)
+    yield on_node(
+        "ip6tables" if ":" in front.ip else "iptables", "-t", "nat", "-I", "PREROUTING", "-p", front.protocol,
+        "--dport", front.port, *place, "-j", "DNAT", "--to-destination", with_port(*near),
+    )  # fmt: skip
+
+
+def _astray(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -> Iterator[Finding]:
+    """Translations to what is no endpoint of the service."""
+    reported: set[str] = set()
+    for outcome in outcomes:
+        target = (outcome.packet.target, outcome.packet.dport)
+        if not outcome.translations or target in front.endpoints or target[0] in case.node.local:
+            continue
+        chain, rule = outcome.translations[-1]
+        if rule.action.kind == "redirect" or rule.text in reported or front.local:
+            continue
+        reported.add(rule.text)
+        right = some(with_port(*end) for end in front.endpoints)
+        yield GN0612.found(
+            _severity(case, [front]),
+            f"{_name(front)} ({front.service}) is sent to {with_port(*target)}, which is no live endpoint of it "
+            f"(endpoints: {right})",
+            subject("service", front.service),
+            seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
+            seen("objects", f"EndpointSlice of {front.service}: {right}"),
+            remedy=fix(
+                "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule)
+            ),
+        )
