@@ -99,6 +99,8 @@ def _explain(problem: str, text: str, position: int) -> JSONError:
     """Name the commonest slips of a hand-written file better than a parser does."""
     before = text[:position].rstrip(_SPACE)
     after = text[position:].lstrip(_SPACE)[:1]
+    if text.startswith("\ufeff"):
+        return JSONError("a byte order mark comes first; no program that reads JSON expects one", text, 0)
     if not before and not after:
         return JSONError("the text is empty", text, 0)
     if not after:

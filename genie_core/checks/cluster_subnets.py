@@ -1,4 +1,4 @@
-"""Networks whose subnets have addresses of the cluster: their pods look for these on their own link."""
+"""Networks whose subnets have addresses of the cluster, and prefixes of pods that belong to two nodes or to none."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import at, fix, seen, some
+from genie_core.checks.parts import at, fix, seen, some, subject
 from genie_core.checks.subnets import Used, used_subnets
-from genie_core.findings import Code, Finding
+from genie_core.findings import Code, Effect, Finding
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
+from genie_core.net.prefixes import supernet
+from genie_core.spec.addresses import version
 
 GN1038 = Code("GN1038", "a network's subnet has addresses of services or of other nodes' pods",
     cause="pods of the network take these addresses for neighbours on its link, and do not reach them",
@@ -52,3 +54,53 @@ def _of_cluster(case: Case, used: Used) -> Iterator[str]:
 def _overlaps(used: Used, cidr: str) -> bool:
     other = ipaddress.ip_network(cidr, strict=False)
     return other.version == used.span.subnet.version and other.overlaps(used.span.subnet)
+
+
+GN0716 = Code("GN0716", "a prefix of pods belongs to two nodes, or to none",
+    cause="Node objects disagree with each other, or with the network's configuration on the node",
+    confirm="kubectl get nodes -o custom-columns=N:.metadata.name,P:.spec.podCIDRs; grep subnet the configuration",
+    fix="one prefix for each node; the configuration names its node's", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("node-prefixes", GN0716, title="each prefix of pods belongs to one node", needs=("objects: Node",))
+def prefixes(case: Case) -> Iterator[Finding]:
+    own = case.this_node
+    if own is None:
+        return
+    for node in case.nodes:
+        for cidr in own.cidrs if node is not own else ():
+            if cidr in node.cidrs:
+                yield GN0716.error(
+                    f"{own.name} and {node.name} have the same prefix of pods {cidr}: both give out its addresses, and "
+                    "packets to them stay on the node that sends them",
+                    subject("node", node.name),
+                    seen("objects", f"{own.name}: podCIDR {cidr}; {node.name}: podCIDR {cidr}"),
+                    remedy=fix(
+                        "give one of the nodes another prefix: drain it, delete its Node object, let it register again"
+                    ),
+                )
+    yield from _moved(case, own.name, own.cidrs)
+
+
+def _moved(case: Case, name: str, own: tuple[str, ...]) -> Iterator[Finding]:
+    """A network's subnet that was this node's prefix once: it lies among those of the nodes, and is none of them."""
+    every = [cidr for node in case.nodes for cidr in node.cidrs]
+    for used in used_subnets([file for file in case.facts.conf_files if file.network and not file.ignored]):
+        family = used.span.subnet.version
+        mine = [cidr for cidr in own if version(cidr) == family]
+        same = [cidr for cidr in every if version(cidr) == family]
+        among = len(same) > 1 and within(
+            str(used.span.subnet.network_address), supernet(same) or "0.0.0.0/32"
+        )
+        if not mine or used.on_lan or not among or any(_overlaps(used, cidr) for cidr in same):
+            continue
+        yield GN0716.error(
+            f'{used.file.file}: network "{used.network}" gives out addresses of {used.span.subnet}, but the prefix of '
+            f"{name} is {', '.join(mine)}: other nodes send nothing for them here",
+            at(used.file, f"{used.span.path}.subnet"),
+            seen("objects", f"{name}: podCIDR {', '.join(mine)}"),
+            remedy=fix(
+                "have the file made again with the node's prefix (the plugin's agent, kubeadm), and recreate the pods; "
+                "or delete the Node object and let it register with its old prefix"
+            ),
+        )

@@ -55,7 +55,7 @@ def unreadable_files(facts: Facts) -> Iterator[Finding]:
             *((line_of(file, file.line),) if file.line else ()),
             remedy=fix(
                 file.hint or "correct the file, or move it out of the directory",
-                ["genie", "generate-config", "--check", file.path],
+                *([["genie", "generate-config", "--check", file.path]] if file.text is not None else ()),
             ),
         )
 

@@ -128,3 +128,35 @@ def full_table(case: Case) -> Iterator[Finding]:
             risk="about 320 bytes of kernel memory per entry; the limit is for the whole machine",
         ),
     )
+
+
+# Timeout -> (the fewest seconds with which conversations work, the kernel's own value, what is lost below).
+TIMEOUTS = {
+    "udp_timeout": (2, 30, "answers of UDP services (DNS) are not translated back"),
+    "tcp_timeout_syn_sent": (3, 120, "answers to new connections are not translated back"),
+    "tcp_timeout_established": (60, 432000, "idle connections are cut off"),
+}
+GN0528 = Code("GN0528", "tracked flows expire too early",
+    cause="a timeout of connection tracking is so short that a flow is forgotten before its answer comes",
+    confirm="sysctl -a | grep nf_conntrack_.*timeout", fix="set it to the kernel's own value",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "tracked-long", GN0528, title="flows are tracked until their answers come", needs=("node", "conntrack")
+)
+def short_timeouts(case: Case) -> Iterator[Finding]:
+    for name, (fewest, usual, lost) in TIMEOUTS.items():
+        key = f"net.netfilter.nf_conntrack_{name}"
+        seconds = case.node.sysctl(f"netfilter/nf_conntrack_{name}", usual)
+        if seconds < fewest:
+            yield GN0528.found(
+                Severity.ERROR if name != "tcp_timeout_established" else Severity.WARNING,
+                f"{key} is {seconds} s: {lost}",
+                subject("sysctl", key),
+                seen("sysctl", f"{key}={seconds}", f"sysctl {key}"),
+                remedy=fix(
+                    "set it to the kernel's own value, also in /etc/sysctl.d",
+                    on_node("sysctl", "-w", f"{key}={usual}"),
+                ),
+            )

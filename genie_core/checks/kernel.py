@@ -134,3 +134,31 @@ def node_forwards(case: Case) -> Iterator[Finding]:
                 on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),
             ),
         )
+
+
+GN0529 = Code("GN0529", "fragments are not put together",
+    cause="a limit on the memory for fragments is set to less than one datagram needs: each fragment is dropped",
+    confirm="sysctl net.ipv4.ipfrag_high_thresh; nstat -az IpReasmFails",
+    fix="set it to the kernel's own value")  # fmt: skip
+FRAGMENTS = {4: "ipv4/ipfrag_high_thresh", 6: "ipv6/ip6frag_high_thresh"}
+ONE_DATAGRAM, USUAL_FRAGMENTS = 1 << 16, 4 << 20  # include/net/inet_frag.h, IPFRAG_HIGH_THRESH
+
+
+@check("fragments", GN0529, title="fragments are put together", needs=("node",))
+def fragments(case: Case) -> Iterator[Finding]:
+    places = [("the node", case.node, on_node)] + ([("the pod", case.pod, in_pod)] if case.pod else [])
+    for place, stack, command in places:
+        for family in case.families or [4]:
+            size = stack.sysctl(FRAGMENTS[family], USUAL_FRAGMENTS)
+            key = f"net.{FRAGMENTS[family].replace('/', '.')}"
+            if size < ONE_DATAGRAM:
+                yield GN0529.error(
+                    f"{key} is {size} bytes in {place}: large datagrams (DNS over UDP, echoes) that come in fragments "
+                    "are dropped",
+                    Subject(kind="sysctl", name=key),
+                    seen("sysctl", f"{key}={size}", f"sysctl {key}"),
+                    remedy=fix(
+                        "set it to the kernel's own value, also in /etc/sysctl.d",
+                        command("sysctl", "-w", f"{key}={USUAL_FRAGMENTS}"),
+                    ),
+                )

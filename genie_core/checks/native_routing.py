@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.overlay import GN0701, GN0702, some_address
+from genie_core.checks.packet_path import GN0513
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Confidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
+from genie_core.net.stack import conf_key
 from genie_core.spec.addresses import version
 from genie_core.survey.cluster import Node
 
@@ -107,3 +109,30 @@ def _finding(case: Case, node: Node, cidr: str, code: Code, title: str, way: str
         ),
         confidence=Confidence.MEDIUM,
     )
+
+
+@check(
+    "advertised-routes", GN0513, title="the node takes the routes that its router advertises", needs=("node",)
+)
+def ignored_router(case: Case) -> Iterator[Finding]:
+    if case.node.defaults(6):
+        return
+    for link in case.uplinks:
+        key = conf_key(link.name, "accept_ra", 6)
+        held = case.node.addresses(link, 6)
+        if held and case.node.setting(link.name, "accept_ra", 6) == 1 and case.node.forwards(link.name, 6):
+            yield GN0513.warning(
+                f"the node has no IPv6 default route, and {key} is 1: a node that forwards IPv6 ignores its router's "
+                "advertisements then, and the route that it had from them is gone",
+                subject("sysctl", key, link.name),
+                seen(
+                    "sysctl",
+                    f"{key}=1, net.ipv6.conf.all.forwarding=1",
+                    f"sysctl {key} net.ipv6.conf.all.forwarding",
+                ),
+                seen("netlink", "no IPv6 default route", "ip -6 route show default"),
+                remedy=fix(
+                    "set it to 2, also in /etc/sysctl.d; or a static default route",
+                    on_node("sysctl", "-w", f"{key}=2"),
+                ),
+            )

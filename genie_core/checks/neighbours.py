@@ -189,8 +189,17 @@ def silent_next_hops(case: Case) -> Iterator[Finding]:
             seen("probe", f"{what} {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             explained_by=droppers,
             remedy=_without_router(case, probe)
-            or fix("find out which machine should have the address, and whether it is up and on this link"),
+            or fix(
+                "find out which machine should have the address, and whether it is up and on this link"
+                + (_FOREIGN_MAC if link.kind in ("macvlan", "macvtap") else "")
+            ),
         )
+
+
+_FOREIGN_MAC = (
+    "; and whether the network admits the interface's MAC: a cloud, a hypervisor or a switch with port security may "
+    "admit the node's own alone (allow promiscuous mode and forged transmits there, or use ipvlan)"
+)
 
 
 def _without_router(case: Case, probe: Probe) -> Remedy | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
+from genie_core.checks.parts import fix, on_node, seen, some, subject, the_interface
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
@@ -133,6 +133,7 @@ GN0706 = Code("GN0706", "the tunnel is down",
 def tunnel_up(case: Case) -> Iterator[Finding]:
     for tunnel in case.tunnels:
         if tunnel.up or not carries(case, tunnel):
+            yield from _held_down(case, tunnel)
             continue
         mine = [r for r in remotes(case) if r.tunnel.index == tunnel.index]
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
@@ -149,6 +150,22 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
                 f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest", *commands
             ),
         )
+
+
+def _held_down(case: Case, tunnel: Link) -> Iterator[Finding]:
+    """GN0706: a VXLAN device is without carrier only where `protodown` is set, as FRR does (EVPN multihoming, VRRP)."""
+    if tunnel.kind != "vxlan" or tunnel.carrier or not tunnel.up or not carries(case, tunnel):
+        return
+    lost = some(r.title for r in remotes(case) if r.tunnel.index == tunnel.index) or "what is behind it"
+    yield GN0706.error(
+        f"tunnel {tunnel.name} is UP but held down (protodown), so it has no carrier: {lost} cannot be reached",
+        the_interface(tunnel.name),
+        seen("netlink", f"{tunnel.name}: NO-CARRIER", f"ip -d link show {tunnel.name}"),
+        remedy=fix(
+            "release it, and find out what set it (FRR's zebra, ip link set ... protodown on)",
+            on_node("ip", "link", "set", tunnel.name, "protodown", "off"),
+        ),
+    )
 
 
 def _is_apart(case: Case, tunnel: Link) -> bool:
@@ -314,6 +331,9 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
             entry = [] if any(f.mac == known for f in entries) else [known, address]
             yield _neighbour(remote, hop, "is missing", known, entry)
             continue
+        if neighbour.mac == tunnel.mac:
+            yield _twin(remote, hop)
+            continue
         at = [f for f in entries if f.mac == neighbour.mac]
         others = [f.mac for f in entries if f.dst == address]
         if (announced and neighbour.mac != announced) or (not at and others and not announced):
@@ -323,6 +343,18 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
             yield _fdb_missing(remote, neighbour.mac, address)
         elif address and not {f.dst for f in at} & {*remote.node.ends, *remote.node.addresses}:
             yield _fdb_wrong(remote, neighbour.mac, at[0].dst, address)
+
+
+def _twin(remote: Remote, hop: str) -> Finding:
+    """GN0705: the kernel drops what comes through the tunnel from its own MAC (drivers/net/vxlan, vxlan_set_mac)."""
+    name, mac = remote.tunnel.name, remote.tunnel.mac
+    return GN0705.error(
+        f"the neighbour entry {hop} on {name} has {mac}, this node's own MAC there: both ends of the tunnel have it, "
+        f"and drop each other's packets: {remote.title} cannot be reached",
+        the_interface(name),
+        seen("netlink", f"{hop} lladdr {mac}", f"ip neigh show dev {name}; ip link show {name}"),
+        remedy=fix(f"of cloned machines, give one a new /etc/machine-id, and have {name} made again there"),
+    )
 
 
 def _neighbour(remote: Remote, hop: str, state: str, mac: str, entry: Sequence[str] = ()) -> Finding:

@@ -225,13 +225,15 @@ def refused_routes(case: Case) -> Iterator[Finding]:
                 "delete the route, and restore the one that it replaced"
                 if explicit
                 else "restore the node's route",
-                *(
-                    (on_node("ip", "route", "del", *title.split()), *_overlay_route(case, way, found[0]))
-                    if explicit
-                    else ()
-                ),
+                *(_without_route(case, way, found[0]) if explicit else ()),
             ),
         )
+
+
+def _without_route(case: Case, way: Way, block: Block) -> tuple[Command, ...]:
+    """Delete the refusing route: without its type, which with a nexthop object is the object's (ip-nexthop(8))."""
+    assert way.route is not None
+    return (on_node("ip", "route", "del", way.route.dst), *_overlay_route(case, way, block))
 
 
 def _weight(found: list[Block], *, explicit: bool) -> Severity:

@@ -289,7 +289,7 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
         finding = code.found(
             Severity.ERROR if called else Severity.WARNING,
             f"{binary.path}: {binary.reason}"
-            + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.form == "script" else ""),
+            + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.interpreter else ""),
             Subject(kind="plugin", name=binary.type, file=binary.path),
             seen(binary.path, binary.reason, f"CNI_COMMAND=VERSION {binary.path}"),
             remedy=fix(remedy),

@@ -9,7 +9,7 @@ from genie_core.checks.packet_path import GN0305, blocks, flows_text, weight
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Effect, Finding, Remedy
 from genie_core.net.case import Case
-from genie_core.net.fib import MAIN
+from genie_core.net.fib import LOCAL, MAIN
 from genie_core.net.traces import Block
 from genie_core.survey.kernel import Route, RoutingRule
 
@@ -45,6 +45,24 @@ def policy_rules(case: Case) -> Iterator[Finding]:
                 f"ip route show table {table}",
             ),
             remedy=_without(rule, refusing),
+        )
+
+
+@check("local-rule", GN0504, title="the node's rule for its own addresses is there", needs=("node",))
+def local_rules(case: Case) -> Iterator[Finding]:
+    rules = case.facts.node.rules
+    for family in sorted({rule.family for rule in rules}):
+        if any(r.table == LOCAL and r.action == "lookup" and r.family == family for r in rules):
+            continue
+        yield GN0504.fatal(
+            f"no ip rule of the node looks its own addresses up (table local, IPv{family}): packets to them are "
+            "forwarded, not received",
+            subject("rule", "0: from all lookup local"),
+            seen("netlink", "no rule with table local", f"ip -{family} rule"),
+            remedy=fix(
+                "add it again, and find out what deleted it",
+                on_node("ip", f"-{family}", "rule", "add", "pref", "0", "lookup", "local"),
+            ),
         )
 
 

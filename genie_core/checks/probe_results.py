@@ -54,7 +54,7 @@ GN0710 = Code("GN0710", "nothing comes back through the tunnel",
     fix="open the port between the nodes, or restart the overlay's agent on the other node",
     explained_by=("GN0512", "GN0411", "GN0807", "GN0706", "GN0712", "GN0701", "GN0702", "GN0703",
         "GN0704", "GN0705", "GN0707", "GN0711", "GN0503", "GN0513", "GN0404", "GN0406", "GN0414",
-        "GN0415", "GN0714"))  # fmt: skip
+        "GN0415", "GN0714", "GN0504", "GN0716", "GN0112"))  # fmt: skip
 GN0713 = Code("GN0713", "the other end of the tunnel refuses",
     cause="no program listens on the tunnel's port there: the device is missing, or uses another port",
     confirm="ip -d link show type vxlan on the other node",

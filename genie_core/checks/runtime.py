@@ -41,8 +41,8 @@ def _origin(runtime: Runtime, name: str) -> Evidence:
     return seen(source, value, f"grep -n -e {pattern} {source}")
 
 
-GN1202 = Code("GN1202", "a runtime's configuration cannot be read",
-    cause="it is not TOML, or this user may not read it",
+GN1202 = Code("GN1202", "a runtime's configuration cannot be used",
+    cause="it is not TOML, this user may not read it, or it switches off what Kubernetes needs",
     confirm="the file", fix="correct it")  # fmt: skip
 
 
@@ -97,6 +97,7 @@ def other_directory(facts: Facts) -> Iterator[Finding]:
                 _subject(runtime),
                 _origin(runtime, "conf_dir"),
                 seen(stray, " ".join(files), f"ls {stray}"),
+                explained_by=("GN1202",) if runtime.problems else (),
                 remedy=_remedy_for_stray(runtime, stray, facts),
             )
 

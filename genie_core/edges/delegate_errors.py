@@ -32,7 +32,7 @@ _SIGNALS = {
 }
 
 _WHY = {
-    ENOENT: "the interpreter in its first line does not exist",
+    ENOENT: "the interpreter in its first line, or the loader that it names, does not exist",
     EACCES: "it is not executable, or on a file system mounted noexec",
     ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
     ETXTBSY: "text file busy: a process is writing to it",

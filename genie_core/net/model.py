@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os.path import basename
 
@@ -281,10 +281,12 @@ class Model:
         named = next((n for n in self.nodes if n.name == self.facts.node_name), None)
         return named or next((n for n in self.nodes if set(n.addresses) & self.node.local.keys()), None)
 
-    @property
+    @cached_property
     def other_nodes(self) -> list[cluster.Node]:
-        """The others."""
-        return [n for n in self.nodes if n is not self.this_node]
+        """The others, without prefixes that this one has as well: no route can lead to both."""
+        own = set(self.this_node.cidrs) if self.this_node else set[str]()
+        others = (n for n in self.nodes if n is not self.this_node)
+        return [replace(n, cidrs=tuple(c for c in n.cidrs if c not in own)) for n in others]
 
     @cached_property
     def pods(self) -> tuple[cluster.Pod, ...]:

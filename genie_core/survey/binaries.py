@@ -37,6 +37,8 @@ _INSTALLERS = ("install", "uninstall", "entrypoint", "launch")
 _MACHINES = {3: "i686", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64",
              243: "riscv64", 258: "loongarch64"}  # fmt: skip
 
+_PT_INTERP = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binary(Published):
@@ -44,7 +46,8 @@ class Binary(Published):
 
     `form` is elf, script, text (neither), link (dangling), special or unreadable. `noexec` is the mount point of a file
     system from which nothing may be executed. `versions` is the answer to VERSION, () where the plugin was not run or
-    failed; `problem` is why it failed: hang, crash, execute or answer, with `reason`.
+    failed; `problem` is why it failed: hang, crash, execute or answer, with `reason`. `interpreter` is a script's
+    first line, or a program's loader where that does not exist.
     """
 
     type: str
@@ -91,10 +94,10 @@ def _describe(directory: str, name: str, root: Root) -> Binary:
         binary = replace(binary, noexec=_mount_point(directory, root))
     try:
         with open(here, "rb") as file:
-            head = file.read(256)
+            head = file.read(4096)
     except OSError:
         return replace(binary, form="unreadable")
-    return _recognise_form(binary, head)
+    return _recognise_form(binary, head, root)
 
 
 def _mount_point(directory: str, root: Root) -> str:
@@ -104,15 +107,33 @@ def _mount_point(directory: str, root: Root) -> str:
     return place or "/"
 
 
-def _recognise_form(binary: Binary, head: bytes) -> Binary:
+def _recognise_form(binary: Binary, head: bytes, root: Root) -> Binary:
     if head.startswith(b"\x7fELF") and len(head) >= 20:
         order = "<" if head[5] == 1 else ">"
         number = struct.unpack_from(f"{order}H", head, 18)[0]
-        return replace(binary, form="elf", machine=_MACHINES.get(number, f"machine {number}"))
+        machine = _MACHINES.get(number, f"machine {number}")
+        loader = _loader(head, order)
+        lost = loader if loader and not root.exists(loader) else ""
+        return replace(binary, form="elf", machine=machine, interpreter=lost)
     if head.startswith(b"#!"):
         line = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").strip()
         return replace(binary, form="script", interpreter=line)
     return replace(binary, form="text")
+
+
+def _loader(head: bytes, order: str) -> str:
+    """The dynamic loader that a 64-bit program names (elf(5), PT_INTERP), "" for none in its first bytes."""
+    if len(head) < 64 or head[4] != 2:
+        return ""
+    (start,) = struct.unpack_from(f"{order}Q", head, 32)
+    size, count = struct.unpack_from(f"{order}HH", head, 54)
+    for at in range(start, start + size * count, size or 1):
+        if at + 40 > len(head):
+            break
+        kind, _, offset, _, _, length = struct.unpack_from(f"{order}IIQQQQ", head, at)
+        if kind == _PT_INTERP:
+            return head[offset : offset + length].rstrip(b"\0").decode("utf-8", "replace")
+    return ""
 
 
 def is_tool_folder(names: Collection[str]) -> bool:

@@ -125,6 +125,11 @@ def read_conf(path: str, root: Root) -> ConfFile:
         status = os.stat(here)
         text = root.text(path, 8 << 20)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and os.path.islink(here):
+            reason = f"it is a link to {os.readlink(here)}, which does not exist"
+            return ConfFile(
+                path=path, ignored=ignored, problem=reason, hint="delete the link, or make its target"
+            )
         reason = (
             "this user may not read it"
             if isinstance(error, PermissionError)

@@ -15,12 +15,17 @@ SINGLE = (
     "ipv4/ip_no_pmtu_disc",
     "ipv4/ip_local_port_range",
     "ipv4/ip_local_reserved_ports",
+    "ipv4/ipfrag_high_thresh",
+    "ipv6/ip6frag_high_thresh",
     "ipv4/neigh/default/gc_thresh3",
     "ipv6/neigh/default/gc_thresh3",
     "bridge/bridge-nf-call-iptables",
     "bridge/bridge-nf-call-ip6tables",
     "netfilter/nf_conntrack_max",
     "netfilter/nf_conntrack_count",
+    "netfilter/nf_conntrack_udp_timeout",
+    "netfilter/nf_conntrack_tcp_timeout_syn_sent",
+    "netfilter/nf_conntrack_tcp_timeout_established",
 )
 PER_INTERFACE = {
     "ipv4": (

@@ -269,7 +269,7 @@ def test_b31_a_busy_binary_is_tried_again(node):
     "content,mode,why",
     [
         ("#!/bin/sh\n", 0o644, "it is not executable"),
-        ("#!/no/such/interpreter\n", 0o755, "the interpreter in its first line does not exist"),
+        ("#!/no/such/interpreter\n", 0o755, "the interpreter in its first line, or the loader"),
         ("neither program nor script\n", 0o755, "it is neither a program for this machine nor a script"),
         ("", 0o755, "it is neither a program"),
     ],
