@@ -57,7 +57,7 @@ def test_it_decodes_as_json_does(text):
         ("-1e400", "a number is out of range", 1, 1),
         ("nope", "a value was expected", 1, 1),
         ("{1: 2}", "expecting property name enclosed in double quotes", 1, 2),
-        ("\ufeff{}", "a value was expected", 1, 1),
+        ("\ufeff{}", "a byte order mark comes first", 1, 1),
     ],
 )
 def test_errors_say_what_and_where(text, problem, line, column):
