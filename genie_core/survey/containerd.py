@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,3 +112,28 @@ def _handlers(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _directory(path: str) -> str:
     return path.rstrip("/") or "/"
+
+
+# Where the `cni` table of the CRI plugin is, in the configuration versions 3, 2 and 1; version 3 reads the first only.
+_CRI_PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri")
+_NEWEST = 3
+
+
+def sections(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the CRI plugin's section that count in a document."""
+    return _CRI_PLUGINS[: 1 if data.get("version") == _NEWEST else None]
+
+
+def unused(data: Mapping[str, Any]) -> Iterator[str]:
+    """Settings of a document that keep the CRI plugin from starting, or that it does not read."""
+    disabled, plugins = data.get("disabled_plugins"), data.get("plugins")
+    for name in disabled if isinstance(disabled, list) else ():
+        if name in _CRI_PLUGINS:
+            yield f'disabled_plugins has "{name}": kubelet cannot start pods'
+    for name, section in plugins.items() if isinstance(plugins, dict) else ():
+        is_known = name in _CRI_PLUGINS and name not in sections(data)
+        if is_known and isinstance(section, dict) and "cni" in section:
+            yield (
+                f'[plugins."{name}".cni] is not read with version = {_NEWEST}; its place is '
+                f'[plugins."{_CRI_PLUGINS[0]}".cni]'
+            )

@@ -255,29 +255,18 @@ def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 # --- containerd ------------------------------------------------------------------------------------------
 
 _DIRECTORIES = ("conf_dir", "bin_dirs")
-_NEWEST = 3  # the version of configurations that reads the first of these sections only
-# Where the `cni` table of the CRI plugin is, in the configuration versions 3, 2 and 1.
-_CRI_PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri")
 
 
 def _read_containerd(settings: _Settings, root: Root, path: str) -> None:
     for file, data in _with_imports(settings, root, path, 0):
         _take_cri(settings, data, file)
-        disabled = data.get("disabled_plugins")
-        for name in disabled if isinstance(disabled, list) else ():
-            if name in ("cri", *_CRI_PLUGINS):
-                settings.problems.append(f'{file}: disabled_plugins has "{name}": kubelet cannot start pods')
+        settings.problems += [f"{file}: {problem}" for problem in containerd.unused(data)]
 
 
 def _take_cri(settings: _Settings, data: Mapping[str, Any], file: str) -> None:
     """The settings of the CRI plugin in one document."""
-    for plugin in _CRI_PLUGINS:
+    for plugin in containerd.sections(data):
         table = _table(data, "plugins", plugin)
-        if data.get("version") == _NEWEST and plugin != _CRI_PLUGINS[0]:
-            if "cni" in table and file:
-                where = f'[plugins."{plugin}".cni] is not read with version = {_NEWEST}'
-                settings.problems.append(f'{file}: {where}; its place is [plugins."{_CRI_PLUGINS[0]}".cni]')
-            continue
         settings.decisive = file if table else settings.decisive
         cni = _table(table, "cni")
         settings.take("conf_dir", cni.get("conf_dir"), file)

@@ -10,8 +10,9 @@ import pytest
 from genie_cli.app import main
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
+from genie_core.survey.containerd import _CRI_PLUGINS
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import _CRI_PLUGINS, DEFAULT, find_runtimes
+from genie_core.survey.runtimes import DEFAULT, find_runtimes
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
