@@ -19,15 +19,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from genie_core.edges import libcni_cache
-from genie_core.edges.confdir import ConfDirs
-from genie_core.edges.log import SILENT
 from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS, INSTALLED, refuse_shared
-from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.errors import Denied, GenieError
 from genie_core.model import Plan
 from genie_core.plan import primary_first
 from genie_core.published import Published
-from genie_core.select.files import Finder
 from genie_core.server import FILES, REHEARSAL
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import header_of, run_dir_of
@@ -49,6 +46,7 @@ from genie_core.tasks.install.record import (
     remember,
     require_pair,
 )
+from genie_core.tasks.lockout import next_network_in, refuse_lockout, refuse_without_plugin
 from genie_core.verbs.context import Context
 
 
@@ -173,7 +171,9 @@ def _uninstall_alone(
         Path(old) for old, new in found.moved.items() if os.path.exists(new) and not os.path.lexists(old)
     ]
     if found.conflist.exists() and not options.force and not restored:
-        _refuse_lockout(found.conflist.parent, runtimes)
+        refuse_lockout(found.conflist.parent, runtimes)
+    if not options.force:
+        refuse_without_plugin(found)
     removed: list[Path] = []
     if not options.dry_run and (found.bin_dirs[0] / CODE).is_dir():
         remember(found)  # for the run that completes this one
@@ -189,7 +189,7 @@ def _uninstall_alone(
     context = node_state.open_context(config)
     network = str(found.document.get("name") or TYPE)
     released, attached, problems, living = _release_gone(context, network, dry_run=options.dry_run)
-    next_network = _next_network(found.conflist.parent)
+    next_network = next_network_in(found.conflist.parent)
     repeated = [_name(plan) for plan in living if _is_attached_otherwise(plan, next_network)]
     if not attached:
         attached = _remove_rest(found, context, removed, restored, dry_run=options.dry_run)
@@ -203,14 +203,6 @@ def _uninstall_alone(
         next_network=next_network,
         repeated=repeated,
     )
-
-
-def _next_network(conf_dir: Path) -> str:
-    """The name of the network that new pods get now, "" where there is none."""
-    try:
-        return Finder(ConfDirs([str(conf_dir)]), SILENT).default().name
-    except GenieError:
-        return ""
 
 
 def _is_attached_otherwise(plan: Plan, network: str) -> bool:
@@ -324,18 +316,6 @@ def _code(folder: Path) -> list[Path]:
         return [folder]
     here = Path(sys.executable).resolve().parents
     return [path for path in folder.iterdir() if not path.is_symlink() and path.resolve() not in here]
-
-
-def _refuse_lockout(conf_dir: Path, runtimes: Sequence[Runtime]) -> None:
-    """Raise InvalidConfig where the runtime would find no other network: no pod would start or stop on this node."""
-    readers = [one.conf_dir for one in runtimes if one.running or one.kubelet]
-    if readers and str(conf_dir) not in readers:
-        return
-    if not _next_network(conf_dir):
-        raise InvalidConfig(
-            f"{conf_dir} would have no network configuration left, so no pod could start or stop on this node",
-            hint="write the next network's configuration there first, or use --force",
-        )
 
 
 def _release_gone(

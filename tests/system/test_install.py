@@ -333,6 +333,24 @@ def test_the_last_network_is_not_taken_from_a_node(places):
     assert take_away(places, force=True).complete
 
 
+def test_the_plugin_is_not_taken_from_a_copy_of_its_configuration(places):
+    """An operator's copy under another name: the runtime would use it next, and would find no plugin."""
+    report = put(places)
+    copy = places["conf_dir"] / "05-mine.conflist"
+    copy.write_bytes(report.conflist.read_bytes())
+    for dry_run in (True, False):
+        with pytest.raises(InvalidConfig, match=r"05-mine\.conflist calls the plugin") as refused:
+            take_away(places, dry_run=dry_run)
+    assert "remove" in refused.value.hint
+    assert report.launcher.exists()
+    assert report.conflist.exists()
+    report.conflist.unlink()
+    with pytest.raises(InvalidConfig, match=r"05-mine\.conflist calls the plugin"):
+        take_away(places)
+    copy.rename(copy.with_name("95-mine.conflist"))  # the runtime uses the network before it
+    assert take_away(places).complete
+
+
 def test_only_what_genie_made_goes_from_the_state_directory(places):
     put(places)
     (places["state_dir"] / "somebody-elses").write_text("keep")
