@@ -42,6 +42,8 @@ def place(
     Raises GenieError where the runtimes that count disagree about what was not asked for.
     """
     known = find_runtimes(root) if runtimes is None else runtimes
+    bin_dir = _as_named(bin_dir, [path for one in known for path in one.bin_dirs])
+    conf_dir = _as_named(conf_dir, [one.conf_dir for one in known])
     found = [_as_asked(one, bin_dir, conf_dir) for one in known]
     if not found:
         return _usual(bin_dir, conf_dir)
@@ -56,6 +58,12 @@ def place(
     directory = _agreed("--conf-dir", "reads configurations in", counting, lambda one: (one.conf_dir,))[0]
     readers = [one for one in found if one.conf_dir == directory and one in counting]
     return _in_conf_dir(directory, bin_dir, readers, counting, root)
+
+
+def _as_named(asked: Path | None, directories: Sequence[str]) -> Path | None:
+    """The directory that was asked for by the runtime's name for it, where a link leads from one to the other."""
+    same = (Path(path) for path in directories if asked and os.path.realpath(path) == os.path.realpath(asked))
+    return next(same, asked)
 
 
 def _as_asked(runtime: Runtime, bin_dir: Path | None, conf_dir: Path | None) -> Runtime:

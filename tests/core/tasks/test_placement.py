@@ -80,6 +80,16 @@ def test_of_several_directories_that_in_which_genie_is(tmp_path):
     assert (found.bin_dir, found.bin_dirs) == ("/opt/cni/bin", ("/opt/cni/bin", "/usr/libexec/cni"))
 
 
+def test_a_link_to_the_runtimes_directory_is_that_directory(tmp_path):
+    """As where /opt/cni/bin leads to the distribution's."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    named = f'bin_dir = "{tmp_path}/real"\nconf_dir = "{tmp_path}/net.d"\n'
+    nodes.write(tmp_path / "node/etc/containerd/config.toml", f"version = 2\n{CNI}{named}")
+    assert placed(tmp_path / "node", tmp_path / "link").bin_dir == f"{tmp_path}/real"
+    assert placed(tmp_path / "node", tmp_path / "other").bin_dir == f"{tmp_path}/other"
+
+
 def test_without_a_runtime_the_usual_directories_and_a_note(tmp_path):
     found = placed(tmp_path)
     assert (found.bin_dir, found.conf_dir) == USUAL
