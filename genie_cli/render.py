@@ -260,6 +260,7 @@ def _table(block: Table, width: int) -> Any:
         grid.add_column(
             _cell(name),
             no_wrap=name not in folding,
+            min_width=_widest_word(name),
             overflow="fold",
             justify="right" if name in block.right else "left",
         )
@@ -304,7 +305,12 @@ def _least(block: Table, name: str, narrowest: int | None) -> int:
     """The least width of a column of the table, in columns of the terminal; `narrowest` where it may fold."""
     at = block.columns.index(name)
     longest = max(len(text) for text in (name, *(_text_of(row[at]) for row in block.rows)))
-    return longest if narrowest is None else min(longest, narrowest)
+    return longest if narrowest is None else max(min(longest, narrowest), _widest_word(name))
+
+
+def _widest_word(heading: str) -> int:
+    """The columns that a heading needs where it wraps: its words are not parted."""
+    return max(map(len, heading.split()), default=0)
 
 
 def _fields(block: Fields) -> Any:

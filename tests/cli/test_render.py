@@ -195,6 +195,16 @@ def test_colour_carries_no_meaning_of_its_own(monkeypatch, spoken):
     assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
 
 
+@pytest.mark.parametrize("columns", range(30, 60, 3))
+def test_the_words_of_a_heading_stay_whole(columns, monkeypatch):
+    """At 40 columns INTERFACE was parted into INTERFAC and E."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    row = ("eth0", "bridge", "bridge + portmap", 'default_plugin, item 1 ("bridge")')
+    text = shown([Table(("INTERFACE", "NETWORK", "PLUGINS", "ASKED FOR BY"), [row])])
+    assert {"INTERFACE", "NETWORK", "PLUGINS", "ASKED"} <= set(text.split())
+    assert max(map(len, text.splitlines())) <= columns
+
+
 def folded(text, columns, monkeypatch, capsys):
     """The lines of a table's only cell."""
     monkeypatch.setenv("COLUMNS", str(columns))
