@@ -20,6 +20,11 @@ class Attributes(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._slots[name][1]
 
+    def text(self, name: str) -> str:
+        """A text; "" where it is absent. The kernel takes any bytes, and pyroute2 decodes those that are UTF-8."""
+        value = self.get(name) or ""
+        return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._slots)
 

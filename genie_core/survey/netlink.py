@@ -143,7 +143,7 @@ def _link(message: Any) -> Link:
     flags = message["flags"]
     return Link(
         index=message["index"],
-        name=a.get("IFLA_IFNAME", ""),
+        name=a.text("IFLA_IFNAME"),
         kind=kind,
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
@@ -259,8 +259,8 @@ def rules(netlink: IPRoute) -> tuple[RoutingRule, ...]:
                     action=ACTIONS.get(message["action"], "nop"),
                     src=f"{a['FRA_SRC']}/{message['src_len']}" if a.get("FRA_SRC") else "",
                     dst=f"{a['FRA_DST']}/{message['dst_len']}" if a.get("FRA_DST") else "",
-                    iif=a.get("FRA_IIFNAME", ""),
-                    oif=a.get("FRA_OIFNAME", ""),
+                    iif=a.text("FRA_IIFNAME"),
+                    oif=a.text("FRA_OIFNAME"),
                     mark=a.get("FRA_FWMARK", 0),
                     mask=a.get("FRA_FWMASK", 0),
                     invert=bool(message["flags"] & FIB_RULE_INVERT),

@@ -96,6 +96,8 @@ def _one(ask: Ask) -> Probe:
         return base
     except OSError as error:
         return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
+    except UnicodeError:  # an interface whose name is not UTF-8, which no socket takes
+        return replace(base, result="failed", detail="the interface's name cannot be passed on")
     except GenieError as error:
         return replace(base, result="failed", detail=error.msg)
 

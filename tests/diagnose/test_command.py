@@ -169,6 +169,20 @@ def test_a_person_reads_the_cause_its_evidence_and_the_remedy(lab):
     assert "1 fatal" in text
 
 
+def test_a_pod_may_name_an_interface_with_any_bytes(lab, tmp_path):
+    file = tmp_path / "facts.json"
+    lab.sh("p link add link eth0 $'\\xff;id' up type macvlan")
+    try:
+        lab.sh("p addr add 10.9.9.9/24 dev $'\\xff;id' && p rule add iif $'\\xff;id' lookup main")
+        done = genie(lab, *lab.arguments("p1")[:-2], "-o", "table", "--save", str(file))
+    finally:
+        lab.sh("p link del $'\\xff;id'; p rule del iif $'\\xff;id' lookup main")
+    assert (done.returncode, "GN0402" in done.stdout) == (1, True), done.stderr
+    saved = json.loads(file.read_text())["facts"]
+    assert "\udcff;id" in [link["name"] for link in saved["pod"]["links"]]
+    assert [p["result"] for p in saved["probes"] if p["target"] == "10.9.9.9"] == ["failed"]
+
+
 @pytest.mark.parametrize(
     "name, code",
     [("default/p1", 1), ("p1", 1), ("pod/p1", 1), ("a/b/c", 2), ("", 2)],
