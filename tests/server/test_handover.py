@@ -233,3 +233,18 @@ def test_a_caller_outside_the_servers_pid_namespace_is_refused(own_node, server)
         finally:
             inside.kill()
     assert "not answered" not in (server.root / "serve.log").read_text()
+
+
+def test_a_call_can_be_stopped_where_the_server_was_started_with_signals_blocked(own_node, server):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        server.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    own_node.network("a")
+    own_node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    running = own_node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(own_node.said)
+    running.signal(signal.SIGTERM)
+    assert "signal 15" in running.wait().error(11)["msg"]
+    assert server.counted() == {"served": 1}
