@@ -168,7 +168,7 @@ def parse_args(args: str) -> dict[str, str]:
     """CNI_ARGS as a mapping, split at the first `=` of each pair (conformance A11). Raises InvalidEnvironment.
 
     Unknown keys are the delegates' business, so IgnoreUnknown is not needed; its value is checked all the
-    same, since a runtime that misspells it should hear so (A12, A13).
+    same, since a runtime that misspells it should learn of it (A12, A13).
     """
     pairs = {}
     for pair in args.split(";"):
