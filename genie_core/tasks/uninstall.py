@@ -31,7 +31,7 @@ from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime, find_runtimes
 from genie_core.tasks import node_state
-from genie_core.tasks.atomic import alone, sync, unused
+from genie_core.tasks.atomic import alone, remove_temporaries, sync, unused
 from genie_core.tasks.install import delegate_files, predecessor
 from genie_core.tasks.install.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
 from genie_core.tasks.install.placement import place
@@ -40,6 +40,7 @@ from genie_core.tasks.install.record import (
     Installed,
     not_together,
     own_bin_dir,
+    probe_of,
     read_record,
     recall,
     recall_all,
@@ -289,6 +290,18 @@ def _exchange(
         predecessor.put_back(found.replaced)
     restored += back
     _remove([path for path in paths if path not in back], removed, dry_run=dry_run)
+    if not dry_run:
+        for path in _written(found):
+            remove_temporaries(path)
+
+
+def _written(found: Installed) -> list[Path]:
+    """The files outside the code's directory that installations write, each first under another name."""
+    folders = _folders(found.conflist)
+    credentials = [folder / name for folder in folders for name in (TOKEN_FILE.name, CA_FILE.name, INSTALLED)]
+    kept = [found.state_dir / INSTALLED, probe_of(found.state_dir)]
+    copies = [Path(path) for pair in (*found.moved.items(), *found.replaced.items()) for path in pair]
+    return [found.conflist, found.conflist.with_name(KUBECONFIG), *credentials, *kept, *copies]
 
 
 def _launchers(found: Installed) -> list[Path]:

@@ -19,6 +19,7 @@ from genie_core.tasks import uninstall
 from genie_core.tasks.install import conflist, payload
 from genie_core.tasks.install import run as installing
 from tests.patience import wait_until
+from tests.system import kills
 from tests.system.node import THREE, Node
 
 ROOT = Path(__file__).parents[2]
@@ -349,6 +350,22 @@ def test_the_plugin_is_not_taken_from_a_copy_of_its_configuration(places):
         take_away(places)
     copy.rename(copy.with_name("95-mine.conflist"))  # the runtime uses the network before it
     assert take_away(places).complete
+
+
+def test_what_killed_installations_were_writing_goes_too(places):
+    """They hold configurations, which may have a credential, and would keep the directories."""
+    report = put(places)
+    state = places["state_dir"]
+    kubeconfig = report.conflist.with_name("genie.kubeconfig")
+    for path in (state / "installed.json", state / ".installed.json", report.conflist, kubeconfig):
+        write = f"import pathlib, genie_core.tasks.atomic as a; a.write_file(pathlib.Path({str(path)!r}), 'x', 384)"
+        subprocess.run(
+            [*kills.strace_kill(("rename", 1)), sys.executable, "-c", write], cwd=ROOT, check=False
+        )
+        assert any(other.name != path.name for other in path.parent.glob(f".*{path.stem.strip('.')}*"))
+    assert take_away(places).complete
+    assert [path.name for path in places["conf_dir"].iterdir()] == ["90-next.conf"]
+    assert not state.exists()
 
 
 def test_only_what_genie_made_goes_from_the_state_directory(places):

@@ -98,7 +98,7 @@ def require_writable(state_dir: Path) -> None:
     """Raise GenieError where no file can be written into the state directory: each ADD begins with one."""
     if os.geteuid() != 0:
         return  # as in require_own_state
-    probe = state_dir / f".{INSTALLED}"
+    probe = probe_of(state_dir)
     try:
         make_state_directory(str(state_dir))
         write_file(probe, bytes(_BLOCK), 0o600)
@@ -107,6 +107,11 @@ def require_writable(state_dir: Path) -> None:
         raise _not_written(state_dir, error.strerror or str(error)) from None
     except IOFailure as error:
         raise _not_written(state_dir, error.msg) from None
+
+
+def probe_of(state_dir: Path) -> Path:
+    """The file that `require_writable` writes."""
+    return state_dir / f".{INSTALLED}"
 
 
 def _not_written(state_dir: Path, reason: str) -> GenieError:
