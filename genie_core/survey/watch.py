@@ -1,26 +1,26 @@
 """Follow one list of the API server: list, watch from its version, and list again where needed. One thread each.
 
 No change is missed: a watch goes on from the version of the last event or bookmark; where the server has forgotten that
-version (410), everything is listed again. Each connection is made with the credentials as they are then. Requests to
-a server that is unreachable, or that ends each stream at once, back off to LONGEST_SECONDS.
+version (410), everything is listed again. Each connection is made with the credentials as they are then. A server
+that does not answer is asked again as `contact` says; one that refuses, or that ends each stream at once, after pauses
+that grow to LONGEST_SECONDS.
 """
 
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from genie_core.edges.kube_errors import Gone, ObjectNotFound
+from genie_core.edges.kube_errors import BadAnswer, Gone, ObjectNotFound, Unreachable
 from genie_core.errors import GenieError
 from genie_core.fields import get_object, get_str
 from genie_core.survey.collection import start_thread
+from genie_core.survey.contact import FIRST_SECONDS, Contact, jittered
 from genie_core.survey.watching import WatchingAPI
 
-FIRST_SECONDS, LONGEST_SECONDS = 0.25, 30.0
 _HEALTHY_SECONDS = 5.0
 
 View = TypeVar("View")
@@ -46,7 +46,8 @@ class Sink(Protocol[Seen_contra]):
 class Watch(Generic[View]):
     """`connect` gives the API with today's credentials; `view_of` what is kept of an object; `stop` ends it.
 
-    A stream that lives longer than `healthy` seconds had a server behind it, however it ends: a balancer may reset it.
+    `contact` is shared by the watches of a process. A stream that lives longer than `healthy` seconds had a server
+    behind it, however it ends: a balancer may reset it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Watch(Generic[View]):
         view_of: Callable[[Mapping[str, Any]], View],
         sink: Sink[View],
         healthy: float = _HEALTHY_SECONDS,
+        contact: Contact | None = None,
     ) -> None:
         self.stop = threading.Event()
         self._parts = parts
@@ -65,6 +67,8 @@ class Watch(Generic[View]):
         self._view_of = view_of
         self._sink = sink
         self._healthy = healthy
+        self._contact = contact or Contact()
+        self._is_away = self._was_answered = False  # by what the last try met
         self._version = ""
         self._streams_since = math.inf  # when the stream of events began
 
@@ -84,11 +88,15 @@ class Watch(Generic[View]):
                 self._sink.contact(problem)
             is_healthy = time.monotonic() - self._streams_since > self._healthy
             failures = 0 if is_healthy else failures + 1
-            self.stop.wait(_pause(failures))
+            if self._is_away and self._contact.is_away():
+                self._contact.wait(self.stop)
+            else:
+                self.stop.wait(_pause(failures))
             self._sink.restarted()
 
     def _follow(self) -> str:
         """One list, where none is known, and one watch; why it ended, "" where the server ended it."""
+        self._is_away = self._was_answered = False
         try:
             with self._connect() as api:
                 try:
@@ -101,6 +109,7 @@ class Watch(Generic[View]):
         except Gone:
             self._version = ""
         except GenieError as error:
+            self._is_away = isinstance(error, Unreachable | BadAnswer) and not self._was_answered
             return error.msg
         except Exception as error:  # noqa: BLE001 (without its watch, a node would enforce old policies and say nothing)
             self._version = ""
@@ -112,11 +121,12 @@ class Watch(Generic[View]):
             self._list(api)
         events = api.watch(self._parts, self._query, self._version)
         self._streams_since = time.monotonic()
-        self._sink.contact("")
-        for event in events:
-            self._deliver(event)
-            if self.stop.is_set():
-                break
+        with self._contact.streaming():
+            self._sink.contact("")
+            for event in events:
+                self._deliver(event)
+                if self.stop.is_set():
+                    break
 
     def _list(self, api: WatchingAPI) -> None:
         views, version = [], ""
@@ -125,6 +135,7 @@ class Watch(Generic[View]):
                 version = item
             else:
                 views.append(self._view_of(item))
+        self._was_answered = True
         self._sink.listed(views)
         self._version = version
 
@@ -136,8 +147,7 @@ class Watch(Generic[View]):
 
 
 def _pause(failures: int) -> float:
-    longest = min(FIRST_SECONDS * 2.0 ** min(failures, 20), LONGEST_SECONDS)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, hides nothing)
+    return jittered(FIRST_SECONDS * 2.0 ** min(failures, 20))
 
 
 def key_of(document: Mapping[str, Any]) -> tuple[str, str]:

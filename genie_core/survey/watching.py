@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -41,11 +41,20 @@ _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
 class WatchingAPI(KubeAPI):
-    """A KubeAPI that can watch. `metadata_only` asks for objects without specification and status."""
+    """A KubeAPI that can watch. `metadata_only` asks for objects without specification and status.
+
+    `answered` is called when a request has been answered.
+    """
 
     def __init__(
-        self, known: KnownCluster, seconds: float = REQUEST_SECONDS, *, metadata_only: bool = False
+        self,
+        known: KnownCluster,
+        seconds: float = REQUEST_SECONDS,
+        *,
+        metadata_only: bool = False,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
+        self._answered = answered
         self._pool = PooledConnection(known.cluster, known.configuration, known.headers)
         self._accept = _METADATA.format("List") if metadata_only else "application/json"
         self._page = METADATA_PAGE if metadata_only else PAGE
@@ -54,6 +63,11 @@ class WatchingAPI(KubeAPI):
 
     def _headers(self, method: str, body: bytes) -> dict[str, str]:
         return {**super()._headers(method, body), **({} if body else {"Accept": self._accept})}
+
+    def _authorized(self, method: str, url: str, body: bytes, asked: str, until: float) -> JSON:
+        document = super()._authorized(method, url, body, asked, until)
+        self._answered()
+        return document
 
     def items(self, parts: tuple[str, ...], query: Mapping[str, str]) -> Iterator[JSON | str]:
         """All objects, page by page, then the version of the list, from which a watch can go on.

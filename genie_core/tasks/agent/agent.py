@@ -76,6 +76,7 @@ class Agent:
             self.metrics,
             log,
             self._server_is_back,
+            options.contact,
         )
         self.jobs = Jobs(options, self._children, self._inbox.put, self.metrics, log)
         self.policies = PolicyEngine(options, self._children, log)

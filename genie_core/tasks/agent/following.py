@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from genie_core.edges.kube_resources import NAMESPACE, NETWORK_ATTACHMENT, POD
 from genie_core.edges.log import JSONLog
+from genie_core.survey.contact import Contact
 from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.metrics import Metrics
@@ -64,7 +65,7 @@ class Following:
 
     def __init__(
         self, node: str, connect: Connect, post: Post, work: Work, metrics: Metrics, log: JSONLog,
-        back: Callable[[], None],
+        back: Callable[[], None], contact: Contact | None = None,
     ) -> None:  # fmt: skip
         self.post = post
         self.metrics = metrics
@@ -75,6 +76,7 @@ class Following:
         self._work = work
         self._log = log
         self._back = back
+        self._contact = contact or Contact()
         self._opted_out: set[str] = set()
         self._definitions: dict[str, Watch[Key]] = {}
 
@@ -82,12 +84,12 @@ class Following:
         """Follow this node's pods, and which namespaces opt out."""
         query = {"fieldSelector": f"spec.nodeName={self._node}"}
         pods = _Sink[PodView](PODS, self, self._pods_listed, self._pod_changed)
-        Watch(POD.everywhere, query, self._connect, view_of, pods).start()
+        Watch(POD.everywhere, query, self._connect, view_of, pods, contact=self._contact).start()
         namespaces = _Sink[tuple[str, bool]](
             NAMESPACES, self, self._namespaces_listed, self._namespace_changed
         )
         connect = partial(self._connect, metadata_only=True)
-        Watch(NAMESPACE.everywhere, {}, connect, opt_out_of, namespaces).start()
+        Watch(NAMESPACE.everywhere, {}, connect, opt_out_of, namespaces, contact=self._contact).start()
 
     @property
     def is_ready(self) -> bool:
@@ -120,7 +122,7 @@ class Following:
             sink = _Sink[Key](DEFINITIONS, self, self._definitions_listed, self._definition_changed)
             connect = partial(self._connect, metadata_only=True)
             parts = NETWORK_ATTACHMENT.collection(namespace)
-            watch = Watch(parts, {}, connect, key_of, sink)
+            watch = Watch(parts, {}, connect, key_of, sink, contact=self._contact)
             try:
                 watch.start()
             except OSError as error:

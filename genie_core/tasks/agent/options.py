@@ -9,6 +9,7 @@ from typing import Any
 
 from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.settings import CONF_DIR, Settings
+from genie_core.survey.contact import Contact
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.watching import WatchingAPI, follow_cluster
 from genie_core.tasks.node_state import own_configuration
@@ -21,8 +22,9 @@ class AgentOptions:
     """`node` is this node's name. `repair` "" means what the configuration says.
 
     `host_pid` is the process in whose namespaces changes are made, 0 for this one's own. `parallel` is how many syncs
-    run at a time. `policy` switches policies between networks on, whatever the configuration says. The directories are
-    where the other commands find them; "" means that they find them themselves.
+    run at a time. `contact` is for the watches: what `connect` returns reports to it. `policy` switches policies
+    between networks on, whatever the configuration says. The directories are where the other commands find them; ""
+    means that they find them themselves.
     """
 
     node: str
@@ -35,6 +37,7 @@ class AgentOptions:
     repair: str = ""
     host_pid: int = 0
     policy: bool = False
+    contact: Contact = field(default_factory=Contact, compare=False)
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
     def place(self, path: str) -> str:
@@ -75,7 +78,7 @@ class AgentOptions:
         try:
             known = follow_cluster(self.access, own)
             if known is not None:
-                return WatchingAPI(known, metadata_only=metadata_only)
+                return WatchingAPI(known, metadata_only=metadata_only, answered=self.contact.answered)
         except OSError as error:
             raise IOFailure(f"the credentials cannot be read: {error.strerror or error}") from None
         raise InvalidConfig(

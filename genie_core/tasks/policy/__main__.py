@@ -28,7 +28,8 @@ def main(argv: list[str]) -> int:
     if asked.remove:
         remove(config)
         return 0
-    engine = Engine(Enforcer(config, asked.node), options.connect, settings.state_dir, JSONLog("info"))
+    log = JSONLog("info")
+    engine = Engine(Enforcer(config, asked.node), options.connect, settings.state_dir, log, options.contact)
     if asked.once:
         return EXIT_FAILURE if engine.once().problems else 0
     parent = asked.parent or os.getppid()

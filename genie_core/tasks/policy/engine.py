@@ -26,6 +26,7 @@ from genie_core.policy.rules import NOT_ENFORCED, Finding
 from genie_core.policy.ruleset import TABLE
 from genie_core.published import JSON
 from genie_core.survey.collection import start_thread
+from genie_core.survey.contact import Contact
 from genie_core.survey.watch import Watch, key_of
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.policy.counts import Counts
@@ -114,15 +115,17 @@ class _Sink:
 
 
 class Engine:
-    """One node's engine; `connect` gives the API with the credentials as they are now."""
+    """One node's engine; `connect` gives the API with the credentials as they are now, and reports to `contact`."""
 
     def __init__(
-        self, enforcer: Enforcer, connect: Callable[[], WatchingAPI], state_dir: str, log: JSONLog
-    ) -> None:
+        self, enforcer: Enforcer, connect: Callable[[], WatchingAPI], state_dir: str, log: JSONLog,
+        contact: Contact | None = None,
+    ) -> None:  # fmt: skip
         self.stop = threading.Event()
         self.counts = Counts()
         self._enforcer = enforcer
         self._connect = connect
+        self._contact = contact or Contact()
         self._folder = f"{state_dir}/containers"
         self._log = log
         self._objects = Objects(log)
@@ -168,7 +171,9 @@ class Engine:
     def _follow(self) -> None:
         for kind in KINDS:
             sink = _Sink(kind.plural, self._objects)
-            Watch(kind.everywhere, {}, self._connect, partial(_view, kind), sink).start()
+            Watch(
+                kind.everywhere, {}, self._connect, partial(_view, kind), sink, contact=self._contact
+            ).start()
 
     def _watch_rules(self) -> None:
         """Look at the rules soon where a message of the kernel is about them: they may not be there any more.
