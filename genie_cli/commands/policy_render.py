@@ -39,6 +39,8 @@ def run(flags: Flags) -> int:
         write(ruleset.host_text)
         if not ruleset.host_text:
             note(f"node {name} needs no rules on the host; -o json has those of pods' own namespaces")
+        for finding in ruleset.findings:
+            note(f"warning: {finding.policy}: {finding.reason}: {finding.message}")
     else:
         emit(ruleset, flags.output)
     return ruleset.exit_code

@@ -97,7 +97,7 @@ def _pod(flags: Flags, access: Access, own: dict[str, Any]) -> LivePod:
     found = LivePod(document=_document(flags.pod_file))
     if (found.namespace, found.name) != (space, name):
         raise InvalidConfig(
-            f"{flags.pod_file} is pod {found}, not {space}/{name}",
+            f"--pod-file {flags.pod_file} is pod {found}, not {space}/{name}",
             hint="name the file of the right pod",
             exit_code=EXIT_USAGE,
         )

@@ -15,7 +15,8 @@ _TONES: dict[str, Tone] = {"allow": "good", "deny": "bad", "not-enforced": "warn
 def list_view(report: PolicyList, wide: bool) -> Iterator[Block]:
     """The policies, then what they select here, then what is wrong."""
     if not report.rows:
-        yield Text("there are no policies between networks")
+        where = f" in namespace {report.namespace}; -A lists those of all" if report.namespace else ""
+        yield Text(f"there are no policies between networks{where}")
         return
     rows = [
         (str(row.name), _networks(row), " ".join(row.directions), counted(len(row.isolated), "attachment"))

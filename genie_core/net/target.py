@@ -167,7 +167,7 @@ def _node(model: Model, parsed: ParsedTarget) -> list[Target]:
     if node is None or not node.addresses:
         known = ", ".join(n.name for n in model.nodes[:5]) or "none"
         raise NotFound(
-            f"{parsed.text}: no node of that name and its address are known (nodes: {known})",
+            f"{parsed.text}: no node of that name with an address is known (nodes: {known})",
             details=_unread(model),
         )
     return [(ip, f"node {node.name}", parsed.protocol or "tcp", parsed.number) for ip in node.addresses]

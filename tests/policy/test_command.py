@@ -216,6 +216,21 @@ def test_an_attachment_that_cannot_be_enforced_is_reported(genie):
     assert [one["enforced"] for one in listed["policies"][0]["pods"]] == ["no", "host"]
 
 
+def test_the_rules_as_text_come_with_what_they_lack(tmp_path, capsys):
+    """The exit code was 1, and nothing said why."""
+    documents = objects(policy())
+    documents[-1]["items"][0] |= {"config": {"type": "userspace"}, "result": {"interfaces": []}}
+    (tmp_path / "objects.yaml").write_text(yaml.safe_dump_all(documents))
+    assert main(["policy", "render", "--objects-file", str(tmp_path / "objects.yaml")]) == 1
+    assert "warning: shop/web: NotEnforced: " in capsys.readouterr().err
+
+
+def test_an_empty_list_names_the_namespace_that_was_looked_at(genie):
+    """Without -A it is the context's, and "no policies" would be taken for the cluster's answer."""
+    said = "there are no policies between networks in namespace bank; -A lists those of all\n"
+    assert genie("list -n bank", objects(policy(ingress=OPEN))) == (0, said)
+
+
 def test_a_plugin_that_is_not_known_is_enforced_in_the_pod(genie):
     documents = objects(policy())
     documents[-1]["items"][0]["config"] = {"type": "something-new"}

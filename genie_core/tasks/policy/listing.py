@@ -50,11 +50,12 @@ def where_of(one: Isolated) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyList:
-    """All policies, by name."""
+    """The policies of a namespace, "" for all, by name."""
 
     kind: ClassVar[str] = "PolicyList"
     node: str
     rows: Sequence[PolicyRow]
+    namespace: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -91,4 +92,4 @@ def list_policies(cluster: Cluster, node: str, namespace: str = "") -> PolicyLis
         for name, (networks, directions) in sorted(about.items())
         if namespace in ("", name.namespace)
     ]
-    return PolicyList(node=node, rows=rows)
+    return PolicyList(node=node, rows=rows, namespace=namespace)
