@@ -9,8 +9,9 @@ from genie_cli import options, wiring
 from genie_cli.candidates import FILES
 from genie_cli.flags import several
 from genie_cli.progress import Progress
+from genie_cli.render import note
 from genie_core.policy.cluster import Cluster
-from genie_core.tasks.policy.sources import from_api, from_texts
+from genie_core.tasks.policy.sources import engine_problem, from_api, from_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +38,11 @@ def known(flags: Objects) -> tuple[Cluster, str]:
     with Progress() as progress:
         progress("asking the API server for policies, pods and networks")
         return from_api(wiring.access(flags), own, config, name), name
+
+
+def warn_without_engine(flags: Objects, cluster: Cluster, name: str) -> None:
+    """Warn where pods of this node are shown with the rules for them, and no agent loads these."""
+    if flags.objects_file or name not in cluster.nodes():
+        return
+    if problem := engine_problem():
+        note(f"warning: {problem}")

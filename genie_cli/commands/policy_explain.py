@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genie_cli import candidates, options, wiring
 from genie_cli.flags import argument, flag
-from genie_cli.policy_flags import Objects, known
+from genie_cli.policy_flags import Objects, known, warn_without_engine
 from genie_cli.render import emit
 from genie_cli.views.policy import verdict_view
 from genie_core.tasks.pods import object_name
@@ -47,6 +47,7 @@ def run(flags: Flags) -> int:
     wanted = object_name(flags.pod, flags.namespace, wiring.access(flags))
     counters = no_counters if flags.objects_file else live_counters()
     report = explain(cluster, name, wanted, flags.source, flags.target, counters)
+    warn_without_engine(flags, cluster, name)
     emit(report, flags.output, verdict_view, _names)
     return 0
 

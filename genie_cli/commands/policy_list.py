@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from genie_cli import options, wiring
-from genie_cli.policy_flags import Objects, known
+from genie_cli.policy_flags import Objects, known, warn_without_engine
 from genie_cli.render import emit
 from genie_cli.views.policy import list_view
 from genie_core.tasks.pods import context_namespace
@@ -35,5 +35,6 @@ def run(flags: Flags) -> int:
     everywhere = flags.all_namespaces or flags.objects_file
     namespace = flags.namespace or ("" if everywhere else context_namespace(wiring.access(flags)))
     report = list_policies(cluster, name, namespace)
+    warn_without_engine(flags, cluster, name)
     emit(report, flags.output, list_view, lambda found: [f"{row.name.kind}/{row.name}" for row in found.rows])
     return report.exit_code

@@ -328,6 +328,24 @@ def test_commands_name_the_policy_that_drops(node):
     assert rendered["host"].partition('comment "')[2].partition('"')[0] in loaded
 
 
+@pytest.mark.parametrize("words", [("list", "-A"), ("explain", "shop/web")])
+def test_commands_say_when_nothing_enforces_the_policies(node, words):
+    """The column ENFORCED said `on the host` where no rule was loaded."""
+    node.pod("web", app="web")
+    node.policy(podSelector={"matchLabels": {"app": "web"}}, policyTypes=["Egress"])
+    where = ("--node", "n1", "--conf-dir", node.node.conf)
+
+    def warnings():
+        done = warm.run("policy", *words, *where, netns=node.node.host.path, env=ENVIRONMENT)
+        return [line for line in done.stderr.splitlines() if line.startswith("warning:")]
+
+    assert warnings() == []
+    node.kill()
+    policy_dir.withdraw()
+    said = "warning: no policy is enforced here: genie agent --policy has not run since the node started"
+    assert warnings() == [said]
+
+
 def test_no_packet_of_a_pod_that_may_send_nothing_comes_out(node):
     """The long form: python -m tests.policy.first_packets."""
     came, sent = escaped(node, 4)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from genie_core.edges import policy_dir
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kube_resources import (
@@ -68,6 +70,18 @@ def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], 
     with api:
         objects = [item for kind in KINDS for item in listed(api, kind)]
     return Cluster([*objects, journal(config, node)])
+
+
+def engine_problem() -> str:
+    """Why the policies may not be enforced on this node, as a sentence; "" where an agent keeps their rules."""
+    age = policy_dir.age()
+    if age is not None and age <= policy_dir.OLD_SECONDS:
+        return ""
+    if age is not None:
+        return f"genie agent --policy was last at work {age / 60:.0f} minutes ago: later changes are not enforced here"
+    if os.path.exists(policy_dir.DIRECTORY) and not os.access(policy_dir.DIRECTORY, os.X_OK):
+        return f"whether policies are enforced here is not known: {policy_dir.DIRECTORY} needs root"
+    return "no policy is enforced here: genie agent --policy has not run since the node started"
 
 
 def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
