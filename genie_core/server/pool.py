@@ -49,9 +49,7 @@ def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
     occupy_standard_descriptors()
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # as in the plugin's main()
-    _signal.pthread_sigmask(
-        _signal.SIG_SETMASK, ()
-    )  # calls would inherit what is blocked, and could not be stopped
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # or calls, which inherit it, could not be stopped
     log = JSONLog("info", fd=posix.dup(2))  # in a child that answers, 2 is the caller's
     log.context = {"pid": posix.getpid()}
     try:
