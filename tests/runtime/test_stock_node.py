@@ -134,14 +134,20 @@ def test_what_cannot_be_asked_is_said_and_not_installed_against_the_evidence(cha
     changed.run("mount", "-t", "tmpfs", "none", "/run/containerd")
     changed.run("mkdir", "-p", "/opt/cni/bin")
     changed.genie("install", status=1)
-    assert "none of its plugins" in changed.stderr
+    assert (
+        "no plugin of this node's networks (90-bridge.conflist: bridge) is in /opt/cni/bin" in changed.stderr
+    )
     assert (
         "containerd could not be asked, and its files do not say which directory it looks for plugins in: "
         "/opt/cni/bin is assumed; --bin-dir names another" in changed.stderr
     )
     assert "00-genie.conflist" not in [path.name for path in changed.file("/etc/cni/net.d").iterdir()]
+    changed.run("cp", f"{PLUGINS}/ptp", "/opt/cni/bin")  # one of another network's
+    changed.genie("install", "--dry-run")
+    assert "/opt/cni/bin is assumed" in changed.stderr
+    changed.run("rm", "/opt/cni/bin/ptp")
     changed.genie("install", "--bin-dir", PLUGINS, "--dry-run")
-    assert "conf_dir" not in changed.stderr
+    assert "/opt/cni/bin" not in changed.stderr
     assert "/etc/cni/net.d is assumed" in changed.stderr
 
 

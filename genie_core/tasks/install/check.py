@@ -24,7 +24,7 @@ from genie_core.survey.conf_files import parse_conf, read_directory
 from genie_core.survey.facts import Facts
 from genie_core.survey.genie import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
-from genie_core.survey.versions import with_versions
+from genie_core.survey.versions import missing_plugins, needed, with_versions
 from genie_core.tasks.install.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.install.placement import Placement, assumption
 from genie_core.tasks.install.predecessor import configurations
@@ -32,7 +32,6 @@ from genie_core.tasks.install.predecessor import configurations
 # The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
-_MISSING = "GN1101"
 # Another dispatcher is there: pods start, with networks that are attached twice or not at all.
 _WARNED_OF = ("GN1008",)
 
@@ -51,9 +50,8 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
         raise Denied(f"cannot read {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot read {error.filename}: {error.strerror}") from None
-    fatal_before = _fatal(_found(before))
-    _require_plugins(placement, fatal_before)
-    known = {_identity(finding) for finding in fatal_before}
+    _require_plugins(placement, before)
+    known = {_identity(finding) for finding in _fatal(_found(before))}
     findings = _found(after)
     new = [finding for finding in _fatal(findings) if _identity(finding) not in known]
     harmless = [finding for finding in new if _is_harmless(finding, before, after, options)]
@@ -162,14 +160,20 @@ def _is_harmless(finding: Finding, before: Facts, after: Facts, options: Install
     return finding.code == _NO_DEFAULT and (is_empty or not after.genie.unknown_networks)
 
 
-def _require_plugins(placement: Placement, fatal: Sequence[Finding]) -> None:
-    """Raise InvalidConfig where the directory of plugins is assumed, and lacks those that pods need without Genie.
+def _require_plugins(placement: Placement, before: Facts) -> None:
+    """Raise InvalidConfig where the directory of plugins is assumed, and has no plugin of any network of the node.
 
-    The network that pods have works: the runtime looks in another directory.
+    Pods have a network without Genie: so the runtime looks in another directory.
     """
     assumed = [assumption(one, "bin_dirs") for one in placement.runtimes if "bin_dirs" in one.assumed]
-    if missing := [one for one in fatal if assumed and one.code == _MISSING]:
-        raise InvalidConfig(f"not installed: {missing[0].title}", hint="; ".join(assumed))
+    files = [file for file in before.conf_files if not file.ignored and needed(file)] if assumed else []
+    missing = [missing_plugins(file, before, before.search_path(file.directory)) for file in files]
+    if files and missing == [needed(file) for file in files]:
+        raise InvalidConfig(
+            f"not installed: no plugin of this node's networks ({files[0].file}: {missing[0][0].type}) is in "
+            f"{' '.join(placement.runtimes[0].bin_dirs)}",
+            hint="; ".join(assumed),
+        )
 
 
 def _refusal(fatal: Sequence[Finding]) -> InvalidConfig:
