@@ -164,7 +164,13 @@ def test_it_needs_an_api_server(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    asking = ["status"], ["networks"], ["policy", "list"], ["dry-run", "--pod", "shop/web-0"]
+    asking = (
+        ["status"],
+        ["networks"],
+        ["policy", "list"],
+        ["dry-run", "--pod", "shop/web-0"],
+        ["agent", "--once"],
+    )
     for words in (*asking, ["sync", "pod", "shop/web-0", "--dry-run"]):
         assert main(words) == 2, words
         err = capsys.readouterr().err

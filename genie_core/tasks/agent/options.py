@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.errors import GenieError, InvalidConfig, IOFailure
+from genie_core.errors import GenieError, IOFailure
 from genie_core.settings import CONF_DIR, Settings
 from genie_core.survey.contact import Contact
-from genie_core.survey.user_cluster import Access
+from genie_core.survey.user_cluster import Access, no_server
 from genie_core.survey.watching import WatchingAPI, follow_cluster
 from genie_core.tasks.node_state import own_configuration
 
@@ -72,7 +72,7 @@ class AgentOptions:
     def connect(self, *, metadata_only: bool = False) -> WatchingAPI:
         """The API server, with the credentials as they are now.
 
-        Raises GenieError: IOFailure where no file can be opened.
+        Raises GenieError: IOFailure where no file can be opened, WrongUsage where no server is named.
         """
         own, _ = self.read()
         try:
@@ -81,9 +81,7 @@ class AgentOptions:
                 return WatchingAPI(known, metadata_only=metadata_only, answered=self.contact.answered)
         except OSError as error:
             raise IOFailure(f"the credentials cannot be read: {error.strerror or error}") from None
-        raise InvalidConfig(
-            "no API server is known", hint="name one with --kubeconfig, or in Genie's configuration"
-        )
+        raise no_server(instead="in Genie's configuration")
 
     def sync_words(self, namespace: str, name: str, settings: Settings) -> list[str]:
         """The command line of one change, of the module genie_core.tasks.sync."""
