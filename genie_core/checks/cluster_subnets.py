@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix, seen, some, subject
 from genie_core.checks.subnets import Used, used_subnets
-from genie_core.findings import Code, Effect, Finding
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.prefixes import supernet
 from genie_core.spec.addresses import version
+from genie_core.survey.selection import in_use
 
 GN1038 = Code("GN1038", "a network's subnet has addresses of services or of other nodes' pods",
     cause="pods of the network take these addresses for neighbours on its link, and do not reach them",
@@ -89,12 +90,12 @@ def _moved(case: Case, name: str, own: tuple[str, ...]) -> Iterator[Finding]:
         family = used.span.subnet.version
         mine = [cidr for cidr in own if version(cidr) == family]
         same = [cidr for cidr in every if version(cidr) == family]
-        among = len(same) > 1 and within(
-            str(used.span.subnet.network_address), supernet(same) or "0.0.0.0/32"
-        )
+        over = supernet(same) if len(same) > 1 else ""
+        among = bool(over) and within(str(used.span.subnet.network_address), over)
         if not mine or used.on_lan or not among or any(_overlaps(used, cidr) for cidr in same):
             continue
-        yield GN0716.error(
+        yield GN0716.found(
+            Severity.ERROR if used.file.path in in_use(case.facts) else Severity.WARNING,
             f'{used.file.file}: network "{used.network}" gives out addresses of {used.span.subnet}, but the prefix of '
             f"{name} is {', '.join(mine)}: other nodes send nothing for them here",
             at(used.file, f"{used.span.path}.subnet"),

@@ -115,7 +115,7 @@ def _finding(case: Case, node: Node, cidr: str, code: Code, title: str, way: str
     "advertised-routes", GN0513, title="the node takes the routes that its router advertises", needs=("node",)
 )
 def ignored_router(case: Case) -> Iterator[Finding]:
-    if case.node.defaults(6):
+    if case.node.defaults(6) or (case.pod is not None and 6 not in case.families):
         return
     for link in case.uplinks:
         key = conf_key(link.name, "accept_ra", 6)
@@ -123,7 +123,7 @@ def ignored_router(case: Case) -> Iterator[Finding]:
         if held and case.node.setting(link.name, "accept_ra", 6) == 1 and case.node.forwards(link.name, 6):
             yield GN0513.warning(
                 f"the node has no IPv6 default route, and {key} is 1: a node that forwards IPv6 ignores its router's "
-                "advertisements then, and the route that it had from them is gone",
+                "advertisements then, and a route that it had from them is gone",
                 subject("sysctl", key, link.name),
                 seen(
                     "sysctl",

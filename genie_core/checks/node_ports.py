@@ -46,25 +46,27 @@ def reached(case: Case) -> Iterator[Finding]:
 
 
 def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
-    """What the rules do with a first packet of a client outside, and of a program of the node."""
+    """What the rules do with a first packet: the first one that they decide about, else what was tried last."""
+    found: list[PacketOutcome] = []
+    for hook, packet in _packets(case, front):
+        found = at_hook(case.node.rules, hook, packet)
+        if any(map(_decided, found)):
+            break
+    return found
+
+
+def _packets(case: Case, front: Frontend) -> Iterator[tuple[str, Packet]]:
+    """(hook, packet) of a client outside, to each address of the node, and of a program of the node."""
     family = version(front.ip)
     ways = [(link.name, own.ip) for link in case.uplinks for own in case.node.addresses(link, family)]
     if front.ip not in ANY:
         ways = [(name, front.ip) for name, _ in ways[:1]]
-    found: list[PacketOutcome] = []
+    first = Packet(family=family, source=CLIENT[family], protocol=front.protocol, dport=front.port)
     for name, ip in ways:
-        packet = Packet(
-            family=family, source=CLIENT[family], target=ip, protocol=front.protocol, dport=front.port, iif=name,
-            target_local=ip in case.node.local,
-        )  # fmt: skip
-        found += at_hook(case.node.rules, "prerouting", packet)
-    if front.ip in ANY and found:  # kube-proxy's --nodeport-addresses may name the loopback alone
-        own = Packet(
-            family=family, source=LOOPBACK[family], target=LOOPBACK[family], protocol=front.protocol,
-            dport=front.port, oif="lo", source_local=True, target_local=True,
-        )  # fmt: skip
-        found += at_hook(case.node.rules, "output", own)
-    return found
+        yield "prerouting", first.with_(target=ip, iif=name, target_local=ip in case.node.local)
+    if front.ip in ANY and ways:  # kube-proxy's --nodeport-addresses may name the loopback alone
+        own = LOOPBACK[family]
+        yield "output", first.with_(source=own, target=own, oif="lo", source_local=True, target_local=True)
 
 
 def _decided(outcome: PacketOutcome) -> bool:

@@ -44,7 +44,7 @@ GN1114 = Code("GN1114", "the kernel lacks what a plugin needs",
     fix="install the kernel's further modules (linux-modules-extra), or restart the node")  # fmt: skip
 
 
-@check("drivers", GN1114, title="the kernel has what plugins make interfaces of", needs=("conf",))
+@check("plugin-driver", GN1114, title="the kernel has what plugins make interfaces of", needs=("conf",))
 def without_driver(facts: Facts) -> Iterator[Finding]:
     problems = {driver.module: driver.problem for driver in facts.files.drivers}
     used = in_use(facts) if problems else ()
@@ -79,7 +79,7 @@ GN1115 = Code("GN1115", "a process keeps the lock of a network's leases",
     confirm="grep FLOCK /proc/locks; ls -i DIRECTORY/lock", fix="end the process")  # fmt: skip
 
 
-@check("lease-locks", GN1115, title="no process keeps the lock of the leases", needs=("conf",))
+@check("stores-lock", GN1115, title="no process keeps the lock of the leases", needs=("conf",))
 def kept(facts: Facts) -> Iterator[Finding]:
     for lock in facts.files.locks:
         directory = lock.path.rpartition("/")[0]

@@ -31,7 +31,7 @@ def _key(path: str) -> str:
     """How /proc/locks names a file: its device's numbers and its inode."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # no path can have that name
         return ""
     return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
 
