@@ -10,6 +10,7 @@ import pytest
 from genie_cli.app import main
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
+from genie_core.survey import containerd
 from genie_core.survey.containerd import _CRI_PLUGINS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import DEFAULT, find_runtimes
@@ -326,3 +327,19 @@ def test_links_are_followed_inside_the_root(tmp_path):
     assert root.text("/out") == "inside"
     (tmp_path / "loop").symlink_to("/loop")
     assert not root.exists("/loop/x")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('disabled_plugins = ["cri"]', ['disabled_plugins has "cri"']),
+        ('disabled_plugins = ["io.containerd.internal.v1.opt"]\n[plugins.cri]', []),
+        ("disabled_plugins = 3\nplugins = 4", []),
+        ('version = 3\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "/c"', ["is not read with version = 3"]),
+        ('version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "/c"', []),
+        ('version = 3\n[plugins."io.containerd.grpc.v1.cri"]\ndisable_tcp_service = true', []),
+    ],
+)  # fmt: skip
+def test_settings_that_containerd_does_not_use_are_named(text, words):
+    found = list(containerd.unused(tomllib.loads(text)))
+    assert [word for word, one in zip(words, found, strict=True) if word not in one] == []
