@@ -42,7 +42,7 @@ def _origin(runtime: Runtime, name: str) -> Evidence:
 
 
 GN1202 = Code("GN1202", "a runtime's configuration cannot be used",
-    cause="it is not TOML, this user may not read it, or it switches off what Kubernetes needs",
+    cause="it is not TOML, this user may not read it, it switches off what Kubernetes needs, or it is not read yet",
     confirm="the file", fix="correct it")  # fmt: skip
 
 
@@ -56,6 +56,16 @@ def unreadable_config(facts: Facts) -> Iterator[Finding]:
                 f"{runtime.name}: {problem}",
                 _subject(runtime),
                 remedy=fix("run genie as root" if denied else "correct the file, then restart the runtime"),
+            )
+        for name, later in runtime.after_restart.items():
+            what = "reads configurations in" if name == "conf_dir" else "looks for plugins in"
+            now = runtime.conf_dir if name == "conf_dir" else " ".join(runtime.bin_dirs)
+            yield GN1202.warning(
+                f"{runtime.name} {what} {now}, and after its next start in {later}: its files were changed since",
+                _subject(runtime),
+                remedy=fix(
+                    f"have all that pods need in {later} before it is started again, or change the files back"
+                ),
             )
 
 

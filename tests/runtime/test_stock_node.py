@@ -159,6 +159,9 @@ def test_files_that_containerd_has_not_read_yet_are_no_place_to_install_by(chang
     changed.genie("install", status=1)
     assert f"looks for plugins in {PLUGINS}, and after its next start in /opt/cni/bin" in changed.stderr
     assert "restart it and install again" in changed.stderr
+    report = json.loads(changed.genie("discover", "--no-api", "-o", "json", "--fail-on", "never"))
+    (title,) = [one["title"] for one in report["findings"] if one["code"] == "GN1202"]
+    assert f"looks for plugins in {PLUGINS}, and after its next start in /opt/cni/bin" in title
     changed.genie("install", "--bin-dir", PLUGINS, "--dry-run")
 
 
