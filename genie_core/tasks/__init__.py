@@ -9,5 +9,5 @@ Shared by several of them: `atomic` (files that are written whole), `node_state`
 call), `written_journals` (those that have changed), `giving_way` (changes of a running pod, behind the runtime's own
 calls), `pods` (a pod as an operator names it), `this_node` (its name), `host_namespaces` (those of the node, entered
 from a container), `health` (kubelet's probes), `program` (what the agent's programs share), `abandoned` (dry runs that
-were killed).
+were killed), `lockout` (what an uninstallation refuses).
 """
