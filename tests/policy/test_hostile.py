@@ -17,6 +17,7 @@ from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
 from genie_core.tasks.policy.connections import cut
 from genie_core.tasks.policy.enforce import Judge
+from genie_core.tasks.policy.kernel import Kernel
 from tests.policy.generated import HAS, NETWORKS, World, addresses, attachment, mac
 from tests.policy.lab import Lab, nft
 from tests.policy.pings import answers, ping
@@ -411,21 +412,23 @@ def test_link_local_addresses_are_no_way_around(lab):
         one.close()
 
 
-def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):
-    """New connections all the time, while the tables are replaced 200 times."""
+@pytest.mark.parametrize("how", ["as a text", "by what differs", "by their names"])
+def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab, how):
+    """New connections all the time, while the rules are replaced 200 times: by the text that is printed, or as the
+    engine does with tables that it has loaded, and with those that it has not."""
     allowed, denied = (addresses(NUMBER[ONE], 0)[0], addresses(NUMBER[ONE], 4)[0])
     target = addresses(NUMBER[ONE], 1)[0]
-    texts = [
+    rulesets = [
         cluster(
             lab,
             policy(f"p{n}", podSelector=only(1), ingress=from_pod(0)),
             policy("x", podSelector=only(n % 7)),
-        ).host_text
+        )
         for n in range(2)
     ]
     for index in (0, 4):  # no packet waits for, or is lost by, the resolution of an address
         assert answers(lab.pods[index], target, "net1")
-    nft(lab.node, texts[0])
+    nft(lab.node, rulesets[0].host_text)
     done = threading.Event()
     sent = {allowed: 0, denied: 0}
 
@@ -447,8 +450,14 @@ def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):
     for one in threads:
         one.start()
     argv = ["ip", "netns", "exec", lab.node.name, "nft", "-f", "-"]
+    known = Kernel()
     for number in range(200):
-        subprocess.run(argv, input=texts[number % 2], text=True, check=True)
+        ruleset = rulesets[number % 2]
+        if how == "as a text":
+            subprocess.run(argv, input=ruleset.host_text, text=True, check=True)
+        else:
+            kernel = known if how == "by what differs" else Kernel()
+            kernel.load(ruleset.host, str(lab.node.path))
     done.set()
     for one in threads:
         one.join()
