@@ -121,8 +121,8 @@ class Starved(Kernel):
 
     starves = True
 
-    def release(self, covered, netns=""):
-        super().release(covered, netns)
+    def release(self, covered, netns="", still=lambda: None):
+        super().release(covered, netns, still)
         if not netns and self.starves:
             self.starves = False
             resource.setrlimit(resource.RLIMIT_NOFILE, (1, LIMITS[1]))

@@ -23,18 +23,22 @@ _ELEMENTS, _ITEM, _KEY, _VALUE = 3, 1, 1, 1
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One table. `guards` are the interfaces that ADD has closed, `guard_chains` the chains that do."""
+    """One table. `guards` are the interfaces that ADD has closed, `gone` those of them that are not there any more.
+
+    `guard_chains` are the chains that close them.
+    """
 
     family: str
     holding: Holding
     has_guard_set: bool
     guards: frozenset[str]
+    gone: frozenset[str]
     guard_chains: tuple[str, ...]
 
     def without(self, covered: Collection[str], *, is_wanted: bool) -> str:
         """The orders that open these interfaces, and those that are gone; what then is empty is removed."""
         table = f"{self.family} {TABLE}"
-        going = sorted(name for name in self.guards if name in covered or not _exists(name))
+        going = sorted(self.guards & {*covered, *self.gone})
         if len(going) < len(self.guards):
             listed = ", ".join(f'"{name}"' for name in going)
             return f"delete element {table} {GUARD} {{ {listed} }}\n" if going else ""
@@ -66,6 +70,7 @@ def contents_of(family: str, _netns: str = "") -> Contents | None:
         ),
         GUARD in sets,
         guards,
+        frozenset(name for name in guards if not _exists(name)),
         tuple(name for name in chains if name.startswith(GUARD)),
     )
 

@@ -26,6 +26,7 @@ from genie_core.policy.compile import Gate, Policies, PolicyRuleset, compile_nod
 from genie_core.policy.documents import PolicyDocuments
 from genie_core.policy.evaluate import Packet
 from genie_core.policy.places import POD
+from genie_core.tasks.node_state import open_context
 from genie_core.tasks.policy.connections import Connection, cut
 from genie_core.tasks.policy.kernel import Kernel
 from genie_core.tasks.policy.kernel import remove as remove_rules
@@ -115,7 +116,8 @@ class Enforcer:
             try:
                 if self.kernel.load(tables, netns):
                     changed.append(netns)
-                self.kernel.release(ruleset.covered.get(netns, ()), netns)
+                still = partial(self._recorded.unchanged, open_context(dict(self.config)).store, netns)
+                self.kernel.release(ruleset.covered.get(netns, ()), netns, still if netns else lambda: None)
             except InvalidNetns:
                 self.kernel.forget(netns)  # the pod has gone
             except GenieError as error:

@@ -66,12 +66,21 @@ class Kernel:
     def _keep(self, tables: tuple[Table, ...], netns: str) -> None:
         self._loaded[netns] = _Loaded(tables, generation(netns), _identity(netns))
 
-    def release(self, covered: Collection[str], netns: str = "") -> None:
-        """Take away the guards of interfaces that have their rules now, and tables in which nothing is left."""
+    def release(
+        self,
+        covered: Collection[str],
+        netns: str = "",
+        still: Callable[[], Collection[str] | None] = lambda: None,
+    ) -> None:
+        """Take away the guards of interfaces that have their rules now, and tables in which nothing is left.
+
+        `still` is asked under the lock: those that are covered then, None for no others.
+        """
         if not self._opening(covered, netns):
             return
         with policy_dir.Held():
-            text = self._opening(covered, netns)
+            now = still()
+            text = self._opening(covered if now is None else now, netns)
             before = generation(netns)
             if text:
                 nft.load(text, netns)

@@ -118,6 +118,23 @@ class Recorded:
                 self.plans[name] = plan
         return self.plans.values()
 
+    def unchanged(self, store: Store, netns: str) -> set[str]:
+        """The interfaces of a namespace that have the networks that were read last: a sync may exchange one."""
+        same = set()
+        for name, plan in self.plans.items():
+            if plan.netns == netns:
+                try:
+                    now = store.load_file(name)
+                except GenieError:
+                    continue
+                same |= _interfaces(plan) & _interfaces(now) if now else set()
+        return {interface for interface, _ in same}
+
+
+def _interfaces(plan: Plan) -> set[tuple[str, str]]:
+    items = (item for one in plan.attachments for item in attachment_items(plan, one))
+    return {(item["interface"], item["network"]) for item in items}
+
 
 def journal(config: Mapping[str, Any], node: str, recorded: Recorded | None = None) -> dict[str, Any]:
     """This node's attachments as an AttachmentList, from Genie's state."""
