@@ -44,7 +44,10 @@ def pytest_configure(config):
     gc.disable()  # until all tests are collected: they stay, and looking for garbage among them is a tenth of the time
     hands_out = bool(config.getoption("numprocesses", None))
     if IS_ROOT and not hands_out:
-        own_node.enter()
+        given = config.option.basetemp
+        own_node.enter(os.path.dirname(os.path.abspath(given)) if given else None)
+        if hasattr(config, "workerinput"):  # a folder of its own, in memory
+            config.workerinput["shared"], config.option.basetemp = os.path.dirname(given), None
     if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
         raise NEEDS_ROOT
 

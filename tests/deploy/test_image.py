@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from genie_core.edges.netns import inside
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.deploy.conftest import DEPLOY
 from tests.deploy.test_daemonset import answer
+from tests.netns import PREFIX
 from tests.patience import wait_until
 from tests.runtime.containerd import CALL_SECONDS, Containerd
 from tests.runtime.node import InstalledNode, network_of
@@ -40,9 +42,9 @@ CONTAINERD = """version = 2
 
 
 @pytest.fixture(scope="module")
-def archive(tree, tmp_path_factory):
+def archive(tree, beside):
     """The OCI archive that the words in the Containerfile's head make, in a store of its own."""
-    folder = tmp_path_factory.mktemp("buildah")
+    folder = beside
     head = (DEPLOY / "Containerfile").read_text().replace("\\\n#", "")
     (line,) = re.findall(r"^# (buildah build .*)$", head, re.MULTILINE)
     words = line.replace("build/genie.tar:genie", f"{folder}/genie.tar:{NAME}").split()
@@ -265,12 +267,14 @@ class Kubelet:
 
 
 @pytest.fixture
-def kubelet(tmp_path_factory, cni_bin):
-    kubelet = Kubelet(tmp_path_factory.mktemp("oci"), cni_bin)
-    try:
-        yield kubelet
-    finally:
-        kubelet.close()
+def kubelet(cni_bin):
+    """On a disk: what the container writes into a tmpfs, such as the tests' /tmp, counts for its limit of memory."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir="/var/tmp") as root:
+        kubelet = Kubelet(Path(root), cni_bin)
+        try:
+            yield kubelet
+        finally:
+            kubelet.close()
 
 
 def test_the_daemonsets_container_installs_renews_is_killed_and_upgraded(kubelet, archive, tmp_path):

@@ -60,18 +60,17 @@ class Root:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory, tree):
+def image(beside, tree):
     """What the Containerfile copies, where this module may write."""
-    root = tmp_path_factory.mktemp("image")
-    shutil.copytree(tree, root, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+    root = shutil.copytree(tree, beside / "image", symlinks=True, copy_function=os.link)
     return Root(root)
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory, image):
+def node(beside, image):
     """A node that has nothing but what `genie install`, run in the image, has put into /opt/cni and /etc/cni."""
     image.run("/opt/genie/bin/genie", "install")
-    root = tmp_path_factory.mktemp("node")
+    root = beside / "node"
     for folder in ("opt/cni", "etc/cni"):
         shutil.copytree(image.path / folder, root / folder, symlinks=True, copy_function=os.link)
     delegate = root / "opt/cni/bin/delegate"
