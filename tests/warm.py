@@ -175,6 +175,10 @@ class Program:
         self.wait(timeout)
         return _text(self._out), _text(self._err)
 
+    def messages(self) -> str:
+        """What it has written to stderr so far."""
+        return _text(self._err)
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         if self.poll() is None:

@@ -1,5 +1,8 @@
 """Large tables in the kernel: where only elements change, only these are changed."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from genie_core.policy.cluster import Cluster
@@ -10,6 +13,7 @@ from tests.netns import Namespace
 
 pytestmark = pytest.mark.root
 PODS = 1100
+NFT = "/usr/sbin/nft"
 
 
 @pytest.fixture
@@ -99,3 +103,28 @@ def test_changes_of_other_programs_tables_are_none_of_ours(spaces):
     assert kernel.foreign() == []
     space.run("nft", "flush", "table", "inet", "genie_policy")
     assert kernel.foreign() == [str(space.path)]
+
+
+def test_rules_that_are_flushed_right_after_they_were_loaded(spaces, tmp_path):
+    """Another program flushes them before the engine can look at them: it does not take that for its own change."""
+    space, _ = spaces
+    real, once, both = tmp_path / "real", tmp_path / "once", tmp_path / "nft"
+    shutil.copy2(NFT, real)
+    once.touch()
+    both.write_text(
+        f'#!/bin/sh\n{real} "$@" || exit\nif rm {once} 2>/dev/null; then {real} flush ruleset; fi\n'
+    )
+    both.chmod(0o755)
+    kernel = Kernel()
+    subprocess.run(["mount", "--bind", both, NFT], check=True)
+    try:
+        assert kernel.load(tables(documents(3)), str(space.path))
+    finally:
+        subprocess.run(["umount", NFT], check=True)
+    assert (once.exists(), listed(space)) == (False, "")
+    kernel.remember([str(space.path)])
+    assert kernel.foreign() == [str(space.path)]
+    assert kernel.load(tables(documents(3)), str(space.path))
+    kernel.remember([str(space.path)])
+    assert kernel.foreign() == []
+    assert "genie_policy" in listed(space)

@@ -52,19 +52,21 @@ class Kernel:
             if held.tables == wanted:
                 return False
             try:
-                nft.load(_changes({one.family: holding(one) for one in held.tables}, wanted), netns)
-                self._keep(wanted, netns)
+                text = _changes({one.family: holding(one) for one in held.tables}, wanted)
+                self._change(text, wanted, netns, held.generation)
                 return True
             except KernelRefused:  # a DEL has removed elements meanwhile
                 self.forget(netns)
+        before = generation(netns)
         text = _changes(_there(netns), wanted)
-        if text:
-            nft.load(text, netns)
-        self._keep(wanted, netns)
+        self._change(text, wanted, netns, before)
         return bool(text)
 
-    def _keep(self, tables: tuple[Table, ...], netns: str) -> None:
-        self._loaded[netns] = _Loaded(tables, generation(netns), _identity(netns))
+    def _change(self, text: str, tables: tuple[Table, ...], netns: str, before: int) -> None:
+        """Load the text. Its number is the next one: by any other, another program has changed something meanwhile."""
+        if text:
+            nft.load(text, netns)
+        self._loaded[netns] = _Loaded(tables, before + bool(text), _identity(netns))
 
     def release(
         self,
