@@ -92,16 +92,21 @@ def test_a_version_that_containerd_does_not_support(node):
     """1.7 knows 1.0.0 at most: discover says so, and what it says to write lets pods start, as `genie explain` does."""
     path = node.file("/etc/cni/net.d/90-bridge.conflist")
     before = path.read_text()
+
+    def refusal_with(change, name):
+        """Written at each try: a containerd on a busy machine may miss that it has changed once."""
+        path.write_text(json.dumps(json.loads(before) | change))
+        return refusal(node, name)
+
     try:
-        path.write_text(json.dumps(json.loads(before) | {"cniVersion": "1.1.0"}))
-        wait_until(lambda: "1.1.0" in refusal(node, "refused"))
+        wait_until(lambda: "1.1.0" in refusal_with({"cniVersion": "1.1.0"}, "refused"))
         report = json.loads(node.genie("discover", "--no-api", "-o", "json", status=1))
         found = {one["code"]: one for one in report["findings"]}
         assert "containerd 1.7" in found["GN1043"]["title"]
         assert found["GN1043"]["consequenceOf"] == "GN1040"  # Debian's plugins do not know it either
         for remedy in (found["GN1040"]["remedy"]["text"].removeprefix("set "), GN1043.fix):
-            path.write_text(json.dumps(json.loads(before) | json.loads(f"{{{remedy}}}")))
-            wait_until(lambda: not refusal(node, "p"))
+            change = json.loads(f"{{{remedy}}}")
+            wait_until(lambda change=change: not refusal_with(change, "p"))
     finally:
         path.write_text(before)
 
