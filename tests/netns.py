@@ -2,13 +2,19 @@
 
 import json
 import os
+import socket
+import struct
 import subprocess
+from fcntl import ioctl
 from itertools import count
 from pathlib import Path
+
+from genie_core.edges.netns import inside
 
 # What this process makes on the machine is named so: interface names hold it too (15 bytes).
 PREFIX = f"gt{os.getpid()}"
 _numbers = count(1)
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # netdevice(7)
 
 
 class Namespace:
@@ -18,7 +24,7 @@ class Namespace:
         self.name = f"{PREFIX}-{next(_numbers)}"
         self.path = Path("/run/netns", self.name)
         _run("ip", "netns", "add", self.name)
-        self.run("ip", "link", "set", "lo", "up")
+        inside(str(self.path), _raise_loopback)
 
     def run(self, *argv, check=True):
         """Run a command inside; its CompletedProcess, with text output."""
@@ -38,6 +44,11 @@ class Namespace:
         """Delete it, with everything in it; not an error when that has been done."""
         if self.path.exists():
             _run("ip", "netns", "delete", self.name)
+
+
+def _raise_loopback():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
 
 
 def _run(*argv, check=True):

@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
+from genie_core.edges.netns import inside
 from tests import machine
 
 # host-local's own notes, which are no leases
@@ -77,9 +79,8 @@ def _namespaced(node, look, where):
 
 def output(namespace, *argv):
     """What a command prints there."""
-    return subprocess.run(
-        ["nsenter", f"--net={namespace.path}", "--", *argv], capture_output=True, text=True, check=True
-    ).stdout
+    run = partial(subprocess.run, argv, capture_output=True, text=True, check=True)
+    return inside(str(namespace.path), run).stdout
 
 
 def _links(namespace, where):
