@@ -166,7 +166,8 @@ def test_the_daemonset_has_no_rights_on_the_node_but_its_directories(daemonset):
 def test_the_patch_for_nodes_that_look_elsewhere(daemonset):
     """The page's JSON patches (RFC 6902, `replace`) change the directory in both places."""
     page = (DEPLOY.parent / "docs/install-in-a-cluster.md").read_text()
-    (text,) = re.findall(r"^```yaml\n(resources:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```yaml\n(resources:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (text,) = (block for block in blocks if "op: replace" in block)
     for operation in yaml.safe_load(yaml.safe_load(text)["patches"][0]["patch"]):
         *way, last = operation["path"].strip("/").split("/")
         target = daemonset

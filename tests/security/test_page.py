@@ -18,6 +18,7 @@ UNNAMED = {
     "test_aliases_as_people_use_them",
     "test_an_ipam_plugin_that_is_not_there_is_for_its_caller_to_miss",
     "test_colours_are_genies_own",
+    "test_commands_of_plain_words_are_shown",
     "test_devices_as_they_are_called_go_through",
     "test_isolation_leaves_the_pods_own_and_the_global_namespaces",
     "test_other_languages_stay_readable",
