@@ -249,11 +249,17 @@ def _is_listed(found: "policy_dir.Selected", network: str) -> bool:
 
 
 def _objects(family: str) -> "list[dict[str, Any]]":
+    """Our sets and maps. The whole table would be several times as long, and a node may have thousands of rules."""
     try:
-        listed = decode(nft.run(["--json", "list", "table", family, "genie_policy"]))["nftables"]
+        printed = nft.run(["--json", "--file", "-"], f"list sets {family}\nlist maps {family}\n")
+        listed = [item for line in printed.splitlines() for item in decode(line)["nftables"]]
     except (GenieError, JSONError, KeyError, TypeError):
-        return []  # there is no such table
-    return [item for item in listed if "set" in item or "map" in item]
+        return []  # the kernel does not have the family
+    return [item for item in listed for kind in ("set", "map") if _is_ours(item.get(kind))]
+
+
+def _is_ours(body: "Any") -> bool:
+    return isinstance(body, dict) and body.get("table") == "genie_policy"
 
 
 def _key(element: "Any", kind: str) -> list[str]:
