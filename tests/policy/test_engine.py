@@ -457,12 +457,20 @@ def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
     assert not node.ping("mute", "db")
 
 
+HIDDEN = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
+
+
+def test_without_nft_it_says_so_before_there_is_a_policy(node):
+    node.kill()
+    node.start_engine(HIDDEN)
+    until(lambda: any("nft" in problem for problem in node.status()["problems"]))
+
+
 def test_without_nft_it_says_so(node):
     node.kill()
     node.pod("db", app="db")
     node.policy(podSelector={"matchLabels": {"app": "db"}})
-    hidden = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
-    node.start_engine(hidden)
+    node.start_engine(HIDDEN)
     until(lambda: any("nft" in problem for problem in node.status()["problems"]))
     until(lambda: ("p", "NotEnforced") in {(e["involvedObject"]["name"], e["reason"]) for e in node.events()})
     assert Path(f"/proc/{node.engine.pid}").exists()

@@ -57,6 +57,8 @@ class Kernel:
                 return True
             except KernelRefused:  # a DEL has removed elements meanwhile
                 self.forget(netns)
+        if not (netns or held):
+            nft.load("")  # without nft, this node says so before there is a policy
         before = generation(netns)
         text = _changes(_there(netns), wanted)
         self._change(text, wanted, netns, before)
