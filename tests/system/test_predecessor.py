@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,8 @@ import pytest
 from genie_core.errors import InvalidConfig
 from genie_core.tasks import uninstall
 from genie_core.tasks.install import run as installing
+from tests.system import kills
+from tests.test_lint import ROOT
 
 # As CNI-Genie's manifest for Kubernetes 1.8 writes it.
 OLD = {
@@ -152,6 +158,42 @@ def test_uninstalled_twice_what_was_put_back_stays(places, killed, tmp_path):
     assert files(places) == before
     assert not (places["bin_dir"] / ".genie").exists()
     assert not places["state_dir"].exists()
+
+
+UNINSTALL = """
+import sys
+from pathlib import Path
+from genie_core.tasks.uninstall import UninstallOptions, uninstall
+bin_dir, conf_dir, state_dir = map(Path, sys.argv[1:])
+print("begun", flush=True)
+uninstall(UninstallOptions(bin_dir=bin_dir, conf_dir=conf_dir, state_dir=state_dir))
+"""
+
+
+def test_an_uninstallation_that_is_killed_is_completed_by_the_next(places, tmp_path):
+    """Before any of the system calls that change something. The runtime always has a network whose plugin is there."""
+    folders, kept = [places["bin_dir"], places["conf_dir"], places["state_dir"]], tmp_path / "kept"
+    binary, before = (places["bin_dir"] / "genie").read_bytes(), files(places)
+    put(places)
+    for folder in folders:
+        shutil.copytree(folder, kept / folder.name)
+    command = [sys.executable, "-c", UNINSTALL, *map(str, folders)]
+    run = partial(subprocess.run, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+    assert run([*kills.strace_record(tmp_path / "trace"), *command]).returncode == 0
+    changing = ("rename", "unlink", "unlinkat", "rmdir")
+    points = [one for one in kills.points(tmp_path / "trace", begin="begun") if one[0] in changing]
+    for point in points[:: len(points) // 6]:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(kept / folder.name, folder)
+        assert run([*kills.strace_kill(point), *command]).returncode == -signal.SIGKILL
+        own = places["conf_dir"] / "00-genie.conflist"
+        assert not own.exists() or (places["bin_dir"] / "genie").read_bytes() != binary
+        assert own.exists() or (places["conf_dir"] / "90-next.conf").exists()
+        assert take_away(places).complete
+        assert files(places) == before
+        assert {path.name: path.read_bytes() for path in places["bin_dir"].iterdir()} == {"genie": binary}
+        assert not places["state_dir"].exists()
 
 
 def test_it_comes_back_and_is_adopted_again(places):
