@@ -294,7 +294,11 @@ def _summary(report: DryRunReport) -> Iterator[Block]:
 def _verdict(report: DryRunReport) -> str:
     failed = [title for title, call in zip(_titles(report), report.calls, strict=True) if call.problem]
     if report.expired:
-        return f"timed out after {report.ms / 1000:.1f} s, during {_titles(report)[-1]}"
+        is_cut = report.calls[-1].problem is not None
+        where = (
+            f"during {_titles(report)[-1]}" if is_cut else "before it was known what every pod leaves behind"
+        )
+        return f"timed out after {report.ms / 1000:.1f} s, {where}"
     if failed:
         return f"failed: {', '.join(failed)}"
     if report.left:

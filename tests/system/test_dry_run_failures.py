@@ -128,6 +128,23 @@ def test_a_plugin_that_hangs(plugin):
     assert not sleeping(f"300.{os.getpid()}")
 
 
+def test_a_second_pod_that_is_cut_off_accuses_nobody(plugin):
+    """Its half of a life was taken for what every pod leaves behind: exit code 1, and a wrong list."""
+    arguments = plugin(
+        f"""
+        case $CNI_COMMAND in ADD)
+            mkdir -p /var/lib/cni/shared
+            [ ! -e /var/lib/cni/shared/first ] || exec sleep 301.{os.getpid()}
+            echo >/var/lib/cni/shared/first
+        esac
+        echo '{{"cniVersion": "1.0.0"}}'"""
+    )
+    report = dry_run(*arguments, "--timeout", "6s", code=124)
+    assert all(call["ok"] for call in report["calls"])
+    assert (report["summary"]["timedOut"], report["summary"]["released"]) == (True, False)
+    assert report["node"]["left"] == []
+
+
 def sleeping(seconds):
     """The processes `sleep SECONDS`."""
     return processes(lambda words: words == [b"sleep", seconds.encode(), b""])

@@ -221,10 +221,15 @@ class Run:
         for number, (sandbox, add) in enumerate(zip(sandboxes, adds, strict=False), 1):
             result = encode(dict(add.result)) if add.result else ""
             for verb in self._verbs(checked=bool(result)):
-                if not self.expired:
+                if not self._is_over():
                     yield self._call(verb, sandbox, number, result)
-        if self._collects and not self.expired:
+        if self._collects and not self._is_over():
             yield self._collect()
+
+    def _is_over(self) -> bool:
+        """Whether no more call is made: one was cut off at the deadline, or it has passed between two."""
+        self.expired = self.expired or time.monotonic() >= self._deadline
+        return self.expired
 
     @property
     def _collects(self) -> bool:

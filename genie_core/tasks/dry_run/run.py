@@ -46,7 +46,10 @@ def dry_run(
     )
     if run.releases:
         left, stays = _left_by(life, run, announce)
-        report = replace(report, released=True, left=left, stays=stays)
+        seen = replace(report, released=True, left=left, stays=stays)
+        report = (
+            replace(report, expired=True) if run.expired else seen
+        )  # a second pod that was cut off proves nothing
     return replace(report, ms=(time.monotonic() - began) * 1000)
 
 
