@@ -88,9 +88,10 @@ def run(flags: Flags) -> int:
     Codes are those of `genie debug` and `genie discover` (GN0402), CNI's own (CNI7 or 7), and the reasons of events of
     running pods (NetworkFault); they are stable. The id of a check (bridge-port) stands for the codes that it reports.
     For a pod it shows which annotation decides, by which rule, and which file each network comes from: as recorded in
-    this node's state, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition)
-    it lists the pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
-    A pod is explained on its node: from another machine, the command starts itself there.
+    this node's state, and as an ADD would choose now. For a network (a logical one, a NetworkAttachmentDefinition, or
+    by its name alone one of this node's files) it lists the pods that have it or ask for it, with their addresses, and
+    the logical networks whose subnets overlap. A pod is explained on its node: from another machine, the command
+    starts itself there.
     """
     words = flags.topic
     subject = words[-1] if words else ""

@@ -128,7 +128,7 @@ def test_a_plugin_that_hangs(plugin):
     assert not sleeping(f"300.{os.getpid()}")
 
 
-def test_a_second_pod_that_is_cut_off_accuses_nobody(plugin):
+def test_a_second_pod_that_is_cut_off_is_no_proof(plugin):
     """Its half of a life was taken for what every pod leaves behind: exit code 1, and a wrong list."""
     arguments = plugin(
         f"""
