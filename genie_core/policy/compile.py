@@ -98,8 +98,9 @@ class PolicyRuleset:
     """The rules of one node: `host` are the tables of the node's own namespace.
 
     `namespaces` are those of pods that may hold rules or a guard of ours, whether or not `pods` has rules for them.
-    `node_addresses` are those of the Node object, whose connections the rules in pods let in. `covered` are the
-    interfaces that the rules are about, selected or not, by namespace: those of pods, and the node's ("").
+    `names` are all policies of the cluster. `node_addresses` are those of the Node object, whose connections the rules
+    in pods let in. `covered` are the interfaces that the rules are about, selected or not, by namespace: those of pods,
+    and the node's ("").
     """
 
     kind: ClassVar[str] = "PolicyRuleset"
@@ -110,7 +111,7 @@ class PolicyRuleset:
     isolated: tuple[Isolated, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[Gate, ...] = ()
-    policies: int = 0
+    names: frozenset[PolicyName] = frozenset()
     namespaces: frozenset[str] = frozenset()
     node_addresses: tuple[str, ...] = ()
     covered: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -261,7 +262,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         isolated=tuple(isolated),
         findings=tuple(sorted(findings)),
         gates=tuple(gates),
-        policies=len(policies.multi) + len(policies.forms),
+        names=frozenset([*(policy.name for policy in policies.multi), *policies.forms]),
         namespaces=frozenset(
             one.netns for one, place in places if not (one.primary and place.kind in _ON_HOST)
         ),

@@ -4,6 +4,8 @@ import pytest
 
 from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
+from genie_core.tasks.policy.counts import Counts
+from genie_core.tasks.policy.enforce import Applied
 from tests.bench import policies
 
 
@@ -36,3 +38,14 @@ def test_attachments_of_the_same_policies_share_what_is_compiled_of_them():
     ruleset = compile_node(Cluster(documents(20, shared=True)), "n1")
     assert len({id(one) for found in ruleset.isolated for one in found.isolations}) == 2
     assert len({id(gate.guarded.rules) for gate in ruleset.gates}) == 2
+
+
+def test_a_policy_that_is_deleted_takes_its_counter_along():
+    """A pipeline may make policies of its own at each run: their metrics would grow as long as the agent runs."""
+    counts = Counts()
+    items = documents(2)
+    counts.applied(Applied(ruleset=compile_node(Cluster(items), "n1")))
+    assert counts.as_json()["drops"] == {"shop/policy0": 0, "shop/policy1": 0}
+    without = [item for item in items if item.get("metadata", {}).get("name") != "policy0"]
+    counts.applied(Applied(ruleset=compile_node(Cluster(without), "n1")))
+    assert counts.as_json()["drops"] == {"shop/policy1": 0}

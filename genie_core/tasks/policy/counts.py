@@ -32,6 +32,8 @@ class Counts:
         place = next((i for i, most in enumerate(BUCKETS) if applied.seconds <= most), len(BUCKETS))
         self._seconds[place] += 1
         self._total += applied.seconds
+        there = set(map(str, applied.ruleset.names))
+        self._drops = {name: count for name, count in self._drops.items() if name in there}
         for name in applied.ruleset.selecting:
             self._drops.setdefault(str(name), 0)
 
@@ -73,7 +75,7 @@ class Counts:
         """The numbers, for the agent's page of metrics."""
         ruleset = self._applied.ruleset if self._applied else None
         return {
-            "policies": ruleset.policies if ruleset else 0,
+            "policies": len(ruleset.names) if ruleset else 0,
             "notEnforced": [one.as_json() for one in ruleset.not_enforced] if ruleset else [],
             "findings": [one.as_json() for one in few(ruleset.findings)] if ruleset else [],
             "drops": dict(sorted(self._drops.items())),

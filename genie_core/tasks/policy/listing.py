@@ -81,12 +81,16 @@ def list_policies(cluster: Cluster, node: str, namespace: str = "") -> PolicyLis
     for name in policies.forms:
         selected = {entry.network for entry in policies.pairing.entries if entry.policy == name}
         about[name] = (tuple(sorted(selected)), DIRECTIONS)
+    selected_by: dict[PolicyName, list[Isolated]] = {}
+    for one in ruleset.isolated:
+        for name in one.policies:
+            selected_by.setdefault(name, []).append(one)
     rows = [
         PolicyRow(
             name=name,
             networks=networks,
             directions=directions,
-            isolated=tuple(one for one in ruleset.isolated if name in one.policies),
+            isolated=tuple(selected_by.get(name, ())),
             findings=tuple(one for one in ruleset.findings if one.policy == name),
         )
         for name, (networks, directions) in sorted(about.items())
