@@ -162,7 +162,7 @@ def test_a_server_that_is_away_costs_its_deadline_once(read, server, monkeypatch
     server.close()
     started = time.monotonic()
     found = read()
-    assert time.monotonic() - started < 3 * 4
+    assert time.monotonic() - started < 7 * 4
     assert {"pod object", "objects", "objects: Node", "events"} <= found.missing.keys()
     assert "cannot be reached" in found.missing["objects"]
 

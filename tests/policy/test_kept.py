@@ -262,7 +262,7 @@ def test_a_configuration_with_an_error_takes_no_rules_away(node, broken):
     assert not node.ping("web", "db")
     node.configure(policy_engine=False)
     begin_agent(node)
-    assert node.ping("web", "db")
+    assert node.ping("web", "db", seconds=60)
 
 
 def begin_agent(node):

@@ -59,14 +59,14 @@ class Pods:
         outcome = self.call("DEL", name, "x")
         assert (outcome.status, outcome.reply) == (0, None), outcome
 
-    def reaches(self, name, address):
-        """Whether a packet and its answer pass: a port without a listener refuses a connection."""
-        return inside(str(self.netns[name].path), lambda: _is_refused(address))
+    def reaches(self, name, address, seconds=60):
+        """Whether a packet and its answer pass in time: a port without a listener refuses a connection."""
+        return inside(str(self.netns[name].path), lambda: _is_refused(address, seconds))
 
 
-def _is_refused(address):
+def _is_refused(address, seconds):
     with socket.socket() as sock:
-        sock.settimeout(1)
+        sock.settimeout(seconds)
         return sock.connect_ex((address, 9)) == ECONNREFUSED
 
 
@@ -220,16 +220,16 @@ def test_no_frame_leads_from_one_logical_network_into_another(pods):
     pods.add("thief", "a", "net")
     other = pods.add("victim", "b", "net")
     pods.netns["thief"].run("ip", "address", "add", "10.67.0.99/24", "dev", "eth0")
-    assert not pods.reaches("thief", other)
+    assert not pods.reaches("thief", other, seconds=1)
     pods.netns["thief"].run("ip", "address", "add", "10.1.0.99/16", "dev", "eth0")
-    assert not pods.reaches("thief", pods.add("default", "d"))
+    assert not pods.reaches("thief", pods.add("default", "d"), seconds=1)
 
 
 def test_the_node_routes_between_networks_with_a_gateway(pods):
     """docs/networks.md says so: a bridge of its own keeps frames apart; packets to the gateway are routed."""
     pods.add("one", "a", "net")
     other = pods.add("other", "b", "net")
-    assert not pods.reaches("one", other)  # `isGateway` alone gives the pod no route
+    assert not pods.reaches("one", other, seconds=1)  # `isGateway` alone gives the pod no route
     for name, gateway in (("one", "10.66.0.1"), ("other", "10.67.0.1")):
         pods.netns[name].run("ip", "route", "add", "default", "via", gateway)
     assert pods.reaches("one", other)
@@ -250,7 +250,7 @@ def test_without_a_gateway_there_is_no_way_between_them(pods):
     assert [addresses for name, addresses in bridge_of(node).items() if name.startswith("genie")] == [[], []]
     for name in ("one", "other"):
         pods.netns[name].run("ip", "route", "add", "default", "dev", "eth0")
-    assert not pods.reaches("one", other)
+    assert not pods.reaches("one", other, seconds=1)
 
 
 @pytest.mark.parametrize("plugin", ["red", "green"])

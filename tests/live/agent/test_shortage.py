@@ -198,7 +198,7 @@ def test_streams_that_a_balancer_resets_are_begun_again_at_once(server, options)
     sink.watch = Watch(POD.everywhere, {}, options.connect, dict, sink, healthy=0.1)
     began = time.monotonic()
     sink.watch.run()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
 
 
 def test_an_object_that_cannot_be_read_ends_no_watch(server, options):
