@@ -157,7 +157,7 @@ INVENTED: tuple[Fault, ...] = (
     Fault(id="U216 what a router has passed is dropped", inject="N iptables -I FORWARD -m ttl --ttl-eq 63 -j DROP", codes=("GN0507",), says=("FORWARD", "rule 1", "ttl"), breaks=("remote", "inet")),
     Fault(id="U217 an nft rule drops by time to live", inject="N nft add table ip z; N nft 'add chain ip z f { type filter hook forward priority 0; }'; N nft add rule ip z f iifname cni0 ip ttl != 64 drop", codes=("GN0507",), says=("ip z f", "rule 1"), breaks=("remote", "inet")),
     Fault(id="U218 IPv6 packets get one hop", setup=IPV6_WIDE, edit="two-families", inject="N ip6tables -t mangle -A PREROUTING -i cni0 -j HL --hl-set 1", codes=("GN0112",), says=("mangle/PREROUTING", "hop limit"), breaks=("v6-remote",)),
-    # The kernel lacks a driver
+    # The kernel lacks a driver: seen where the bench's own kernel has neither VLANs nor ipvlan
     Fault(id="U219 a kernel without VLANs", inject="true", edit="vlan", codes=("GN1114",), says=("vlan", "8021q", "10-bridge.conflist"), fails=("add",), mends=False, firm=True),
     Fault(id="U220 a kernel without ipvlan", inject="true", edit="ipvlan", codes=("GN1114",), says=("ipvlan", "10-bridge.conflist"), fails=("add",), mends=False, firm=True),
     Fault(id="U221 a further network needs VLANs", inject="true", edit="second-vlan", codes=("GN1114",), says=("vlan", "60-storage.conflist"), mends=False, silent="only pods of that network are not attached"),
@@ -226,7 +226,7 @@ def _elsewhere(lab: Lab) -> None:
 
 INVENTED_HEALTHY: tuple[Control, ...] = (
     Control(id="I1 lifetimes", inject=IPV6_WIDE + "\n" + LIFETIMES, silent=True),
-    Control(id="I5 short and long timeouts", inject="N sysctl -qw net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_tcp_timeout_established=600 net.ipv4.ipfrag_high_thresh=262144; N sysctl -qw net.ipv6.conf.eth0.accept_ra=2", silent=True),
+    Control(id="I5 short and long timeouts", inject="N sysctl -qw net.netfilter.nf_conntrack_udp_timeout=10 net.netfilter.nf_conntrack_tcp_timeout_established=600 net.ipv4.ipfrag_low_thresh=196608 net.ipv4.ipfrag_high_thresh=262144; N sysctl -qw net.ipv6.conf.eth0.accept_ra=2", silent=True),
     Control(id="I4 a full tunnel of a VPN", inject=VPN, silent=True),
     Control(id="I2 the lock goes round", change=_lock_in_turn, silent=True),
     Control(id="I3 a node port", inject=NODE_PORT + OWN, change=_node_port, silent=True),
