@@ -542,6 +542,15 @@ def test_a_level_of_the_log_that_is_set_is_one(places):
     put(places, extra={"log_level": "WARN"})
 
 
+def test_a_file_that_the_plugin_could_not_make_is_warned_of(places, tmp_path):
+    """Calls go on without their counters or their log, and only the runtime's log would have a warning."""
+    named = {"metrics_file": f"{tmp_path}/none/genie.prom", "log_file": f"{tmp_path}/genie.log"}
+    (warning,) = [
+        text for text in put(places, extra=named).warnings if "metrics_file" in text or "log_file" in text
+    ]
+    assert warning.startswith(f"--set metrics_file: there is no directory {tmp_path}/none")
+
+
 def test_a_network_that_genie_makes_up_needs_no_file(places):
     put(places, extra={"default_plugin": "bridge", "generate_missing": True})
 

@@ -5,8 +5,9 @@ Nothing is written: the node's files are read, and Genie's configuration and bin
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,7 +39,7 @@ _WARNED_OF = ("GN1008",)
 
 def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
     """The node with Genie on it, and warnings. Raises InvalidConfig where the configuration `text` would stop pods."""
-    unknown = unknown_settings(options.extra)
+    ignored = [*unknown_settings(options.extra), *_without_directory(options)]
     placement = options.placement or Placement(
         bin_dir=str(options.bin_dir), conf_dir=str(options.conf_dir), bin_dirs=(str(options.bin_dir),)
     )
@@ -58,7 +59,15 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
     if fatal := [finding for finding in new if finding not in harmless]:
         raise _refusal(fatal)
     warned_of = [finding for finding in findings if finding.code in _WARNED_OF]
-    return after, [*placement.notes, *unknown, *(_words(finding) for finding in [*harmless, *warned_of])]
+    return after, [*placement.notes, *ignored, *(_words(finding) for finding in [*harmless, *warned_of])]
+
+
+def _without_directory(options: InstallOptions) -> Iterator[str]:
+    """Warnings of files that the plugin could not make; a DaemonSet's pod does not see the node's directories."""
+    for key in () if options.from_daemonset else ("log_file", "metrics_file"):
+        folder = os.path.dirname(str(options.extra.get(key, "")))
+        if folder and not os.path.isdir(folder):
+            yield f"--set {key}: there is no directory {folder}, and nothing is written until there is one"
 
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
