@@ -159,12 +159,17 @@ def _console(stream: TextIO) -> Any:
     from rich.console import Console
 
     colored = terminal.current.get().colored(stream)
+    is_plain = os.environ.get("TERM", "") in (
+        "",
+        "dumb",
+        "unknown",
+    )  # in which rich finds no colours by itself
     return Console(
         file=stream,
         width=terminal.width(stream),
         force_terminal=colored,
         no_color=not colored,
-        color_system=("auto" if "TERM" in os.environ else "standard") if colored else None,
+        color_system=("standard" if is_plain else "auto") if colored else None,
         highlight=False,
         markup=False,
         emoji=False,

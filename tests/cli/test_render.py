@@ -177,6 +177,8 @@ def test_a_sentence_is_one_line_in_a_pipe_so_that_grep_finds_it(monkeypatch):
         ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
         ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False),
         ("always", {"NO_COLOR": "1"}, False, True),
+        ("always", {"TERM": "dumb"}, False, True),
+        ("auto", {"FORCE_COLOR": "1", "TERM": "dumb"}, False, True),
         ("never", {"TERM": "xterm", "FORCE_COLOR": "1"}, True, False),
     ],
 )
