@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import json
+import marshal
 import os
 import runpy
 import select
@@ -64,16 +64,18 @@ _READY = (
     "typer._adapters",
     "typer._click.decorators",
 )
+# Without the modules `json` and `socket`, which take as long as all else.
 _CLIENT = """\
 #!{python} -IS
-import json, os, socket, sys
+import _socket, marshal, os, sys
 job = {{"module": "genie_cli", "argv": sys.argv[1:], "netns": "", "env": dict(os.environ), "cwd": ""}}
-server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
 server.connect({path!r})
 places = (*(f"/proc/self/ns/{{kind}}" for kind in ("net", "uts", "pid", "mnt")), ".")
 reader, writer = os.pipe()
 files = [0, 1, 2, writer, *(os.open(place, os.O_RDONLY) for place in places)]
-socket.send_fds(server, [json.dumps(job).encode()], files)
+sent = b"".join(file.to_bytes(4, sys.byteorder) for file in files)
+server.sendmsg([marshal.dumps(job)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, sent)])
 os.close(writer)
 os.read(reader, {number})
 sys.exit(int.from_bytes(os.read(reader, {number}), "big", signed=True))
@@ -117,7 +119,7 @@ def start(
     files = [given, out, stderr.fileno() if stderr else err, writer]
     try:
         with _lock:
-            socket.send_fds(_server[0] if _server else _begin(), [json.dumps(job).encode()], files)
+            socket.send_fds(_server[0] if _server else _begin(), [marshal.dumps(job)], files)
     finally:
         os.close(given)
         os.close(writer)
@@ -257,7 +259,7 @@ def _take(source: socket.socket, running: dict[int, int]) -> bool:
         return False
     pid = os.fork()
     if not pid:
-        _become(json.loads(message), files)
+        _become(marshal.loads(message), files)
     for file in (*files[:3], *files[4:]):
         os.close(file)
     running[pid] = files[3]

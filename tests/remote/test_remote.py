@@ -325,10 +325,18 @@ def test_a_bundle_of_all_nodes_names_those_that_are_missing(cluster, genie, tmp_
 
 
 @pytest.mark.parametrize("which, code", [(("--node", NODE), 124), (("--all",), 5)])
-def test_a_bundle_that_was_not_whole_in_time_says_so(cluster, genie, tmp_path, which, code):
+def test_a_bundle_that_was_not_whole_in_time_says_so(node, cluster, genie, tmp_path, which, code):
+    """A program on the node does not end."""
     cluster.add(agent())
+    hangs = tmp_path / "hangs"
+    hangs.write_text("#!/bin/sh\nexec sleep 600\n")
+    hangs.chmod(0o755)
     path = tmp_path / "late.tar.gz"
-    _, err = genie("debug", "bundle", *which, "--timeout", "0.1", "-f", str(path), code=code)
+    node.run("mount", "--bind", hangs, "/usr/sbin/nft")
+    try:
+        _, err = genie("debug", "bundle", *which, "--timeout", "2", "-f", str(path), code=code)
+    finally:
+        node.run("umount", "/usr/sbin/nft")
     assert any(name.endswith("facts.json") for name in members(path))
     assert (f"node {NODE} was not read in time" in err) == (code == 5)
 
