@@ -43,11 +43,12 @@ def pytest_configure(config):
     _listen_to_signals()
     gc.disable()  # until all tests are collected: they stay, and looking for garbage among them is a tenth of the time
     hands_out = bool(config.getoption("numprocesses", None))
+    worker, given = getattr(config, "workerinput", {}), config.option.basetemp
+    worker["shared"] = os.path.dirname(os.path.abspath(given)) if given else None
     if IS_ROOT and not hands_out:
-        given = config.option.basetemp
-        own_node.enter(os.path.dirname(os.path.abspath(given)) if given else None)
-        if hasattr(config, "workerinput"):  # a folder of its own, in memory
-            config.workerinput["shared"], config.option.basetemp = os.path.dirname(given), None
+        own_node.enter(worker["shared"])
+        if hasattr(config, "workerinput"):
+            config.option.basetemp = None  # a new folder in the node's own /tmp
     if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
         raise NEEDS_ROOT
 
