@@ -89,6 +89,7 @@ class Watch(Generic[View]):
             is_healthy = time.monotonic() - self._streams_since > self._healthy
             failures = 0 if is_healthy else failures + 1
             if self._is_away and self._contact.is_away():
+                failures = 0  # a server that is back may refuse at first
                 self._contact.wait(self.stop)
             else:
                 self.stop.wait(_pause(failures))

@@ -1,5 +1,6 @@
 """The API server is away, and comes back: when the watches of a process ask it again."""
 
+import socket
 import threading
 import time
 from typing import Any
@@ -100,6 +101,37 @@ def test_all_follow_when_any_request_is_answered(outage):
         assert time.monotonic() - began < LONGEST_SECONDS / 4
     finally:
         server.close()
+
+
+def test_a_server_that_refuses_at_first_is_asked_again_soon(tmp_path):
+    """As one that does not have its roles yet. The tries during the outage make no pause longer."""
+    server = APIServer()
+    kubeconfig = str(server.write_kubeconfig(tmp_path / "kubeconfig"))
+    options = AgentOptions(node="n1", access=Access(kubeconfig=kubeconfig), conf_dir=str(tmp_path))
+    sink = Sink()
+    watch = Watch(POD.everywhere, {}, options.connect, dict, sink, contact=options.contact)
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        wait_until(lambda: sink.seen == [""])
+        server.close()
+        wait_until(lambda: tries([sink]) > 9)
+        refusal = b'{"kind": "Status", "status": "Failure", "message": "no roles", "code": 403}'
+        head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {len(refusal)}\r\n\r\n"
+        with socket.create_server(("127.0.0.1", server.port)) as early, early.accept()[0] as one:
+            one.recv(1 << 16)
+            one.sendall(head.encode() + refusal)
+        server = APIServer(port=server.port)
+        wait_until(
+            lambda: any("does not allow" in problem for problem in sink.seen), 6, lambda: str(sink.seen[-4:])
+        )
+        began = time.monotonic()
+        wait_until(lambda: sink.seen[-1] == "")
+        assert time.monotonic() - began < LONGEST_SECONDS / 4
+    finally:
+        watch.stop.set()
+        server.close()
+        thread.join(10)
 
 
 def test_a_pause_is_a_share_of_the_outage():
