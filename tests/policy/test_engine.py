@@ -52,9 +52,10 @@ def test_policies_labels_and_pods_are_followed(node):
     until(lambda: node.ping("other", "db"))
     node.label("other", app="other")
     until(lambda: not node.ping("other", "db"))
+    until(lambda: node.status()["drops"]["shop/p"] > 0)
     node.remove_policy()
     until(lambda: node.ping("other", "db"))
-    assert node.status()["drops"]["shop/p"] > 0
+    until(lambda: "shop/p" not in node.status()["drops"])
     until(lambda: "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout)
 
 

@@ -157,7 +157,7 @@ def test_where_nothing_could_be_read_nothing_is_judged(genie):
     kinds += ["network-attachment-definitions", "logicalnetworks", "physicalnetworks"]
     code, out, _, _ = genie(HEALTHY, "status", forbidden=kinds)
     assert (code, out.partition("\n")[0]) == (5, "nothing could be read")
-    assert " list nodes (403)" in out
+    assert " list nodes (403)" in " ".join(out.split())  # the width of the terminal may part it
 
 
 def test_it_needs_an_api_server(capsys, monkeypatch, tmp_path):
