@@ -48,7 +48,8 @@ def pytest_configure(config):
     if IS_ROOT and not hands_out:
         own_node.enter(worker["shared"])
         if hasattr(config, "workerinput"):
-            config.option.basetemp = None  # a new folder in the node's own /tmp
+            # in the node's own /tmp, and of another name than any other's: what runs in them all is seen in /proc
+            config.option.basetemp = f"{own_node.SCRATCH}/{worker['workerid']}"
     if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
         raise NEEDS_ROOT
 

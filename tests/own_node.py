@@ -18,7 +18,7 @@ from genie_core.sandbox import syscalls
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
 
 # What tests write is kept in memory: on a disk the many small files cost a tenth of the processor time, and waiting.
-_SCRATCH = "/tmp"
+SCRATCH = "/tmp"
 
 # Debian's plugins alone, also where others are installed beside them. A test that adds one makes a copy first.
 _PLUGINS = "/usr/lib/cni"
@@ -66,7 +66,7 @@ def enter(shared=None):
 
 def _empty_scratch(shared):
     kept = os.open(shared, os.O_PATH) if shared else None
-    syscalls.mount("tmpfs", _SCRATCH, "tmpfs", options="mode=1777")
+    syscalls.mount("tmpfs", SCRATCH, "tmpfs", options="mode=1777")
     if kept is not None:
         os.makedirs(shared, exist_ok=True)
         syscalls.mount(f"/proc/self/fd/{kept}", shared, flags=syscalls.MS_BIND)
