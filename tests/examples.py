@@ -27,7 +27,9 @@ PLACES = USUAL | {
     "leases": "/var/lib/cni/networks",
     "cache": "/var/lib/cni",
 }
-NODE = re.compile(r"/tmp/(?:pytest-of-\w+/pytest-\d+/[^/\s\"']+|genie-lab-\w+)(?:/(?:lab|files|node))?")
+NODE = re.compile(
+    r"/tmp/(?:(?:pytest-of-\w+/pytest-\d+|gw\d+)/[^/\s\"']+|genie-lab-\w+)(?:/(?:lab|files|node))?"
+)
 LAB = re.compile(r"gd\d+[a-z]*-|-gd\d+[a-z]*|-gt\d+\b")
 _NO_CHECKS = ("rank.py", "runner.py", "check.py")
 _monitoring: Any = getattr(sys, "monitoring", None)  # Python 3.12 and newer
