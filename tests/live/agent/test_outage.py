@@ -82,11 +82,27 @@ def tries(sinks):
     return sum(1 for sink in sinks for problem in sink.seen if problem)
 
 
-def test_one_watch_asks_for_all_of_them(outage):
-    _, sinks, _ = outage
-    before = tries(sinks)
-    time.sleep(2)
-    assert tries(sinks) <= before + 1
+def test_one_watch_asks_for_all_of_them():
+    clock = Clock()
+    contact = Contact(clock)
+    contact.wait(threading.Event())  # of the first request without an answer
+    clock.added = 3600.0
+    asked: list[str] = []
+
+    def ask():
+        contact.wait(threading.Event())
+        asked.append("a request")
+
+    threads = [threading.Thread(target=ask) for _ in KINDS]
+    for thread in threads:
+        thread.start()
+    for number in range(1, len(KINDS) + 1):
+        wait_until(lambda number=number: len(asked) >= number)
+        time.sleep(1.5)  # the others have looked whether it is their turn
+        assert len(asked) == number
+        clock.added += LONGEST_SECONDS
+    for thread in threads:
+        thread.join()
 
 
 def test_all_follow_when_any_request_is_answered(outage):
