@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import fix, on_node, seen, some, subject
+from genie_core.checks.parts import on_node, seen, some, subject
 from genie_core.checks.ports import CLIENT
-from genie_core.checks.services import MAX_FRONTENDS
+from genie_core.checks.services import MAX_FRONTENDS, others, translate, without_stale
 from genie_core.findings import Code, Command, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
@@ -97,12 +96,8 @@ def _untranslated(case: Case, fronts: list[Frontend]) -> Finding:
         subject("service", first.service),
         seen("firewall", f"no DNAT matches {_name(first)}", "iptables -t nat -S"),
         seen("objects", f"{first.service}: endpoints {some(with_port(*end) for end in first.endpoints)}"),
-        remedy=fix(
-            "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
-            *(rule for front in fronts for rule in _rule(case, front)),
-            risk="the stopgap does not follow endpoint changes",
-        ),
-        affects=tuple(dict.fromkeys(f.service for f in fronts if f.service != first.service)),
+        remedy=translate(rule for front in fronts for rule in _rule(case, front)),
+        affects=others(fronts),
     )
 
 
@@ -139,7 +134,5 @@ def _astray(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -> Itera
             subject("service", front.service),
             seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
             seen("objects", f"EndpointSlice of {front.service}: {right}"),
-            remedy=fix(
-                "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule)
-            ),
+            remedy=without_stale(chain, rule),
         )

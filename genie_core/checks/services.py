@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, on_node, seen, subject
-from genie_core.findings import Code, Command, Effect, Finding, Severity
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
-from genie_core.net.firewall.rules import FirewallRule, Packet
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
 
@@ -110,13 +110,23 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
         seen(
             "objects", f"{front.service}: endpoints {', '.join(f'{ip}:{p}' for ip, p in front.endpoints[:4])}"
         ),
-        remedy=fix(
-            "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
-            *(_dnat(f) for f in fronts if f.endpoints),
-            risk="the stopgap does not follow endpoint changes",
-        ),
-        affects=tuple(dict.fromkeys(f.service for f in fronts if f.service != front.service)),
+        remedy=translate(_dnat(f) for f in fronts if f.endpoints),
+        affects=others(fronts),
     )
+
+
+def translate(rules: Iterable[Command]) -> Remedy:
+    """What helps where rules of kube-proxy are missing."""
+    return fix(
+        "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
+        *rules,
+        risk="the stopgap does not follow endpoint changes",
+    )
+
+
+def others(fronts: Sequence[Frontend]) -> tuple[str, ...]:
+    """The services of these but the first one's."""
+    return tuple(dict.fromkeys(f.service for f in fronts if f.service != fronts[0].service))
 
 
 def _dnat(front: Frontend) -> Command:
@@ -155,9 +165,7 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -
         reported.add(rule.text)
         port_only = any(ip == target[0] for ip, _ in front.endpoints)
         right = ", ".join(f"{ip}:{p}" for ip, p in front.endpoints[:4])
-        commands = [delete_rule("node", chain, rule)]
-        if len(outcomes) == 1 and not _behind(chain.rules, rule.number, front):
-            commands.append(_dnat(front))
+        is_last = len(outcomes) == 1 and not _behind(chain.rules, rule.number, front)
         share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"
         yield GN0602.error(
             f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
@@ -166,8 +174,15 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -
             subject("service", front.service),
             seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
             seen("objects", f"EndpointSlice of {front.service}: {right}"),
-            remedy=fix("delete the stale rule; look at kube-proxy on this node", *commands),
+            remedy=without_stale(chain, rule, *([_dnat(front)] if is_last else [])),
         )
+
+
+def without_stale(chain: Chain, rule: FirewallRule, *more: Command) -> Remedy:
+    """What helps where a rule of kube-proxy on the node leads astray."""
+    return fix(
+        "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule), *more
+    )
 
 
 def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator[Finding]:
@@ -182,9 +197,7 @@ def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator
         "where nothing listens",
         subject("service", front.service),
         seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),
-        remedy=fix(
-            "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule)
-        ),
+        remedy=without_stale(chain, rule),
     )
 
 
