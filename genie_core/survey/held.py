@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from genie_core.survey.obstacles import HeldLock
@@ -56,7 +57,7 @@ def _holders(keys: dict[str, str], root: Root) -> dict[str, HeldLock]:
             found[keys[key]] = HeldLock(
                 path=keys[key], pid=int(pid), program=text("comm"), state=_state(text)
             )
-    return {path: _with(one, waiting.get(path, 0)) for path, one in found.items()}
+    return {path: replace(one, waiting=waiting.get(path, 0)) for path, one in found.items()}
 
 
 def _text(root: Root, pid: str, name: str) -> str:
@@ -69,7 +70,3 @@ def _text(root: Root, pid: str, name: str) -> str:
 def _state(text: Callable[[str], str]) -> str:
     """S, R, D, ...: the letter behind the name, which may have spaces (proc_pid_stat(5))."""
     return text("stat").rpartition(") ")[2][:1]
-
-
-def _with(one: HeldLock, waiting: int) -> HeldLock:
-    return HeldLock(path=one.path, pid=one.pid, program=one.program, state=one.state, waiting=waiting)

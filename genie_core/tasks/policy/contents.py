@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from errno import ENOENT
 
 from genie_core.edges.netlink import attribute, attributes
+from genie_core.edges.routes import interface_exists
 from genie_core.errors import KernelRefused
 from genie_core.policy.delta import GUARD, Holding
 from genie_core.policy.ruleset import TABLE
@@ -70,16 +70,9 @@ def contents_of(family: str, _netns: str = "") -> Contents | None:
         ),
         GUARD in sets,
         guards,
-        frozenset(name for name in guards if not _exists(name)),
+        frozenset(name for name in guards if not interface_exists(name)),
         tuple(name for name in chains if name.startswith(GUARD)),
     )
-
-
-def _exists(interface: str) -> bool:
-    try:
-        return bool(socket.if_nametoindex(interface))
-    except OSError:
-        return False
 
 
 def _named(kind: int, family: str, name: int) -> dict[str, int]:

@@ -111,12 +111,12 @@ class Enforcer:
                 self.kernel.load((), netns)
                 self.kernel.release((), netns)
             self.kernel.forget(netns)
-        changed = []
+        changed, store = [], open_context(dict(self.config)).store
         for netns, tables in {**dict.fromkeys(sorted(living), ()), **wanted, "": ruleset.host}.items():
             try:
                 if self.kernel.load(tables, netns):
                     changed.append(netns)
-                still = partial(self._recorded.unchanged, open_context(dict(self.config)).store, netns)
+                still = partial(self._recorded.unchanged, store, netns)
                 self.kernel.release(ruleset.covered.get(netns, ()), netns, still if netns else lambda: None)
             except InvalidNetns:
                 self.kernel.forget(netns)  # the pod has gone
