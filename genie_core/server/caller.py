@@ -5,7 +5,7 @@ reached by it.
 """
 
 import posix
-from resource import getrlimit, prlimit, setrlimit
+from resource import prlimit, setrlimit
 
 from genie_core.edges.files import read_all
 
@@ -41,21 +41,33 @@ class Caller:
         return self._read("environ").split(b"\0")
 
     def take_place(self) -> None:
-        """Give this process what a child of the caller would inherit: directory, umask, groups, limits, priorities."""
+        """Give this process what a child of the caller would inherit: directory, umask, groups, limits, scheduling."""
         here = posix.open("cwd", posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC, dir_fd=self._folder)
         posix.fchdir(here)
         posix.close(here)
         posix.umask(self._umask)
         if self._groups != posix.getgroups():
             posix.setgroups(self._groups)
-        for number in _LIMITS:
-            limits = prlimit(self.pid, number)
-            if limits != getrlimit(number):
-                setrlimit(number, limits)
+        self._take_limits()
+        self._take_scheduling()
+        _take_score(self._read("oom_score_adj"))
+
+    def _take_limits(self) -> None:
+        if self._read("limits") != _content("/proc/self/limits"):  # one text is read faster than all limits
+            for number in _LIMITS:
+                setrlimit(number, prlimit(self.pid, number))
+
+    def _take_scheduling(self) -> None:
+        """Processors, class and nice value: a node for real-time work keeps everything else off some processors."""
+        cpus = posix.sched_getaffinity(self.pid)
+        if cpus != posix.sched_getaffinity(0):
+            posix.sched_setaffinity(0, cpus)
+        policy, parameters = _class_of(self.pid)
+        if (policy, parameters) != _class_of(0):
+            posix.sched_setscheduler(0, policy, parameters)
         nice = posix.getpriority(posix.PRIO_PROCESS, self.pid)
         if nice != posix.getpriority(posix.PRIO_PROCESS, 0):
             posix.setpriority(posix.PRIO_PROCESS, 0, nice)
-        _take_score(self._read("oom_score_adj"))
 
     def _label(self) -> bytes:
         """Its label of a security module (SELinux, AppArmor); empty without one."""
@@ -65,11 +77,7 @@ class Caller:
             return b""
 
     def _read(self, name: str) -> bytes:
-        fd = posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=self._folder)
-        try:
-            return read_all(fd)
-        finally:
-            posix.close(fd)
+        return _content(name, self._folder)
 
 
 class Home:
@@ -83,10 +91,22 @@ class Home:
         self.namespaces = itself.namespaces()
 
 
+def _content(name: str, folder: int | None = None) -> bytes:
+    fd = posix.open(name, posix.O_RDONLY | posix.O_CLOEXEC, dir_fd=folder)
+    try:
+        return read_all(fd)
+    finally:
+        posix.close(fd)
+
+
 def _value(status: str, name: str) -> str:
     """The value of this line; empty where the kernel writes none."""
     _, found, rest = status.partition(f"\n{name}:\t")
     return rest[: rest.find("\n")] if found else ""
+
+
+def _class_of(pid: int) -> "tuple[int, posix.sched_param]":
+    return posix.sched_getscheduler(pid), posix.sched_getparam(pid)
 
 
 def _take_score(score: bytes) -> None:

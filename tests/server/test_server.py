@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -71,10 +72,13 @@ def test_the_socket_is_for_its_owner_alone(served):
 
 
 def test_plugins_get_what_they_would_get_of_the_caller(node, served, tmp_path):
-    """Directory, umask, limits, priority, process group of their own, and no descriptor of the server's."""
+    """Directory, umask, limits, scheduling, process group of their own, and no descriptor of the server's."""
     node.network("a")
     shown = "pwd; umask; ulimit -n; ulimit -c; nice; ls /proc/self/fd | wc -l; cat /proc/self/oom_score_adj"
+    shown += "; chrt -p $$; taskset -c -p $$"
     node.answer("ADD", shell=f'{{ {shown}; }} >"$home/seen"', stdout={"ips": []})
+
+    one_cpu = min(os.sched_getaffinity(0))
 
     def place():
         os.chdir(tmp_path)
@@ -82,6 +86,8 @@ def test_plugins_get_what_they_would_get_of_the_caller(node, served, tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.nice(3)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setaffinity(0, {one_cpu})
         Path("/proc/self/oom_score_adj").write_text("200")
 
     seen = []
@@ -96,11 +102,14 @@ def test_plugins_get_what_they_would_get_of_the_caller(node, served, tmp_path):
                 check=True,
             )
         assert json.loads(done.stdout)["cniVersion"]
-        seen.append((tmp_path / "seen").read_text())
+        seen.append(re.sub(r"pid \d+", "", (tmp_path / "seen").read_text()))
         node.delete()
     assert seen[0] == seen[1]
     nice = str(os.getpriority(os.PRIO_PROCESS, 0) + 3)
     assert seen[0].splitlines()[:5] == [str(tmp_path), "0027", "300", "0", nice]
+    ends = [line.rpartition(": ")[2] for line in seen[0].splitlines()]
+    assert ends[-4] == "SCHED_BATCH"
+    assert ends[-1] == str(one_cpu)
 
 
 def test_a_caller_that_sees_another_node_is_not_served(node, served):
