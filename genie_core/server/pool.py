@@ -181,11 +181,16 @@ class Pool:
 
     def _fork(self, quiet: bool) -> bool:
         """Start a process that waits for a call; False where the kernel cannot start one at the moment."""
+        room = -1
         try:
+            room = posix.dup(self._alive)  # for the descriptor below: the process may have got a call by then
             pid = posix.fork()
         except OSError as error:
             self._log.warning("no process started", problem=posix.strerror(error.errno or 0))
             return False
+        finally:
+            if room >= 0:
+                posix.close(room)
         if not pid:
             self._wait_for_call(quiet)
         self._idle.add(pid)

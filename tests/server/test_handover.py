@@ -5,6 +5,7 @@ that side itself.
 """
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -206,6 +207,21 @@ def test_a_fork_that_fails_does_not_end_the_server(own_node, server):
         finally:
             tracer.terminate()
     assert "no process started" in server.said()
+    with server.adds(served=1):
+        assert own_node.call("VERSION").result
+
+
+def test_a_server_without_a_free_descriptor_goes_on(own_node, server):
+    """Each running call takes one of its descriptors."""
+    pid = server.start().process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = len(os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (taken - len(server.waiting()), limits[1]))
+    for child in server.waiting():
+        os.kill(child, signal.SIGKILL)
+    wait(lambda: "no process started" in server.said(), said=server.said)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    wait(lambda: len(server.waiting()) >= 2, said=server.said)
     with server.adds(served=1):
         assert own_node.call("VERSION").result
 
