@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 import genie_core
 from genie_cli.app import main
+from genie_core.survey.layouts import CONTAINERD, K3S, MICROK8S, RKE2
 from tests.deploy.test_manifests import VERSIONS
 from tests.deploy.test_overlays import kustomized
 from tests.test_lint import ROOT
@@ -23,7 +25,7 @@ ALL_ON = ("--set", "agent.enabled=true,serve.enabled=true")
 MULTUS = ("--set", "crds.networkAttachmentDefinitions=false")
 EVERYTHING = (
     "agent.enabled=true,agent.policy=true,serve.enabled=true,admission=true,rbac.namespaceLabels=true",
-    "monitoring.rules=true,monitoring.dashboard=true,distribution=k3s",
+    "monitoring.rules=true,monitoring.dashboard=true,distribution=k3s,askContainerd=true",
 )
 
 
@@ -166,6 +168,24 @@ def test_wrong_values_are_refused(values, message):
 def test_its_version_is_that_of_the_project():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == genie_core.__version__
+
+
+@pytest.mark.parametrize("distribution", ["", "debian", "k3s", "microk8s", "rke2", "crio"])
+def test_the_installer_may_ask_containerd(distribution):
+    """As the page's overlay does by hand; CRI-O cannot be asked."""
+    words = ("--set", f"distribution={distribution}")
+    without, asking = (
+        rendered(*words, *more)["DaemonSet", "genie"]["spec"]["template"]["spec"]
+        for more in ((), ("--set", "askContainerd=true"))
+    )
+    if distribution != "crio":
+        sockets = {"k3s": K3S, "rke2": RKE2, "microk8s": MICROK8S}.get(distribution, CONTAINERD).sockets
+        folder = str(Path(sockets[0]).parent)
+        mount = {"name": "runtime", "mountPath": folder, "readOnly": True}
+        mounts = asking["containers"][0]["volumeMounts"]
+        assert mounts.pop(0) == mount | {"mountPropagation": "HostToContainer"}
+        assert asking["volumes"].pop(0) == {"name": "runtime", "hostPath": {"path": folder}}
+    assert asking == without
 
 
 def test_an_image_by_its_digest():

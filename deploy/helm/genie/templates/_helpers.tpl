@@ -29,6 +29,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- .Values.runtimeDir | default (include "genie.distribution" . | fromYaml).runtimeDir -}}
 {{- end }}
 
+{{- /* The folder of containerd's socket, where the installer is to ask it; "" for none. */}}
+{{- define "genie.socketDir" -}}
+{{- if .Values.askContainerd }}{{ get (include "genie.distribution" . | fromYaml) "socketDir" }}{{ end -}}
+{{- end }}
+
 {{- define "genie.installerArgs" -}}
 {{- $args := list "install" "--from-daemonset" -}}
 {{- if .Values.serve.enabled }}{{ $args = append $args "--serve" }}{{ end -}}
