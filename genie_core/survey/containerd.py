@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from genie_core.errors import IOFailure
@@ -63,6 +64,29 @@ def version_in(text: str) -> str:
     """The version in what a runtime says about itself, as 1.7.24; "" where there is none."""
     found = re.search(r"\bv?(\d+\.\d+\.\d+)", text)
     return found[1] if found else ""
+
+
+def imported(root: Root, parent: str, pattern: str) -> list[str]:
+    """The node's files that an import names; a relative one starts at the file that imports it.
+
+    A pattern is Go's filepath.Glob: it may be in any part of the path, and `*` stands for a leading dot, too.
+    """
+    path = os.path.normpath(os.path.join(os.path.dirname(parent), pattern))
+    if "*" not in path:
+        return [path]
+    found = [""]
+    for part in path.strip("/").split("/"):
+        found = [f"{folder}/{name}" for folder in found for name in _names_like(root, folder or "/", part)]
+    return found
+
+
+def _names_like(root: Root, folder: str, part: str) -> list[str]:
+    if not re.search(r"[*?[]", part):
+        return [part] if root.exists(f"{folder}/{part}") else []
+    try:
+        return [name for name in root.names(folder) if fnmatchcase(name, part)]
+    except OSError:
+        return []
 
 
 def dump(programs: Sequence[str], configs: Sequence[str], root: Root) -> tuple[str, str]:

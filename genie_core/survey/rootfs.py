@@ -99,6 +99,14 @@ class Root:
         """Whether this user can see something at the path."""
         return os.path.exists(self.real(path))
 
+    def is_folder(self, path: str) -> bool:
+        """Whether a directory is at the path itself, not one that a link there leads to."""
+        folder, _, name = path.rpartition("/")
+        try:
+            return stat.S_ISDIR(os.lstat(f"{self.real(folder)}/{name}").st_mode)
+        except OSError:
+            return False
+
     def is_served(self, path: str) -> bool:
         """Whether a process listens on the socket at the path; where that cannot be seen, whether it is there.
 

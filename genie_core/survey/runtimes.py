@@ -11,7 +11,6 @@ cri-o pkg/config. A key that no file has takes the runtime's default, and `sourc
 
 from __future__ import annotations
 
-import glob
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +91,7 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "", ask: bool =
 
 def _is_configured(layout: Layout, root: Root, path: str) -> bool:
     """Whether the file is there, or CRI-O's drop-ins alone: its packages bring crio.conf.d/10-crio.conf only."""
-    return root.exists(path) or (layout.kind == "crio" and bool(_drop_ins(root, path)))
+    return root.exists(path) or (layout.kind == "crio" and bool(_drop_ins(root, f"{path}.d")))
 
 
 def _one_for_each_socket(found: list[Runtime]) -> list[Runtime]:
@@ -330,42 +329,44 @@ def _with_imports(
     yield path, data
     imports = data.get("imports")
     for pattern in imports if isinstance(imports, list) and depth < _DEEPEST_IMPORT else ():
-        for file in _matches(root, path, str(pattern)):
+        for file in containerd.imported(root, path, str(pattern)):
             if file not in settings.files:
                 yield from _with_imports(settings, root, file, depth + 1)
-
-
-def _matches(root: Root, parent: str, pattern: str) -> list[str]:
-    """The node's files that an import names; a relative one starts at the file that imports it."""
-    if not pattern.startswith("/"):
-        pattern = f"{parent.rpartition('/')[0]}/{pattern}"
-    if "*" not in pattern:
-        return [pattern]
-    folder, _, last = pattern.rpartition("/")
-    real = root.real(folder)
-    return [f"{folder}/{file[len(real) + 1 :]}" for file in sorted(glob.glob(f"{glob.escape(real)}/{last}"))]
 
 
 # --- CRI-O -----------------------------------------------------------------------------------------------
 
 
 def _read_crio(settings: _Settings, root: Root, path: str) -> None:
-    drop_ins = _drop_ins(root, path)
+    drop_ins = _drop_ins(root, f"{path}.d")
+    last: dict[str, tuple[Any, str]] = {}  # each key -> its last value, which may be an empty one, and file
     for file in [*([path] if root.exists(path) or not drop_ins else []), *drop_ins]:
         table = _table(settings.load(root, file), "crio", "network")
-        settings.take("conf_dir", table.get("network_dir"), file)
-        settings.take("bin_dirs", table.get("plugin_dirs"), file)
-        settings.take("default_network", table.get("cni_default_network"), file)
-        if table.get("plugin_dir"):  # the older key, searched after the newer
-            settings.take("bin_dirs", [*settings.values["bin_dirs"], table["plugin_dir"]], file)
+        last |= {key: (value, file) for key, value in table.items()}
+    for name, key in _CRIO_KEYS.items():
+        settings.take(name, *last.get(key, ("", "")))
+    older, file = last.get("plugin_dir", ("", ""))
+    if older:  # it is searched after those of the newer key, whichever file has it
+        settings.take("bin_dirs", [*settings.values["bin_dirs"], older], file)
 
 
-def _drop_ins(root: Root, path: str) -> list[str]:
-    """CRI-O's files beside its main one. An empty directory, which another package made, is no configuration."""
+_CRIO_KEYS = {
+    "conf_dir": "network_dir",
+    "bin_dirs": "plugin_dirs",
+    "default_network": "cni_default_network",
+}
+
+
+def _drop_ins(root: Root, folder: str) -> list[str]:
+    """CRI-O's files beside its main one, also in folders, to which no link leads (filepath.Walk).
+
+    An empty directory, which another package made, is no configuration.
+    """
     try:
-        return [f"{path}.d/{name}" for name in root.names(f"{path}.d")]
+        paths = [f"{folder}/{name}" for name in root.names(folder)]
     except OSError:
         return []
+    return [file for path in paths for file in (_drop_ins(root, path) if root.is_folder(path) else [path])]
 
 
 # --- cri-dockerd -----------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import pytest
 from genie_core.catalog.genie import CAPABILITIES
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests import warm
 from tests.discover import nodes
@@ -95,6 +97,50 @@ def test_networks_that_its_next_start_collects(node):
     assert (found.severity.value, "1 pod that it attached itself loses" in found.title) == ("error", True)
     nodes.write(root / "etc/cni/net.d/10-green.conflist", nodes.bridge("green") | {"disableGC": True})
     assert "GN1207" not in codes(look(root))
+
+
+# --- CRI-O's drop-ins: cri-o pkg/config, UpdateFromPath and NetworkConfig.Validate; crio.conf.d(5) -------
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        # every file, whatever its name, folders where their names stand among the files'
+        ({"50": 'network_dir = "/a"', "50.conf": 'network_dir = "/b"'}, ("/b", ["/opt/cni/bin"], "")),
+        ({"50/x": 'network_dir = "/a"', "50.conf": 'network_dir = "/b"'}, ("/b", ["/opt/cni/bin"], "")),
+        ({"60/x/y": 'network_dir = "/a"', "50.conf": 'network_dir = "/b"'}, ("/a", ["/opt/cni/bin"], "")),
+        # a list replaces a list; one that is empty takes it back, as an empty name does
+        ({"1": 'plugin_dirs = ["/a", "/b"]', "2": 'plugin_dirs = ["/c"]'}, ("/etc/cni/net.d", ["/c"], "")),
+        ({"1": 'plugin_dirs = ["/a"]', "2": "plugin_dirs = []"}, ("/etc/cni/net.d", ["/opt/cni/bin"], "")),
+        (
+            {"1": 'cni_default_network = "crio"', "2": 'cni_default_network = ""'},
+            ("/etc/cni/net.d", ["/opt/cni/bin"], ""),
+        ),
+        # the older key comes last of all, once the files are read
+        ({"1": 'plugin_dir = "/a"', "2": 'plugin_dirs = ["/b"]'}, ("/etc/cni/net.d", ["/b", "/a"], "")),
+        (
+            {"1": 'plugin_dir = "/a"', "2": 'plugin_dir = "/b"'},
+            ("/etc/cni/net.d", ["/opt/cni/bin", "/b"], ""),
+        ),
+        ({"1": 'plugin_dir = "/a"', "2": 'plugin_dir = ""'}, ("/etc/cni/net.d", ["/opt/cni/bin"], "")),
+    ],
+)
+def test_a_later_drop_in_overrides_an_earlier_one(tmp_path, files, expected):
+    for name, line in files.items():
+        nodes.write(tmp_path / "etc/crio/crio.conf.d" / name, f"[crio.network]\n{line}\n")
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert (runtime.conf_dir, [*runtime.bin_dirs], runtime.default_network) == expected
+    assert runtime.problems == ()
+
+
+def test_a_link_to_a_folder_is_a_problem_as_it_is_for_cri_o(tmp_path):
+    """It does not follow it, tries to read it as a file, and does not start."""
+    nodes.write(tmp_path / "etc/crio/other/1.conf", '[crio.network]\nnetwork_dir = "/a"\n')
+    (tmp_path / "etc/crio/crio.conf.d").mkdir()
+    (tmp_path / "etc/crio/crio.conf.d/50").symlink_to("../other")
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert runtime.conf_dir == "/etc/cni/net.d"
+    assert runtime.problems == ("/etc/crio/crio.conf.d/50: Is a directory",)
 
 
 # --- the real command line on a node of CRI-O's -----------------------------------------------------------

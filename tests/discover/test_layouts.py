@@ -206,6 +206,26 @@ def test_an_import_overrides_what_imports_it_and_may_be_relative(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "pattern", ["*.d/*.toml", "./a.d/../*.d//[9.]*.toml", "more/*/9.toml", "more/x/../x/9.toml"]
+)
+def test_an_import_names_the_files_that_the_real_containerd_reads(tmp_path, pattern):
+    """Go's filepath.Glob: a pattern in any part of the path, files with a leading dot, folder after folder."""
+    config = nodes.write(
+        tmp_path / "config.toml", f'version = 2\nimports = ["{pattern}"]\n{CNI}conf_dir = "/a"\n'
+    )
+    for name in ("b.d/9", "a.d/.hidden", "a.d/9", "b.d/.1"):
+        nodes.write(tmp_path / f"{name}.toml", f'version = 2\n{CNI}conf_dir = "/{name}"\n')
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/x").symlink_to("../a.d")
+    command = ["containerd", "--config", config, "config", "dump"]
+    shown = tomllib.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    cri = next(shown["plugins"][name] for name in _CRI_PLUGINS if name in shown["plugins"])
+    (runtime,) = find_runtimes(Root(str(tmp_path)), config="/config.toml")
+    assert {str(tmp_path) + file for file in runtime.config_files} == {str(config), *shown["imports"]}
+    assert runtime.conf_dir == cri["cni"]["conf_dir"] != "/a"
+
+
+@pytest.mark.parametrize(
     "main, drop_in",
     [
         ("", ""),  # the default is the distribution's: /usr/lib/cni in Debian's package
