@@ -11,7 +11,7 @@ from genie_cli.flags import several
 from genie_cli.progress import Progress
 from genie_cli.render import note
 from genie_core.policy.cluster import Cluster
-from genie_core.tasks.policy.sources import engine_problem, from_api, from_texts
+from genie_core.tasks.policy.sources import engine_problem, from_api, from_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ def known(flags: Objects) -> tuple[Cluster, str]:
     """The objects, and the node: in files, where none is named, the only one that has attachments there."""
     name, _ = wiring.node_of(flags.node)
     if flags.objects_file:
-        cluster = from_texts([(file, wiring.text_of("--objects-file", file)) for file in flags.objects_file])
+        cluster = from_files(flags.objects_file)
         nodes = cluster.nodes()
         named = flags.node or os.environ.get("NODE_NAME", "")
         return cluster, nodes[0] if len(nodes) == 1 and not named else name

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
-from genie_core.errors import EXIT_TIMEOUT, WrongUsage
+from genie_core.errors import EXIT_TIMEOUT
 from genie_core.settings import CONF_DIR
 from genie_core.survey.rootfs import Root, seen_otherwise
 from genie_core.survey.user_cluster import Access, connect, no_server
@@ -178,12 +177,3 @@ def configuration(flags: options.OwnFiles) -> tuple[dict[str, Any], dict[str, An
     """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
     warn_of_missing(flags)
     return own_configuration(flags.conf_dir, flags.state_dir)
-
-
-def text_of(flag: str, name: str) -> str:
-    """The text of the file that a flag names, - for stdin. Raises WrongUsage."""
-    try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise WrongUsage(f"{flag} {name}: {reason}") from None

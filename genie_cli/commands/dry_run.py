@@ -20,13 +20,13 @@ from genie_cli.views.dry_run import view
 from genie_core.errors import WrongUsage
 from genie_core.survey.namespaces import NETNS_DIRS
 from genie_core.survey.records import IPAM_DIR
-from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run.configuration import AnyNode, Samples
 from genie_core.tasks.dry_run.options import MOST_PODS, DryRunOptions
 from genie_core.tasks.dry_run.policies import is_policy
 from genie_core.tasks.dry_run.run import dry_run, plan_only
 from genie_core.tasks.dry_run.searched import Searched
 from genie_core.tasks.dry_run.subject import Subject, SubjectOptions, find_subject
+from genie_core.tasks.named_files import read_documents
 from genie_core.tasks.node_state import own_entry
 
 EXAMPLES = [
@@ -133,7 +133,7 @@ def run(flags: Flags) -> int:
     """
     access, searched = wiring.access(flags), wiring.searched(flags, flags.bin_dirs)
     with Progress() as progress:
-        subject = find_subject(flags, access, own_entry(searched.conf_dirs), wiring.text_of, progress)
+        subject = find_subject(flags, access, own_entry(searched.conf_dirs), progress)
     for warning in subject.warnings:
         note(f"warning: {warning}")
     wanted = _wanted(flags, subject, searched)
@@ -175,7 +175,7 @@ def _policies(flags: Flags) -> list[dict[str, Any]]:
     """The policies of --policy. Raises WrongUsage where a file has none."""
     found: list[dict[str, Any]] = []
     for name in flags.policy:
-        documents = [one for one in load_documents(wiring.text_of("--policy", name), name) if is_policy(one)]
+        documents = [one for one in read_documents("--policy", name) if is_policy(one)]
         if not documents:
             raise WrongUsage(f"--policy {name}: no MultiNetworkPolicy and no NetworkPolicy is in it")
         found += documents

@@ -28,7 +28,7 @@ from genie_core.tasks.explain import (
     similar,
 )
 from genie_core.tasks.explain.selection import Selection, pods_here
-from genie_core.tasks.pods import PodObject, did_you_mean, fetch_pod, object_name, parse_pod
+from genie_core.tasks.pods import PodObject, did_you_mean, fetch_pod, object_name, pod_of_file
 from genie_core.tasks.this_node import another
 
 EXAMPLES = [
@@ -214,7 +214,7 @@ def _pod(
 ) -> tuple[PodObject, GenieError | None]:
     """The pod, and why its annotations are not known."""
     if flags.pod_file:
-        return parse_pod(wiring.text_of("--pod-file", flags.pod_file), flags.pod_file), None
+        return pod_of_file("--pod-file", flags.pod_file), None
     space, name = object_name(subject, flags.namespace, access)
     try:
         with Progress() as progress:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from genie_core.tasks import generate
 from genie_core.tasks.generate import Generated, GenerateOptions, SetupOptions, manifests
 from genie_core.tasks.generate.applies import require_meaning
 from genie_core.tasks.generate.network import plugin_named
+from genie_core.tasks.named_files import read_text
 
 EXAMPLES = [
     ("a bridge network with a free subnet", "genie generate-config bridge"),
@@ -238,22 +237,15 @@ def _no_plugin(type_: str) -> WrongUsage:
 
 def _base(name: str) -> str:
     """The text of --from. Raises WrongUsage where it is empty."""
-    text = _read(name)
+    text = _read("--from", name)
     if not text.strip():
         raise WrongUsage(f"--from {name}: it is empty")
     return text
 
 
-def _read(name: str) -> str:
-    """The text of a file, - for stdin. What is not UTF-8 in it is for the checks to report."""
-    try:
-        if name != "-":
-            return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
-        if isinstance(sys.stdin, TextIOWrapper):
-            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
-        return sys.stdin.read()
-    except OSError as error:
-        raise WrongUsage(f"{name}: {error.strerror}") from None
+def _read(flag: str, name: str) -> str:
+    """The text of a file. What is not UTF-8 in it is for the checks to report."""
+    return read_text(flag, name, errors="surrogateescape")
 
 
 def _objects(flags: Flags, common: GenerateOptions) -> int:
@@ -281,7 +273,9 @@ def _check(flags: Flags, common: GenerateOptions) -> int:
         names = [name for name in names if name not in copies]
         for name in copies:
             note(f"note: {name} is a copy that no runtime reads: left out")
-    texts = [("stdin" if name == "-" else str(Path(name).absolute()), _read(name)) for name in names]
+    texts = [
+        ("stdin" if name == "-" else str(Path(name).absolute()), _read("--check", name)) for name in names
+    ]
     report = generate.check_files(texts, generate.look(common))
     emit(report, flags.output, check_view, lambda report: [file.path for file in report.files])
     return exit_code(report.findings, report.checks, flags.fail_on)

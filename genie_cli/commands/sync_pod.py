@@ -15,14 +15,9 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.sync import view
 from genie_core.edges.kube_errors import APIError
-from genie_core.errors import (
-    EXIT_USAGE,
-    DecodingFailure,
-    InvalidConfig,
-    WrongUsage,
-)
+from genie_core.errors import WrongUsage
 from genie_core.survey.user_cluster import Access
-from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.named_files import read_documents
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.pods import object_name, open_api
 from genie_core.tasks.sync import SyncOptions, sync
@@ -96,24 +91,19 @@ def _pod(flags: Flags, access: Access, own: dict[str, Any]) -> LivePod:
         return open_pod(open_api(access, own), space, name)
     found = LivePod(document=_document(flags.pod_file))
     if (found.namespace, found.name) != (space, name):
-        raise InvalidConfig(
+        raise WrongUsage(
             f"--pod-file {flags.pod_file} is pod {found}, not {space}/{name}",
             hint="name the file of the right pod",
-            exit_code=EXIT_USAGE,
         )
     return found
 
 
 def _document(file: str) -> dict[str, Any]:
     """The first Pod of the file; an object of another kind has no annotations that ask for networks."""
-    try:
-        documents = load_documents(wiring.text_of("--pod-file", file), file)
-    except DecodingFailure as error:
-        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
-    for document in documents:
+    for document in read_documents("--pod-file", file):
         if isinstance(document, dict) and document.get("kind", "Pod") == "Pod":
             return document
-    raise InvalidConfig(f"{file}: there is no Pod in it", exit_code=EXIT_USAGE)
+    raise WrongUsage(f"--pod-file {file}: there is no Pod in it")
 
 
 def _agreed(report: SyncReport) -> bool:

@@ -48,11 +48,11 @@ class Access:
 
 
 def find_cluster(access: Access) -> UserCluster | None:
-    """The API server; None where none is named. Raises InvalidConfig and IOFailure for what cannot be used."""
+    """The API server; None where none is named. Raises GenieError for what cannot be used."""
     merger = _read(access)
     found = _of_files(merger, access) if merger else None
     if access.context and merger is None:
-        raise InvalidConfig(f"--context {access.context}: there is no kubeconfig", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--context {access.context}: there is no kubeconfig")
     return found or _of_account(account_dir(), os.environ)
 
 
@@ -216,8 +216,6 @@ def _of_files(merger: Any, access: Access) -> UserCluster | None:
             return None
         cluster = _cluster(entry, user, source)
     except InvalidConfig as error:
-        if error.exit_code == EXIT_USAGE:
-            raise
         raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
     from genie_core.survey.user_credentials import UserCluster
 
@@ -229,10 +227,8 @@ def _of_files(merger: Any, access: Access) -> UserCluster | None:
 def _require_context(document: Mapping[str, Any], name: str, source: str) -> None:
     known = [entry["name"] for entry in document["contexts"]]
     if name and name not in known:
-        raise InvalidConfig(
-            f"--context {name}: {source} has no such context",
-            hint=f"it has {', '.join(known) or 'none'}",
-            exit_code=EXIT_USAGE,
+        raise WrongUsage(
+            f"--context {name}: {source} has no such context", hint=f"it has {', '.join(known) or 'none'}"
         )
 
 

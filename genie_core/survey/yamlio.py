@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from genie_core.errors import DecodingFailure
+from genie_core.errors import WrongUsage
 
 MOST_ALIASED = 1_000_000  # values beyond those that are written out
 
 
 def load_documents(text: str, source: str) -> list[Any]:
-    """Every document of a YAML (or JSON) text. Raises DecodingFailure with line and column, never with content.
+    """Every document of a JSON or YAML text. Raises WrongUsage with line and column, never with content.
 
-    A document that its aliases make larger than any manifest is refused: it would fill the memory ("billion laughs").
+    JSON is tried first: its parser takes a hundredth of the time. A document that its aliases make larger than any
+    manifest is refused: it would fill the memory ("billion laughs").
     """
+    try:
+        found = [json.loads(text)]
+    except RecursionError:
+        raise WrongUsage(f"{source}: it is nested too deep") from None
+    except ValueError:
+        found = _yaml_documents(text, source)
+    return [document for document in found if document is not None]
+
+
+def _yaml_documents(text: str, source: str) -> list[Any]:
     import yaml
 
-    source = "standard input" if source == "-" else source
     found = []
     try:
         loader = yaml.SafeLoader(text)
@@ -24,14 +35,14 @@ def load_documents(text: str, source: str) -> list[Any]:
             node = loader.get_node()
             sizes: dict[int, float] = {}
             if _size(node, sizes) > len(sizes) + MOST_ALIASED:
-                raise DecodingFailure(f"{source}: its aliases make it too large, or it contains itself")
+                raise WrongUsage(f"{source}: its aliases make it too large, or it contains itself")
             found.append(loader.construct_document(node))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise DecodingFailure(f"{source}{place}: not YAML: {problem}") from None
-    return [document for document in found if document is not None]
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "it cannot be read")
+        raise WrongUsage(f"{source}{place}: neither JSON nor YAML: {problem}") from None
+    return found
 
 
 def _size(node: Any, sizes: dict[int, float]) -> float:

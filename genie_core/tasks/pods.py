@@ -12,12 +12,12 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import SILENT
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, WrongUsage
+from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, WrongUsage
 from genie_core.settings import Settings
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.cluster import no_such_pod
 from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod, no_server
-from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.named_files import read_documents
 
 API_SECONDS = 3.0
 
@@ -132,12 +132,9 @@ def get_document(api: KubeAPI, namespace: str, name: str) -> dict[str, Any]:
         raise no_such_pod(namespace, name) from None
 
 
-def parse_pod(text: str, source: str) -> PodObject:
-    """The first pod, or workload with a pod template, of a YAML or JSON manifest. Raises InvalidConfig."""
-    try:
-        documents = [item for item in load_documents(text, source) if isinstance(item, dict)]
-    except DecodingFailure as error:
-        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
+def pod_of_file(flag: str, name: str) -> PodObject:
+    """The first pod, or workload with a pod template, of the manifest that a flag names. Raises WrongUsage."""
+    documents = [item for item in read_documents(flag, name) if isinstance(item, dict)]
     for document in documents:
         if document.get("kind") == "List":
             documents += [item for item in document.get("items") or () if isinstance(item, dict)]
@@ -145,10 +142,7 @@ def parse_pod(text: str, source: str) -> PodObject:
         (document for document in documents if document.get("kind") == "Pod" or _template(document)), None
     )
     if found is None:
-        named = "standard input" if source == "-" else source
-        raise InvalidConfig(
-            f"{named}: neither a Pod nor a workload with a pod template", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage(f"{flag} {name}: neither a Pod nor a workload with a pod template")
     return read_pod(found)
 
 

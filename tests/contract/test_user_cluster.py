@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from genie_cli.app import main
 from genie_core.edges.kube_errors import BadAnswer, Rejected, Unauthorized, Unreachable, Untrusted
-from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure
+from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure, WrongUsage
 from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster, no_server
 from tests.apiserver import API, Authority, Objects, faults
 from tests.apiserver.issuer import Issuer, jwt
@@ -123,7 +123,7 @@ def test_an_empty_kubeconfig_has_no_entries(tmp_path, monkeypatch):
 
 def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(home):
     assert find_cluster(Access()) is None
-    with pytest.raises(InvalidConfig, match="there is no kubeconfig"):
+    with pytest.raises(WrongUsage, match="there is no kubeconfig"):
         find_cluster(Access(context="a"))
     (home / ".kube").mkdir()
     world.kubeconfig(home / ".kube/config", {"home": "http://192.0.2.9:9"})
@@ -146,7 +146,7 @@ def test_two_contexts_are_two_servers(serve, authority, pod, tmp_path):
     with the_cluster(Access(kubeconfig=str(path), context="other")).login().connect(5) as api:
         api.get_pod("demo", "web")
     assert [len(server.api.requests) for server in servers] == [0, 1]
-    with pytest.raises(InvalidConfig, match="--context third") as caught:
+    with pytest.raises(WrongUsage, match="--context third") as caught:
         find_cluster(Access(kubeconfig=str(path), context="third"))
     assert (caught.value.exit_code, caught.value.hint) == (2, "it has test, other")
 

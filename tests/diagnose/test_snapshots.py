@@ -128,15 +128,6 @@ def test_the_member_that_is_wrong_is_named(tmp_path, facts, place):
     assert place in raised.value.msg
 
 
-def test_a_pipe_is_not_waited_for(tmp_path, capsys):
-    os.mkfifo(tmp_path / "pipe")
-    assert main(["debug", "pod", "--from", str(tmp_path / "pipe"), "-o", "json"]) == 2
-    assert "not a regular file" in json.loads(capsys.readouterr().out)["message"]
-    assert main(["debug", "pod", "--from", str(tmp_path / "none"), "-o", "json"]) == 2
-    message = json.loads(capsys.readouterr().out)["message"]
-    assert message == f"--from {tmp_path / 'none'}: No such file or directory"
-
-
 def test_facts_come_from_standard_input_too(tmp_path, capsys, monkeypatch):
     """As `ssh node genie debug pod ... --save - | genie debug pod --from -`."""
     facts = Facts(

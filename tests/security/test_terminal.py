@@ -15,7 +15,7 @@ from genie_cli.flags import Candidate
 from genie_cli.output import OutputFormat, to_json, to_yaml
 from genie_cli.progress import Progress
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, note, show
-from genie_core.errors import DecodingFailure
+from genie_core.errors import WrongUsage
 from genie_core.survey.yamlio import MOST_ALIASED, dump, load_documents
 from tests import warm
 
@@ -192,7 +192,7 @@ MERGES = "a0: &a0 {k: v}\n" + "".join(
     "text", [LAUGHS, MERGES, "&a [*a]", "a: &a {b: *a}", "!!python/object/apply:os.system [x]"]
 )
 def test_manifests_that_are_bombs(text):
-    with pytest.raises(DecodingFailure, match=r"^pod\.yaml"):
+    with pytest.raises(WrongUsage, match=r"^pod\.yaml"):
         load_documents(text, "pod.yaml")
 
 

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import stat
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 from genie_core.edges.kube_errors import Unauthorized
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.net.target import pod_of
 from genie_core.published import JSON
 from genie_core.survey import api, cluster, events
@@ -19,61 +13,29 @@ from genie_core.survey.collection import Collection, Pending
 from genie_core.survey.objects import lean
 from genie_core.survey.user_cluster import Access, find_cluster, looked_at
 from genie_core.survey.user_credentials import KnownCluster
-from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.debug.options import DebugOptions
-
-_LARGEST_FILE = 256 << 20
-
-
-def read_document(path: str, what: str) -> Any:
-    """A JSON or YAML document. Raises InvalidConfig naming the file; it never quotes the content."""
-    try:
-        text = _text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidConfig(f"{what} {path}: {reason}", exit_code=EXIT_USAGE) from None
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise InvalidConfig(f"{what} {path} is nested too deep", exit_code=EXIT_USAGE) from None
-    except ValueError:
-        try:
-            return next(iter(load_documents(text, what)), None)
-        except DecodingFailure:
-            raise InvalidConfig(f"{what} {path} is neither JSON nor YAML", exit_code=EXIT_USAGE) from None
-
-
-def _text(path: str) -> str:
-    """The text of a regular file, or of standard input (-). Other files are refused: a pipe might never end."""
-    if path == "-":
-        return sys.stdin.read()
-    seen = os.stat(path)
-    if not stat.S_ISREG(seen.st_mode):
-        raise OSError("not a regular file; - is standard input")
-    if seen.st_size > _LARGEST_FILE:
-        raise OSError(f"larger than {_LARGEST_FILE >> 20} MiB")
-    return Path(path).read_text(encoding="utf-8")
+from genie_core.tasks.named_files import read_documents
 
 
 def _items(path: str) -> list[JSON]:
-    document = read_document(path, "--objects-file")
+    document = next(iter(read_documents("--objects-file", path)), None)
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list):
-        raise InvalidConfig(f"--objects-file {path}: a List with items was expected", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--objects-file {path}: a List with items was expected")
     return [item for item in items if isinstance(item, dict)]
 
 
 def _pod(path: str) -> JSON:
-    document = read_document(path, "--pod-file")
+    document = next(iter(read_documents("--pod-file", path)), None)
     if not isinstance(document, dict) or document.get("kind", "Pod") != "Pod":
-        raise InvalidConfig(f"--pod-file {path}: a Pod was expected", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--pod-file {path}: a Pod was expected")
     return document
 
 
 def objects_reader(options: DebugOptions, todo: Collection) -> Callable[[api.NodeOf], api.Answers]:
     """What reads the Pod and the other objects, given this node's name among the Node objects.
 
-    Files are read at once, credentials are got at once. Raises InvalidConfig for files and flags that cannot be used.
+    Files are read at once, credentials are got at once. Raises GenieError for files and flags that cannot be used.
     """
     if options.pod_file or options.objects_file:
         answers = _read_files(options)
@@ -96,9 +58,7 @@ def _read_files(options: DebugOptions) -> api.Answers:
         return _of_files(options)
     except (AttributeError, TypeError):
         named = " and ".join(filter(None, (options.pod_file, options.objects_file)))
-        raise InvalidConfig(
-            f"{named}: an object in it is not of the shape that Kubernetes gives it", exit_code=EXIT_USAGE
-        ) from None
+        raise WrongUsage(f"{named}: an object in it is not of the shape that Kubernetes gives it") from None
 
 
 def _of_files(options: DebugOptions) -> api.Answers:

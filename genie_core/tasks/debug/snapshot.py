@@ -13,15 +13,15 @@ from typing import Any
 
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection
-from genie_core.errors import EXIT_USAGE, DecodingFailure, NotFound
+from genie_core.errors import DecodingFailure, NotFound, WrongUsage
 from genie_core.net.case import Case
 from genie_core.published import API_VERSION, JSON
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
-from genie_core.tasks.debug.objects import read_document
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.named_files import read_documents
 
 KIND = "Snapshot"
 # The states that depend on the node where the facts were read.
@@ -29,7 +29,7 @@ STATES = ("not-here", "no-sandbox")
 
 
 def from_snapshot(path: str, options: DebugOptions) -> DiagnosisReport:
-    """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure, NotFound."""
+    """The diagnosis of facts that were saved elsewhere. Raises WrongUsage, DecodingFailure, NotFound."""
     chosen = choose(options, NETWORK)
     with saved_facts(path) as (document, facts):
         require_pod(path, facts, options)
@@ -48,7 +48,7 @@ def require_pod(path: str, facts: Facts, options: DebugOptions) -> None:
 
 @contextmanager
 def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
-    """The document that `--save` wrote, and its facts. Raises InvalidConfig, DecodingFailure, also for work with them.
+    """The document that `--save` wrote, and its facts. Raises WrongUsage, DecodingFailure, also for work with them.
 
     The shape of API objects is not checked before: a server wrote them, or an attacker.
     """
@@ -71,23 +71,22 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
 def _document(path: str) -> Any:
     """The document of `--save`, or the one in a bundle."""
     if not _is_packed(path):
-        return read_document(path, "--from")
+        return next(iter(read_documents("--from", path)), None)
     from genie_core.tasks.debug.archive import unpacked
 
     try:
         return json.loads(unpacked(Path(path).read_bytes())["facts.json"])
     except (DecodingFailure, KeyError):
-        raise DecodingFailure(
+        raise WrongUsage(
             f"--from {path} is no bundle of one node",
             hint=f"one of several nodes has the facts of each: tar -xzf {path}, --from genie-bundle/NODE/facts.json",
-            exit_code=EXIT_USAGE,
         ) from None
     except (ValueError, RecursionError):
-        raise DecodingFailure(f"--from {path}: its facts are not JSON", exit_code=EXIT_USAGE) from None
+        raise WrongUsage(f"--from {path}: its facts are not JSON") from None
 
 
 def _is_packed(path: str) -> bool:
-    """Whether a regular file begins as gzip does. What cannot be read is for `read_document` to report."""
+    """Whether a regular file begins as gzip does. What cannot be read is for `read_documents` to report."""
     if not (os.path.isfile(path) and os.access(path, os.R_OK)):
         return False
     with open(path, "rb") as file:

@@ -21,10 +21,9 @@ from genie_core.edges.kube_resources import (
     POD,
     Resource,
 )
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.npwg import parse_selections
-from genie_core.survey.yamlio import load_documents
 
 Object = Mapping[str, Any]
 _RESOURCES: dict[str, Resource] = {
@@ -32,12 +31,8 @@ _RESOURCES: dict[str, Resource] = {
 }
 
 
-def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
-    """The objects of a manifest, those without a namespace in `namespace`. Raises InvalidConfig naming the file."""
-    try:
-        documents = load_documents(text, source)
-    except DecodingFailure as error:
-        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
+def objects_of(documents: Sequence[object], source: str, namespace: str) -> list[Object]:
+    """The objects of a manifest, those without a namespace in `namespace`. Raises WrongUsage naming the file."""
     found: list[Object] = []
     for document in documents:
         items = (
@@ -53,14 +48,14 @@ def _checked(document: object, source: str, namespace: str) -> Object:
     kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
     if not isinstance(document, dict) or (kind.lower() not in _RESOURCES and kind != NAMESPACE.kind):
         wanted = ", ".join([*(resource.kind for resource in _RESOURCES.values()), NAMESPACE.kind])
-        raise InvalidConfig(f"{source}: kind {kind!r} is none of {wanted}", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"{source}: kind {kind!r} is none of {wanted}")
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(name, str):
-        raise InvalidConfig(f"{source}: metadata.name is missing", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"{source}: metadata.name is missing")
     space = metadata.get("namespace") or namespace
     if not isinstance(space, str):
-        raise InvalidConfig(f"{source}: metadata.namespace of {name} is no string", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"{source}: metadata.namespace of {name} is no string")
     return document | {"metadata": metadata | {"namespace": space}}
 
 

@@ -14,15 +14,15 @@ from genie_core.errors import GenieError, WrongUsage
 from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
-from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
-from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, parse_pod
+from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, objects_of, urls
+from genie_core.tasks.named_files import read_documents, read_text
+from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, pod_of_file
 
 _OBJECTS = (NPWG_NETWORKS, NETWORKS, DEFAULT_NETWORK)  # the annotations that name API objects
 _NOT_READ = (
     "the networks of the cluster are not read: --nad names a manifest, --kubeconfig or --context the cluster"
 )
 
-Read = Callable[[str, str], str]  # (flag, file) -> its text; - is standard input
 Announce = Callable[[str], None]
 
 
@@ -52,16 +52,18 @@ class Subject:
 
 
 def find_subject(
-    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, announce: Announce
+    options: SubjectOptions, access: Access, own: Mapping[str, Any], announce: Announce
 ) -> Subject:
     """The pod and what it needs. Raises GenieError for unusable input and for what the API server does not have."""
     if [options.pod, *options.nad, *options.conf].count("-") > 1:
         raise WrongUsage("standard input can be read only once: one file may be -")
-    pod = _pod(options, access, own, read, announce)
+    pod = _pod(options, access, own, announce)
     objects = [
         document
         for name in options.nad
-        for document in parse_objects(read("--nad", name), name, options.namespace or pod.namespace)
+        for document in objects_of(
+            read_documents("--nad", name), f"--nad {name}", options.namespace or pod.namespace
+        )
     ]
     asked = dict(pod.annotations) | _annotations(options.cni, options.annotation)
     if options.networks is not None:
@@ -71,7 +73,7 @@ def find_subject(
         objects += _of_cluster(asked, pod, access, own, announce)
     elif not options.nad and any(asked.get(key, "").strip() for key in _OBJECTS):
         warnings.append(_NOT_READ)
-    conf_files = dict(_conf_file(name, read("--conf", name)) for name in options.conf)
+    conf_files = dict(_conf_file(name, read_text("--conf", name)) for name in options.conf)
     if not asked and not options.pod and conf_files:  # then these are to be tried
         asked[CNI] = ",".join(Path(name).stem for name in conf_files)
     return Subject(
@@ -84,14 +86,12 @@ def find_subject(
     )
 
 
-def _pod(
-    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, announce: Announce
-) -> PodObject:
+def _pod(options: SubjectOptions, access: Access, own: Mapping[str, Any], announce: Announce) -> PodObject:
     """The pod of a manifest or of the cluster; without one, a pod that has no annotations."""
     if not options.pod:
         return PodObject(namespace=options.namespace or "default", name="dry-run", annotations={})
     if _is_manifest(options.pod):
-        return parse_pod(read("--pod", options.pod), options.pod)
+        return pod_of_file("--pod", options.pod)
     announce("asking the API server for the pod")
     return fetch_pod(*object_name(options.pod, options.namespace, access), access, own)
 

@@ -28,7 +28,7 @@ from genie_core.model import Attachment, Plan
 from genie_core.policy.cluster import Cluster
 from genie_core.select.asked import identity_of, network_of
 from genie_core.survey.user_cluster import Access, no_server
-from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.named_files import read_documents
 from genie_core.tasks.node_state import is_gone, open_context
 from genie_core.tasks.pods import open_api
 from genie_core.verbs.context import Context
@@ -38,14 +38,14 @@ KINDS = (MULTI_POLICY, NETWORK_POLICY, POD, NAMESPACE, NODE, NETWORK_ATTACHMENT,
 _SECONDS, _KIND_SECONDS = 10.0, 60.0  # for a page of a list, and for all of a kind
 
 
-def from_texts(texts: Sequence[tuple[str, str]]) -> Cluster:
-    """The objects of YAML or JSON texts, each with its file's name. Raises GenieError for what cannot be used."""
+def from_files(names: Sequence[str]) -> Cluster:
+    """The objects of YAML or JSON files. Raises GenieError for what cannot be used."""
     found: list[Any] = []
+    for name in names:
+        documents = read_documents("--objects-file", name)
+        _require_known(name, documents)
+        found += documents
     try:
-        for name, text in texts:
-            documents = load_documents(text, name)
-            _require_known(name, documents)
-            found += documents
         return Cluster(found)
     except (InvalidConfig, DecodingFailure) as error:
         raise error.replace(exit_code=EXIT_USAGE) from None

@@ -3,8 +3,8 @@
 import pytest
 
 from genie_core.edges.kube_errors import Forbidden
-from genie_core.errors import InvalidConfig
-from genie_core.tasks.dry_run.objects import annotation_for, fetch_objects, parse_objects, urls
+from genie_core.errors import WrongUsage
+from genie_core.tasks.dry_run.objects import annotation_for, fetch_objects, objects_of, urls
 from tests import manifests
 from tests.apiserver import API, Objects
 from tests.fakes_kube import memory_api
@@ -18,8 +18,7 @@ NAMESPACE = {
 
 def test_a_namespace_of_a_manifest():
     """For an `allowed_networks` that asks for its labels."""
-    text = "kind: Namespace\nmetadata: {name: shop, labels: {tier: gold}}\n"
-    found = parse_objects(text, "x.yaml", "default")
+    found = objects_of([NAMESPACE], "x.yaml", "default")
     (path,) = urls(found)
     assert path == "/api/v1/namespaces/shop"
     assert urls(found)[path]["metadata"]["labels"] == {"tier": "gold"}
@@ -57,14 +56,14 @@ def test_a_definition_that_may_not_be_read_is_not_called_missing():
     assert fetch_objects({"k8s.v1.cni.cncf.io/networks": "none"}, "shop", memory_api(API(Objects()))) == []
 
 
-@pytest.mark.parametrize("space, place", [("null", "shop"), ("''", "shop"), ("bank", "bank")])
+@pytest.mark.parametrize("space, place", [(None, "shop"), ("", "shop"), ("bank", "bank")])
 def test_the_namespace_of_a_manifest(space, place):
-    text = f"kind: NetworkAttachmentDefinition\nmetadata: {{name: n, namespace: {space}}}\n"
-    (path,) = urls(parse_objects(text, "x.yaml", "shop"))
+    document = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "n", "namespace": space}}
+    (path,) = urls(objects_of([document], "x.yaml", "shop"))
     assert f"/namespaces/{place}/" in path
 
 
 def test_a_namespace_that_is_no_string():
-    text = "kind: NetworkAttachmentDefinition\nmetadata: {name: n, namespace: 5}\n"
-    with pytest.raises(InvalidConfig, match=r"metadata\.namespace of n is no string"):
-        parse_objects(text, "x.yaml", "shop")
+    document = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "n", "namespace": 5}}
+    with pytest.raises(WrongUsage, match=r"metadata\.namespace of n is no string"):
+        objects_of([document], "x.yaml", "shop")
