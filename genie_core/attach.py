@@ -366,7 +366,7 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
     """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
     for attachment in plan.attachments:
         network = attachment.network
-        if attachment.changing and (attachment.released or not attachment.result):
+        if attachment.changing and (attachment.released or attachment.releasing or not attachment.result):
             continue  # a change of the running pod was cut off; the next one finishes it
         # an ADD that was cut off, or a DEL that failed half-way
         if attachment.released or not attachment.result:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from genie_core.attach import drive
 from genie_core.edges.locks import Lock, is_awaited
-from genie_core.steps import Attached, Attaching, Released, Releasing, Step
+from genie_core.steps import Attaching, Event, Released, Releasing, Step
 from genie_core.verbs.context import Context
 from genie_core.verbs.policy import guard_ahead, let_go
 
@@ -26,8 +26,9 @@ def drive_giving_way(steps: Steps[T], context: Context, lock: Lock) -> T:
     holding = context.holding(lock)
 
     def perform(step: Step) -> str:
-        # a result is recorded before anything else happens
-        if not isinstance(step, Attached) and is_awaited(lock):
+        # what has happened is recorded before anything else happens
+        has_happened = isinstance(step, Event) and not isinstance(step, Releasing)
+        if not has_happened and is_awaited(lock):
             raise GiveWay
         if context.settings.policy_engine:
             _keep_policies(step, context)

@@ -24,6 +24,8 @@ class Pod(World):
         self.links = {}
 
     def invoke(self, step, error):
+        if step.verb == "CHECK" and step.ifname not in self.links:
+            raise DelegateFailed(f"{step.ifname} is not there")
         if step.verb == "ADD":
             self.links[step.ifname] = step.network
         elif step.verb == "DEL" and error is None:
@@ -219,9 +221,9 @@ def test_killed_twice():
 
 
 def test_check_passes_over_what_was_cut_off():
-    for step in steps_of(change):
+    for step, effect_first in itertools.product(steps_of(change), (False, True)):
         pod = started()
-        pod.kill_after(step)
+        pod.kill_after(step, effect_first=effect_first)
         with pytest.raises(Killed):
             pod.drive(change(pod.plan))
         pod.drive(attach.check(pod.plan, "/netns"))
