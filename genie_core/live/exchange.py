@@ -48,22 +48,28 @@ class ChangeOutcome(Value):
 
 
 def exchange(
-    plan: "Plan", going: "Sequence[Attachment]", coming: "Sequence[Attachment]", order: "Sequence[str]"
+    plan: "Plan",
+    going: "Sequence[Attachment]",
+    coming: "Sequence[Attachment]",
+    order: "Sequence[str]",
+    unreported: str = "",
 ) -> "Steps[ChangeOutcome]":
     """Release `going`, which are attachments of the plan, and attach `coming`.
 
     `order` are the interfaces that the pod has afterwards, in the annotation's order. Each attachment that stays has
-    the `default_route` of its selection. Raises what the driver throws where the first plan cannot be saved.
+    the `default_route` of its selection. The plan has `unreported` unless it is rolled back. Raises what the driver
+    throws where the first plan cannot be saved.
     """
     staying = [item for item in plan.attachments if item not in going]
     leaving = [item.replace(changing=True) for item in going]
     arriving = [item.replace(changing=True, plugged=True) for item in coming]
-    work = plan.replace(attachments=[*staying, *leaving, *(item.replace(released=True) for item in arriving)])
+    begun = [*staying, *leaving, *(item.replace(released=True) for item in arriving)]
+    work = plan.replace(attachments=begun, unreported=unreported)
     yield Save(work)
     try:
         yield from _release(work, leaving)
         former = [item for item in leaving if item.ifname == plan.ifname]
-        after = plan.replace(attachments=[*staying, *former, *arriving])
+        after = work.replace(attachments=[*staying, *former, *arriving])
         if arriving:
             yield Save(after)
         work = after

@@ -390,9 +390,9 @@ def test_the_runtimes_del_in_the_middle(held):
     assert held.node.state_files() == []
 
 
-def a_call_waits(live):
+def a_call_waits(live, name="c1@eth0"):
     """Whether a call of the runtime has queued up for the container's lock."""
-    inode = (live.node.state / "locks/c1@eth0").stat().st_ino
+    inode = (live.node.state / "locks" / name).stat().st_ino
     locks = Path("/proc/locks").read_text().splitlines()
     return any("OFDLCK" in line and f":{inode} " in line for line in locks)
 

@@ -262,10 +262,8 @@ class _Sync:
         going = [move.held for move in moves if move.held and move.action in (DETACH, REPLACE)]
         order = [move.ifname for move in moves if move.choice]
         kept = {move.ifname: move.choice for move in moves if move.action == KEEP and move.choice}
-        before, earlier = plan.unreported, left_in(plan)
         plan = plan.replace(
             request=self._request,
-            unreported=noted(earlier, moves),
             attachments=[
                 item.replace(default_route=kept[item.ifname].default_route) if item.ifname in kept else item
                 for item in plan.attachments
@@ -278,12 +276,12 @@ class _Sync:
             Held(self.context.store.lock_file, names) if names else nullcontext()
         )
         with held:
-            outcome = drive_giving_way(exchange(plan, going, arriving, order), self.context, lock)
+            steps = exchange(plan, going, arriving, order, noted(left_in(plan), moves))
+            outcome = drive_giving_way(steps, self.context, lock)
         self._note_absent(outcome.plan)
-        report = replace(self._report(outcome.plan, self._begun), unreported=earlier)
+        report = self._report(outcome.plan, self._begun)
         if outcome.error is None:
             return replace(report, status="changed")
-        self.context.store.save(outcome.plan.replace(unreported=before))
         return replace(
             report,
             status="partial" if outcome.left else "failed",

@@ -24,7 +24,7 @@ from genie_core.steps import Reported
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
-from genie_core.tasks.sync.unreported import holds, may_be_noted_as_reported, newest
+from genie_core.tasks.sync.unreported import holds, may_be_reported
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of, with_previous
 
@@ -202,7 +202,7 @@ def publish_networks(pod: LivePod, journal: Callable[[], Plan | None], *, every:
 def _publish_events(pod: LivePod, report: SyncReport, context: Context) -> None:
     """Write them, each once for each change, and note that it was done. Raises GenieError."""
     plan = context.store.load(report.target.container, report.target.interface)
-    noted = plan if plan and not report.error and may_be_noted_as_reported(plan) else None
+    noted = plan if plan and not report.error and may_be_reported(plan) else None
     once = report.request if report.error else noted.changed_by if noted else ""
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind, once=once)
@@ -263,10 +263,9 @@ def events_of(report: SyncReport) -> list[tuple[str, str, str]]:
     """(reason, message, type) of each event: one per interface, or one for what did not work."""
     if report.error is None:
         ips = {item.interface: ", ".join(item.ips) for item in report.state}
-        changes = newest((*report.unreported, *(report.moves if report.status == "changed" else ())))
         return [
             (_EVENTS[change.action], _sentence(change.network, change.interface, ips), "Normal")
-            for change in changes
+            for change in report.unreported
             if change.action in _EVENTS and holds(change, report.state)
         ]
     reason = "NetworkRefused" if report.status == "refused" else "NetworkFailed"

@@ -86,8 +86,8 @@ class SyncReport:
     """The changes, their result, and what the pod has now.
 
     `planned` is true where nothing was done yet (--dry-run). `left` names what could not be put back.
-    `request` is the hash of what the annotations asked for. `unreported` are earlier changes whose Events are still to
-    be written.
+    `request` is the hash of what the annotations asked for. `unreported` are the changes, this one's and earlier
+    ones', whose Events are still to be written.
     """
 
     kind: ClassVar[str] = "SyncReport"

@@ -1,7 +1,8 @@
 """The changes of a running pod whose Events are not written yet, so that a kill before that loses none.
 
 The journal has them from before the change until they are written: "PID@START [[action, network, interface, reason],
-...]", of the process that makes the change. As long as that one runs it writes the Events itself.
+...]", of the process that makes the change, in several attempts where it gives way. As long as that one runs it writes
+the Events itself.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from genie_core.tasks.sync.report import Attached, Change
 def noted(earlier: Iterable[Change], moves: Iterable[Move]) -> str:
     """The text for the journal, before this process makes these changes; `earlier` ones are not reported yet either."""
     changes = [*earlier, *(Change.of(move) for move in moves if move.action != KEEP)]
-    words = [[one.action, one.network, one.interface, one.reason] for one in newest(changes)]
+    newest = {one.interface: one for one in changes}.values()
+    words = [[one.action, one.network, one.interface, one.reason] for one in newest]
     return f"{_this_process()} {encode(words)}"
 
 
 def left_in(plan: Plan) -> tuple[Change, ...]:
-    """The changes that no running process will report; none where the text cannot be read."""
-    text = plan.unreported.partition(" ")[2]
-    if not text or _runs(plan.changed_by):
+    """The changes that no other process will report; none where the text cannot be read."""
+    if not may_be_reported(plan):
         return ()
+    text = plan.unreported.partition(" ")[2]
     try:
         return tuple(
             Change(action=str(action), network=str(network), interface=str(interface), reason=str(reason))
@@ -37,19 +39,14 @@ def left_in(plan: Plan) -> tuple[Change, ...]:
         return ()
 
 
-def newest(changes: Iterable[Change]) -> list[Change]:
-    """The last change of each interface."""
-    return list({one.interface: one for one in changes}.values())
-
-
 def holds(change: Change, state: Sequence[Attached]) -> bool:
     """Whether the pod is as the change has left it."""
     has = [one.network for one in state if one.interface == change.interface]
     return not has if change.action == DETACH else has == [change.network]
 
 
-def may_be_noted_as_reported(plan: Plan) -> bool:
-    """Whether the changes are this process's, or no running one's: another process reports its own."""
+def may_be_reported(plan: Plan) -> bool:
+    """Whether there are changes of this process's, or of none that runs: another one reports its own."""
     maker = plan.changed_by
     return bool(maker) and (maker == _this_process() or not _runs(maker))
 
