@@ -7,7 +7,7 @@ import pytest
 
 from genie_core.edges import policy_dir
 from tests import warm
-from tests.live.live import NPWG
+from tests.live.live import NPWG, cni_args
 from tests.live.ward import environment
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -316,6 +316,19 @@ def test_another_pod_of_the_name(live):
     pod["metadata"]["uid"] = "u2"
     live.cluster.objects.add(pod)
     assert live.sync()[0] == 3
+
+
+def test_the_newest_of_two_sandboxes_where_no_runtime_says_which_one_runs(live):
+    live.start("c1", cni="blue")
+    namespace = live.node.add_pod()
+    second = live.node.call(
+        "ADD", "a1", netns=namespace.path, env=cni_args("c1"), annotations={"cni": "blue"}
+    )
+    assert second.status == 0, second
+    live.annotate(cni="blue,red@net1")
+    code, report = live.sync()
+    assert (code, report["target"]["containerID"]) == (0, "a1")
+    assert {*namespace.links()} - {"lo"} == {"eth0", "net1"}
 
 
 def test_from_a_file(live, tmp_path):

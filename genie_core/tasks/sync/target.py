@@ -122,7 +122,7 @@ def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
         raise NotFound(
             _why_none(pod, named), hint="run it on the pod's node; genie discover shows its journals"
         )
-    return max(current, key=lambda plan: plan.container_id)
+    return min(current, key=context.store.age)  # the newest, where the runtime does not say which one runs
 
 
 def are_running(named: Sequence[Plan], pod: LivePod, cri_socket: str) -> list[Plan]:
