@@ -108,10 +108,9 @@ def faults_of(plan: "Plan", pod: "Seen", node: "Seen") -> list[Fault]:
     """At most one fault of each kind for each attachment, in the plan's order."""
     found: list[Fault] = []
     for item in plan.attachments:
-        if item.restoring and not (item.result and not item.releasing):
-            again = Fault(
-                INTERFACE, item.ifname, item.label, f"{item.ifname} is to be attached again", again=True
-            )
+        if item.restoring:
+            message = f"the repair of {item.ifname} was cut off"
+            again = Fault(INTERFACE, item.ifname, item.label, message, again=True)
             found.append(allowed(again, item, plan, node))
         elif item.result and not item.releasing and not item.released:
             faults = _merged(_Look(item, plan, pod, node).faults(), item)

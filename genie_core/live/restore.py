@@ -2,7 +2,8 @@
 
 The journal says first which attachments are to be restored. Their chains are released, which frees their addresses,
 and attached from the recorded configuration, asked for the same. After a kill at any point the next repair or
-change continues there, and DEL releases everything. An attachment that cannot be made keeps its mark.
+change continues there, and DEL releases everything. An attachment that cannot be made keeps its mark. What the pod's
+status says may not be so any more: the next sync writes it (`UNPUBLISHED`).
 """
 
 from genie_core.attach import release_network
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     Left = list[tuple[Attachment, GenieError]]
 
 
+UNPUBLISHED = "unpublished"  # in place of the request that a sync has brought the pod in line with
+
+
 def restore(
     plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = ()
 ) -> "Steps[ChangeOutcome]":
@@ -39,10 +43,12 @@ def restore(
     `taken` are addresses that other containers have now: these are not asked for.
     """
     marked = [
-        item.replace(changing=True, restoring=True) if item.ifname in ifnames else item
+        item.replace(changing=True, restoring=True, releasing=True)
+        if item.ifname in ifnames and not item.restoring
+        else item
         for item in plan.attachments
     ]
-    work = plan.replace(attachments=marked)
+    work = plan.replace(attachments=marked, request=plan.request and UNPUBLISHED)
     yield Save(work)
     return (yield from finish_restoring(work, taken, ifnames))
 
@@ -53,9 +59,11 @@ def finish_restoring(
     """Restore what is marked, from wherever it was cut off; `taken` as in `restore`.
 
     With `ifnames` only these of them: the others keep their marks. One that cannot be released holds no other one up.
+    One that was attached before the cut stays.
     """
     marked = [item for item in plan.attachments if item.restoring]
-    lost = [item for item in marked if ifnames is None or item.ifname in ifnames]
+    meant = [item for item in marked if ifnames is None or item.ifname in ifnames]
+    lost = [item for item in meant if item.releasing or item.released or not item.result]
     had = _first_addresses(plan)
     left: Left = []
     for item in reversed(lost):
@@ -72,7 +80,7 @@ def finish_restoring(
         )
     )
     left = [(work.attachments[index_of(plan, item)], error) for item, error in left]
-    waiting = [work.attachments[index_of(plan, item)] for item in marked if item not in lost]
+    waiting = [work.attachments[index_of(plan, item)] for item in marked if item not in meant]
     yield Save(work)
     for item in [work.attachments[place] for place in places]:
         try:
@@ -175,7 +183,9 @@ def _restore_cut_off(plan: "Plan", firsts: "Sequence[Attachment]") -> "Steps[Cha
         place = places.pop() if places else -1
         plan = plan.replace(
             attachments=[
-                item.replace(restoring=index == place) if item.ifname == plan.ifname else item
+                item.replace(restoring=index == place, releasing=item.releasing or index == place)
+                if item.ifname == plan.ifname
+                else item
                 for index, item in enumerate(plan.attachments)
             ]
         )

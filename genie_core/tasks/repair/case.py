@@ -41,6 +41,7 @@ class Case:
         self.context = context
         self.mode = mode
         self.found = found
+        self._begun: set[str] = set()  # the interfaces whose repair is counted: one that gives way goes on
         self.is_full = False  # nothing can be noted: the disk is full, or read-only
         self.unknown = ""  # why it is not known whether the pod may be touched
 
@@ -134,7 +135,7 @@ class Case:
     def _reason(self, fault: Fault, counts: Counts) -> str:
         if self.unknown:
             return f"whether the pod may be changed is not known: {self.unknown}"
-        if counts.is_used_up(fault.ifname, fault.kind):
+        if fault.ifname not in self._begun and counts.is_used_up(fault.ifname, fault.kind):
             return f"left alone: it was repaired twice within {WINDOW_SECONDS / 60:g} minutes"
         return fault.obstacle
 
@@ -150,11 +151,13 @@ class Case:
         for ifname in names:
             own = [fault for fault in faults if fault.ifname == ifname]
             try:
-                counts.note_try(ifname, [fault.kind for fault in own])
+                if ifname not in self._begun:
+                    counts.note_try(ifname, [fault.kind for fault in own])
             except IOFailure as error:  # a full disk; the other pods are looked at
                 problems[ifname] = error.msg
                 again.discard(ifname)
                 continue
+            self._begun.add(ifname)
             if ifname not in again:
                 problems |= self._put_back(ifname, own)
         had = {item.ifname: addresses_of(item) for item in self.plan.attachments}

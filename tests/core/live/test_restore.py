@@ -41,6 +41,19 @@ def test_killed_then_the_runtime_releases_everything(step, effect_first):
     assert (pod.held, pod.links, pod.disk) == (set(), {}, "")
 
 
+@pytest.mark.parametrize("end", [finish_restoring, lambda plan: finish_interrupted(plan, "/netns")])
+def test_what_was_attached_before_the_kill_stays(end):
+    """Its interface is not made a second time."""
+    for step in steps_of(lost):
+        pod = killed(step)
+        (item,) = [item for item in pod.plan.attachments if item.ifname == "eth1"]
+        pod.log.clear()
+        pod.drive(end(pod.plan))
+        assert has(pod, BEFORE)
+        if item.result and not item.releasing:
+            assert pod.log == []
+
+
 @pytest.mark.parametrize("effect_first", [False, True])
 @pytest.mark.parametrize("step", steps_of(lost))
 def test_killed_then_the_next_repair_ends_it(step, effect_first):
@@ -148,7 +161,7 @@ def test_a_repair_and_a_change_that_were_both_cut_off(step):
     pod = started()
     items = pod.plan.attachments
     torn = items[0].replace(ifname="eth9", label="x", network=items[2].network, result="", changing=True)
-    gone = items[1].replace(changing=True, restoring=True)
+    gone = items[1].replace(changing=True, restoring=True, releasing=True)
     pod.perform(Save(pod.plan.replace(attachments=[torn, items[0], gone, items[2]])))
     pod.links.pop("eth1")
     pod.kill_after(step)

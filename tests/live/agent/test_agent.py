@@ -417,6 +417,27 @@ def test_what_a_repair_could_not_write_is_in_the_agents_log(node):
     wait_until(lambda: node.events("not written to the API server"))
 
 
+def test_the_status_of_what_was_attached_again(node):
+    """It could not be written by the repair, whose network gave another address; it is written later."""
+    folder = node.node.root / "bin"
+    folder.mkdir()
+    (folder / "any-ipam").write_text('#!/bin/sh\nsed "s/any-ipam/host-local/" | /usr/lib/cni/host-local\n')
+    (folder / "any-ipam").chmod(0o755)
+    node.node.binaries.insert(0, folder)
+    network = {**macvlan(node), "ipam": {**node.node.ipam("10.8.0.0/24"), "type": "any-ipam"}}
+    node.node.configure("50-any.conf", {"cniVersion": "1.0.0", "name": "any", **network})
+    node.start(cni="blue")
+    node.agent("--repair", "fix")
+    node.annotate(cni="blue,any@net1")
+    is_applied(node, "net1")
+    node.cluster.server.api.forbidden = {("patch", "pods/status")}
+    node.node.pod.run("ip", "link", "del", "net1")
+    wait_until(lambda: node.events("repair"))
+    assert "attached again with 10.8.0.3/24, not 10.8.0.2/24" in node.events("repair")[0]["message"]
+    node.cluster.server.api.forbidden = set()
+    wait_until(lambda: "10.8.0.3" in node.pod()["metadata"]["annotations"]["multi-ip-preferences"])
+
+
 def test_a_fault_is_mended_at_once(node):
     node.start(cni="blue,red@net1")
     node.agent("--repair", "fix")
