@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.apiserver.faults import plainly
+from tests.live.live import cni_args
+from tests.live.test_breaks import a_call_waits
 from tests.live.test_sync import events
 from tests.patience import wait_until
+from tests.system.node import finish
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -173,6 +176,32 @@ def test_a_fault_that_recurs_a_third_time_is_not_repaired(ward):
     assert reasons == ["NetworkRepaired", "NetworkRepaired", "NetworkFault"]
     ward.forget_repairs()
     assert kinds(ward.repair("fix")) == ["eth0 bridge-port mended"]
+
+
+def test_a_fault_that_comes_and_goes_is_reported_three_times(ward):
+    """A NIC that flaps would fill the API server with events of all its pods."""
+    before = events_of(ward)
+    for number in range(5):
+        ward.node.pod.run("ip", "link", "set", "net2", "down")
+        (found, *_) = ward.repair("report")
+        assert (found["kind"], found["news"]) == ("link", number < 3)
+        ward.node.pod.run("ip", "link", "set", "net2", "up")
+        ward.repair("report")
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"] * 3
+    assert {one["result"] for one in ward.repair("fix")} <= {"mended"}
+
+
+def test_a_file_that_another_look_writes_is_left_to_it(ward):
+    """That of a look that was killed goes with the next one that is written."""
+    ward.node.pod.run("ip", "link", "set", "net2", "down")
+    ward.repair("report")
+    written, left = (ward.node.state / "repairs" / f".c1@eth0-{number}" for number in (1, 2))
+    written.touch()
+    assert {one["news"] for one in ward.repair("report")} == {False}
+    assert written.exists()
+    left.touch()
+    assert {one["result"] for one in ward.repair("fix")} == {"mended"}
+    assert not left.exists()
 
 
 def test_links_and_addresses_of_others_stay(ward):
@@ -515,6 +544,20 @@ def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
     out, _ = running.communicate(timeout=240)
     assert out == ""
     assert "c2@eth0" not in ward.node.state_files()
+
+
+def test_a_repair_that_gives_way_is_counted_once(ward, second):
+    """Else one that gives way twice would count as one that came back, and leave the pod without the interface."""
+    running = repair_that_waits(ward, second, "macvlan", "ADD", "net2")
+    env = {**ward.node.env("CHECK", "c2", second.path), **cni_args("c2")}
+    checking = ward.node.start(env, ward.node.stdin(prevResult={"cniVersion": "1.0.0"}))
+    wait_until(lambda: a_call_waits(ward, "c2@eth0"))
+    (ward.node.root / "go").touch()
+    finish(checking)
+    out, _ = running.communicate(timeout=240)
+    assert kinds([json.loads(line) for line in out.splitlines()]) == ["net2 interface mended"]
+    counted = json.loads((ward.node.state / "repairs" / "c2@eth0").read_text())
+    assert [one[:2] for one in counted["tries"]] == [["net2", "interface"]]
 
 
 def test_an_attachment_that_cannot_be_released_holds_no_other_up(ward, second):

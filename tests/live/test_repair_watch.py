@@ -10,7 +10,8 @@ import pytest
 
 from genie_core.edges.netns import inside
 from genie_core.tasks.node_state import open_context
-from genie_core.tasks.repair.watch import Watcher
+from genie_core.tasks.repair import watch as watching
+from genie_core.tasks.repair.watch import NOISY, Watcher
 from tests.live.test_repair import AGAIN, PUT_BACK
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -80,6 +81,20 @@ def test_nothing_is_seen_where_nothing_went(ward, watch):
     time.sleep(2)
     assert watch.seen.empty()
     assert watch.seconds - before < 0.2
+
+
+def test_what_comes_and_goes_is_left_to_the_timer(ward, watch, monkeypatch):
+    """A process with the right to can set an interface of its pod down and up all day."""
+    for _ in range(NOISY):
+        ward.node.pod.run("ip", "link", "set", "net2", "down")
+        assert watch.seen.get(timeout=240)[0] == {"c1"}
+        ward.node.pod.run("ip", "link", "set", "net2", "up")
+    ward.node.pod.run("ip", "link", "set", "net2", "down")
+    monkeypatch.setattr(watching, "NOISY_SECONDS", 0.0)  # that much later
+    ward.node.pod.run("ip", "link", "set", "net1", "down")
+    containers, _ = watch.seen.get(timeout=240)
+    assert (containers, watch.seen.empty()) == ({"c1"}, True)
+    ward.repair("fix")
 
 
 def test_a_pod_that_came_later(ward, watch):

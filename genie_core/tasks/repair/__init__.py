@@ -69,7 +69,7 @@ def _noted(store: Store) -> set[str]:
     """The names of the files of counts (counts.py). Those of containers that are gone are removed."""
     folder = f"{store.directory}/{REPAIRS}"
     try:
-        names = set(os.listdir(folder))
+        names = {name for name in os.listdir(folder) if name[0] != "."}  # another process writes such a one
     except OSError:
         return set()
     for name in names.difference(store.names()):

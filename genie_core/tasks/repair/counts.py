@@ -1,7 +1,8 @@
 """Recent repairs and reports, in the state directory, so that a restart and `--once` know them.
 
     repairs/<container>@<interface>    {"tries": [[interface, kind, time], ...],
-                                        "reported": [[interface, kind, result], ...]}
+                                        "reported": [[interface, kind, result], ...],
+                                        "reports": [[interface, kind, result, time], ...]}
 
 Written under the container's lock. A file that cannot be read counts as none: then something is repaired or reported
 once more. Files of containers that are gone are removed by the next look at all of them.
@@ -20,36 +21,44 @@ from genie_core.edges.files import make_private_directory, remove
 from genie_core.edges.store import REPAIRS, Store, file_name
 from genie_core.errors import GenieError, IOFailure, TryAgain
 from genie_core.model import Plan
-from genie_core.tasks.atomic import write_file
+from genie_core.tasks.atomic import remove_temporaries, write_file
 from genie_core.tasks.repair.report import MENDED, Repair
 from genie_core.verbs.context import Context
 
 WINDOW_SECONDS = 600.0
 TRIES = 2  # in the window; what comes back after that is left alone
+REPORTS = 3  # in the window, of a fault that comes and goes
 
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """Of one container: (interface, kind, time of the try), and (interface, kind, result) that was reported."""
+    """Of one container: (interface, kind, time) of each try, and (interface, kind, result) of what was reported.
+
+    `reported` is of the faults that there are now, `reports` has each of the window with its time.
+    """
 
     path: Path
     tries: list[tuple[str, str, float]] = field(default_factory=list)
     reported: set[tuple[str, str, str]] = field(default_factory=set)
+    reports: list[tuple[str, str, str, float]] = field(default_factory=list)
 
     @classmethod
     def load(cls, store: Store, plan: Plan) -> Counts:
-        """Those of the plan's container, without tries that are too old to count."""
+        """Those of the plan's container, without tries and reports that are too old to count."""
         path = Path(store.directory, REPAIRS, file_name(*plan.key))
         found = cls(path=path)
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            found.tries = [(str(name), str(kind), float(at)) for name, kind, at in data["tries"]]
+            found.tries = [(str(name), str(kind), at) for name, kind, at in data["tries"] if _is_recent(at)]
             reported = data.get("reported", data.get("told", ()))  # the second is an earlier version's
             found.reported = {(str(name), str(kind), str(result)) for name, kind, result in reported}
+            found.reports = [
+                (str(name), str(kind), str(result), at)
+                for name, kind, result, at in data.get("reports", ())
+                if _is_recent(at)
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             return cls(path=path)
-        now = time.time()
-        found.tries = [one for one in found.tries if now - WINDOW_SECONDS < one[2] <= now]
         return found
 
     def is_used_up(self, ifname: str, kind: str) -> bool:
@@ -63,8 +72,10 @@ class Counts:
         self.save()
 
     def is_news(self, repair: Repair) -> bool:
-        """Whether that was not reported yet; each success is."""
-        return repair.result == MENDED or (repair.interface, repair.kind, repair.result) not in self.reported
+        """Whether that is to be reported: each success is, and a fault when it comes, unless it has often done so."""
+        what = (repair.interface, repair.kind, repair.result)
+        is_new = what not in self.reported and sum(one[:3] == what for one in self.reports) < REPORTS
+        return repair.result == MENDED or is_new
 
     def note_reported(self, done: Sequence[Repair]) -> None:
         """Note that these were reported, once they were. What was repaired is reported again when it returns.
@@ -76,6 +87,8 @@ class Counts:
         reported = {one for one in self.reported if one[:2] in faults}
         reported |= {(item.interface, item.kind, item.result) for item in lasting}
         if reported != self.reported:
+            now = time.time()
+            self.reports += [(one.interface, one.kind, one.result, now) for one in lasting if one.news]
             self.reported = reported
             self.save()
 
@@ -95,11 +108,17 @@ class Counts:
     def save(self) -> None:
         """Write the file. Raises IOFailure."""
         make_private_directory(str(self.path.parent))
-        text = json.dumps({"tries": self.tries, "reported": sorted(self.reported)})
+        content = {"tries": self.tries, "reported": sorted(self.reported), "reports": self.reports}
         try:
-            write_file(self.path, text + "\n", 0o600)
+            remove_temporaries(self.path)
+            write_file(self.path, json.dumps(content) + "\n", 0o600)
         except OSError as error:
             raise IOFailure(f"cannot write {error.filename}: {error.strerror}") from None
+
+
+def _is_recent(at: float) -> bool:
+    now = time.time()
+    return now - WINDOW_SECONDS < at <= now
 
 
 def note(plan: Plan, context: Context, change: Callable[[Counts], None], seconds: float) -> None:

@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from errno import EMFILE, ENFILE, ENOMEM
 from typing import TYPE_CHECKING, Self
@@ -41,6 +42,8 @@ _ANY_NUMBER = 0xFFFFFFFF  # -1: the kernel chooses
 _BUFFER_BYTES = 4 << 20
 REFRESH_SECONDS = 0.25  # not more often, however much happens on the node
 SETTLE_SECONDS = 0.2  # what belongs together comes together: a deleted interface takes its routes along
+# A container in which something was missing so often in that time is left to the timer: a look costs a process.
+NOISY, NOISY_SECONDS = 3, 60.0
 _HERE = -1
 
 
@@ -55,6 +58,9 @@ class Watcher:
         self._names: dict[
             str, set[str]
         ] = {}  # an interface of the node -> the journals that have to do with it
+        self._found: list[
+            tuple[float, str]
+        ] = []  # when something was missing, and in which journal's container
         self._refreshed = 0.0
         self._ports: set[str] = set()  # those of them that are ports of a bridge
         try:
@@ -180,13 +186,17 @@ class Watcher:
         return set()
 
     def _look(self, suspects: set[str]) -> set[str]:
-        """The containers among these in which something is missing."""
+        """The containers among these in which something is missing, without the noisy ones."""
+        now = time.monotonic()
+        self._found = [one for one in self._found if one[0] > now - NOISY_SECONDS]
+        often = Counter(name for _, name in self._found)
         found = set()
         around = look_here()
         for name in suspects:
-            plan = self._load(name)
+            plan = self._load(name) if often[name] < NOISY else None
             if plan and look_at(plan, around, self.context):
                 found.add(plan.container_id)
+                self._found.append((now, name))
         return found
 
 
