@@ -142,6 +142,7 @@ class Agent:
             self._resync_at = now + RESYNC_SECONDS
             self._read_settings()
             self._work.resync()
+            self._following.end_idle()
         self._following.follow_definitions()
 
     def _listen(self) -> None:

@@ -110,14 +110,11 @@ class Following:
                 self._back()
 
     def follow_definitions(self) -> None:
-        """Watch the definitions of the namespaces in which something is waited for, and no others any more.
+        """Watch the definitions of the namespaces in which something is waited for.
 
-        A change that succeeds at once needs none: each is a thread, a connection and a list. One that is there stays
-        until the pods are in line, since its list tries them again.
+        A change that succeeds at once needs none: each is a thread, a connection and a list.
         """
         wanted = self._work.named_namespaces(held_up=True)
-        for namespace in set(self._definitions) - self._work.named_namespaces(held_up=False):
-            self._definitions.pop(namespace).stop.set()
         for namespace in sorted(wanted - set(self._definitions))[: MOST_NAMESPACES - len(self._definitions)]:
             sink = _Sink[Key](DEFINITIONS, self, self._definitions_listed, self._definition_changed)
             connect = partial(self._connect, metadata_only=True)
@@ -129,6 +126,14 @@ class Following:
                 sink.contact(f"no thread can be started: {error.strerror}")
                 return  # it is tried again at the next look
             self._definitions[namespace] = watch
+
+    def end_idle(self) -> None:
+        """End the watches of definitions that no pod waits for. One whose pods are not in line yet stays.
+
+        Not at once: an annotation that flaps would begin one, with its list, each time.
+        """
+        for namespace in set(self._definitions) - self._work.named_namespaces(held_up=False):
+            self._definitions.pop(namespace).stop.set()
 
     # --- in the loop -------------------------------------------------------------------------------------
 

@@ -94,6 +94,24 @@ def test_changes_that_succeed_watch_no_definitions(node):
     assert not [target for target in asked if "network-attachment-definitions?" in target]
 
 
+def test_an_annotation_that_flaps_lists_definitions_once(node):
+    """The watch stays for a while: each is a thread and a connection until its next bookmark, and a list."""
+    node.cluster.nad("x", macvlan(node))
+    node.start()
+    node.agent()
+    for number in range(1, 4):
+        node.annotate(**{NPWG: "nosuch"})
+        wait_until(lambda count=number: statuses(node).count("refused") == count)
+        node.annotate()
+        wait_until(lambda count=number: statuses(node).count("unchanged") == count)
+    asked = [one.target for one in node.cluster.server.api.requests]
+    assert len([target for target in asked if "network-attachment-definitions?limit" in target]) == 1
+
+
+def statuses(node):
+    return [line["status"] for line in node.events("sync")]
+
+
 def test_a_definition_that_is_mended(node):
     node.cluster.nad("x", {"type": "nothing-like-it"})
     node.start(**{NPWG: ""})
