@@ -38,43 +38,107 @@ NET1='p link add net1 type veth peer name n1 netns $F-inet; p addr add 172.30.0.
  i addr add 172.30.0.1/24 dev n1; i link set n1 up'
 """
 
+# What is done by one program is done by one start of it: a hundred starts of `ip` took half of a test's processor time.
 BUILD = r"""
-for s in node ext r1 inet p1 p2 c1; do ip netns add $F-$s; ip -n $F-$s link set lo up; done
-n link add eth0 type veth peer name e0 netns $F-ext; n addr add 192.168.50.10/24 dev eth0; n link set eth0 up
-x addr add 192.168.50.1/24 dev e0; x link set e0 up
-n route add default via 192.168.50.1; n link add eth1 type veth peer name i0 netns $F-inet
-n addr add 203.0.113.10/24 dev eth1; n link set eth1 up
-i addr add 203.0.113.1/24 dev i0; i link set i0 up
-n link add cni0 address 02:00:00:00:00:01 type bridge; n addr add 10.244.1.1/24 dev cni0; n link set cni0 up mtu 1450
-for k in 1 2; do
- n link add veth$k type veth peer name eth0 netns $F-p$k; n link set veth$k master cni0 up mtu 1450
- n link set veth$k type bridge_slave hairpin on
- ip -n $F-p$k link set eth0 up mtu 1450; ip -n $F-p$k addr add 10.244.1.$((k+9))/24 dev eth0
- ip -n $F-p$k route add default via 10.244.1.1
-done
-n link add cali1 type veth peer name eth0 netns $F-c1; n link set cali1 up; N sysctl -qw net.ipv4.conf.cali1.proxy_arp=1
-n route add 10.244.1.130/32 dev cali1
-c link set eth0 up; c addr add 10.244.1.130/32 dev eth0; c route add 169.254.1.1 dev eth0 scope link
-c route add default via 169.254.1.1
-N sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1; X sysctl -qw net.ipv4.ip_forward=1
-V="type vxlan id 1 dstport 8472 nolearning"
-n link add flannel.1 $V local 192.168.50.10 dev eth0; x link add flannel.1 $V local 192.168.50.1 dev e0
-n link set flannel.1 address 02:00:00:00:01:01 up mtu 1450; x link set flannel.1 address 02:00:00:00:02:02 up mtu 1450
-n addr add 10.244.1.0/32 dev flannel.1; x addr add 10.244.2.0/32 dev flannel.1
-n neigh add 10.244.2.0 lladdr 02:00:00:00:02:02 dev flannel.1 nud permanent
-N bridge fdb append 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1
-n route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
-x neigh add 10.244.1.0 lladdr 02:00:00:00:01:01 dev flannel.1 nud permanent
-X bridge fdb append 02:00:00:00:01:01 dev flannel.1 dst 192.168.50.10
-x route add 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink
-x link add vr1 type veth peer name eth0 netns $F-r1; x link set vr1 up mtu 1450; x addr add 10.244.2.1/24 dev vr1
-r link set eth0 up mtu 1450; r addr add 10.244.2.2/24 dev eth0; r route add default via 10.244.2.1
-X nft add table ip guard; X nft 'add chain ip guard pre { type filter hook prerouting priority -300; }'
-X nft add rule ip guard pre iifname e0 ip saddr 10.244.0.0/16 drop
-N iptables -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE
-N iptables -t nat -A POSTROUTING -s 10.244.1.11 -d 10.244.1.11 -j MASQUERADE
-N iptables -t nat -A PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.11:8080
-N iptables -t nat -A PREROUTING -d 10.96.0.10 -p udp --dport 53 -j DNAT --to 10.244.1.11:53
+ip -batch - <<END
+netns add $F-node
+netns add $F-ext
+netns add $F-r1
+netns add $F-inet
+netns add $F-p1
+netns add $F-p2
+netns add $F-c1
+END
+n -batch - <<END
+link set lo up
+link add eth0 type veth peer name e0 netns $F-ext
+addr add 192.168.50.10/24 dev eth0
+link set eth0 up
+route add default via 192.168.50.1
+link add eth1 type veth peer name i0 netns $F-inet
+addr add 203.0.113.10/24 dev eth1
+link set eth1 up
+link add cni0 address 02:00:00:00:00:01 type bridge
+addr add 10.244.1.1/24 dev cni0
+link set cni0 up mtu 1450
+link add veth1 type veth peer name eth0 netns $F-p1
+link set veth1 master cni0 up mtu 1450
+link set veth1 type bridge_slave hairpin on
+link add veth2 type veth peer name eth0 netns $F-p2
+link set veth2 master cni0 up mtu 1450
+link set veth2 type bridge_slave hairpin on
+link add cali1 type veth peer name eth0 netns $F-c1
+link set cali1 up
+route add 10.244.1.130/32 dev cali1
+link add flannel.1 type vxlan id 1 dstport 8472 nolearning local 192.168.50.10 dev eth0
+link set flannel.1 address 02:00:00:00:01:01 up mtu 1450
+addr add 10.244.1.0/32 dev flannel.1
+neigh add 10.244.2.0 lladdr 02:00:00:00:02:02 dev flannel.1 nud permanent
+route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink
+END
+x -batch - <<END
+link set lo up
+addr add 192.168.50.1/24 dev e0
+link set e0 up
+link add flannel.1 type vxlan id 1 dstport 8472 nolearning local 192.168.50.1 dev e0
+link set flannel.1 address 02:00:00:00:02:02 up mtu 1450
+addr add 10.244.2.0/32 dev flannel.1
+neigh add 10.244.1.0 lladdr 02:00:00:00:01:01 dev flannel.1 nud permanent
+route add 10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink
+link add vr1 type veth peer name eth0 netns $F-r1
+link set vr1 up mtu 1450
+addr add 10.244.2.1/24 dev vr1
+END
+i -batch - <<END
+link set lo up
+addr add 203.0.113.1/24 dev i0
+link set i0 up
+END
+p -batch - <<END
+link set lo up
+link set eth0 up mtu 1450
+addr add 10.244.1.10/24 dev eth0
+route add default via 10.244.1.1
+END
+q -batch - <<END
+link set lo up
+link set eth0 up mtu 1450
+addr add 10.244.1.11/24 dev eth0
+route add default via 10.244.1.1
+END
+c -batch - <<END
+link set lo up
+link set eth0 up
+addr add 10.244.1.130/32 dev eth0
+route add 169.254.1.1 dev eth0 scope link
+route add default via 169.254.1.1
+END
+r -batch - <<END
+link set lo up
+link set eth0 up mtu 1450
+addr add 10.244.2.2/24 dev eth0
+route add default via 10.244.2.1
+END
+bridge -n $F-node fdb append 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1
+bridge -n $F-ext fdb append 02:00:00:00:01:01 dev flannel.1 dst 192.168.50.10
+N sh -ec '
+cd /proc/sys/net; echo 1 | tee ipv4/conf/cali1/proxy_arp ipv4/ip_forward bridge/bridge-nf-call-iptables >/dev/null
+exec iptables-restore --noflush' <<END
+*nat
+-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE
+-A POSTROUTING -s 10.244.1.11 -d 10.244.1.11 -j MASQUERADE
+-A PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.11:8080
+-A PREROUTING -d 10.96.0.10 -p udp --dport 53 -j DNAT --to 10.244.1.11:53
+COMMIT
+END
+X sh -ec 'echo 1 >/proc/sys/net/ipv4/ip_forward; exec nft -f -' <<END
+table ip guard {
+ chain pre {
+  type filter hook prerouting priority -300
+  iifname e0 ip saddr 10.244.0.0/16 drop
+ }
+}
+END
 """
 
 CONFLIST: dict[str, Any] = {
