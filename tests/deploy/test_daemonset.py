@@ -294,14 +294,26 @@ except GenieError as error:
 set -e
 mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc
 mount -t tmpfs none /opt; mkdir -p /opt/cni/bin /etc/cni/net.d
-printf 'version = 2\\n[plugins."io.containerd.grpc.v1.cri".cni]\\nbin_dir = "%s"\\n' "$1" >/etc/containerd/config.toml
-exec "$2" -c "$3"
+printf 'version = 2\\n[plugins."io.containerd.grpc.v1.cri".cni]\\n%s\\n' "$1" >/etc/containerd/config.toml
+mount --bind /dev/null /usr/bin/containerd; $2
+exec "$3" -c "$4"
 """
-    for directory, said in (
-        ("/opt/cni/bin", "/opt/cni/bin"),
-        ("/nowhere", "looks in /nowhere, which is not mounted"),
+    in_the_image = "mount -o remount,ro /opt"  # it has the usual directories, for what is mounted there
+    for setting, more, said in (
+        ('bin_dir = "/opt/cni/bin"', "", "/opt/cni/bin\n"),
+        ('bin_dir = "/nowhere"', "", "containerd of this node looks in /nowhere, which is not mounted here"),
+        (
+            'bin_dir = "/opt/cni/bin"',
+            in_the_image,
+            "of this node looks in /opt/cni/bin, which is not mounted",
+        ),
+        (
+            "",
+            in_the_image,
+            "/opt/cni/bin is assumed; --bin-dir names another. It is not mounted here: nothing is installed\n",
+        ),
     ):
-        command = ["unshare", "--mount", "sh", "-c", shell, "sh", directory, sys.executable, script]
+        command = ["unshare", "--mount", "sh", "-c", shell, "sh", setting, more, sys.executable, script]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         assert said in done.stdout
 

@@ -36,7 +36,7 @@ from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
 from genie_core.tasks.install.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.install.payload import version_of
-from genie_core.tasks.install.placement import Placement, place
+from genie_core.tasks.install.placement import Placement, assumption, place
 from genie_core.tasks.install.run import install, old_code, preview
 
 LOOK_SECONDS = 10.0
@@ -232,11 +232,15 @@ class Keeper:
 def locate(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
     """Where the plugin belongs on the node whose directories are mounted here. Raises GenieError where it cannot go."""
     placement = place(bin_dir, conf_dir, Root())
-    for asked, directory in ((bin_dir, placement.bin_dir), (conf_dir, placement.conf_dir)):
-        if asked is None and not Path(directory).is_dir():
+    places = (("bin_dirs", bin_dir, placement.bin_dir), ("conf_dir", conf_dir, placement.conf_dir))
+    for name, asked, directory in places:
+        # the image has the usual ones, where nothing can be written
+        if asked is None and not os.access(directory, os.W_OK):
             names = " and ".join(runtime.name for runtime in placement.runtimes) or "the runtime"
+            assumed = [assumption(one, name) for one in placement.runtimes if name in one.assumed]
+            looks = f"{assumed[0]}. It" if assumed else f"{names} of this node looks in {directory}, which"
             raise InvalidConfig(
-                f"{names} of this node looks in {directory}, which is not mounted here: nothing is installed",
+                f"{looks} is not mounted here: nothing is installed",
                 hint="mount it in the DaemonSet in place of the one that is (docs/install-in-a-cluster.md)",
             )
     return placement
