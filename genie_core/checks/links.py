@@ -8,11 +8,11 @@ from genie_core.checks.addresses import restore_ipv6
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Effect, Finding, Severity
+from genie_core.net.arp import silence
 from genie_core.net.case import Case
 from genie_core.net.model import FALLBACKS, RUNTIME, STATUS, Attachment
-from genie_core.net.stack import NO_REPLY, Stack, conf_key
-from genie_core.spec.addresses import version
-from genie_core.survey.kernel import Netns
+from genie_core.net.stack import conf_key
+from genie_core.survey.kernel import Link, Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"
 
@@ -121,8 +121,8 @@ def loopback(case: Case) -> Iterator[Finding]:
 
 
 GN0105 = Code("GN0105", "ARP is off on the pod's link",
-    cause="with NOARP or arp_ignore=8 an end of the link resolves no neighbour, or is not resolved",
-    confirm="ip -n POD link; sysctl net.ipv4.conf.eth0.arp_ignore", fix="ip link set eth0 arp on",
+    cause="with NOARP, arp_ignore or arp_filter an end of the link resolves no neighbour, or is not resolved",
+    confirm="ip -n POD link; sysctl -a -r 'arp_(ignore|filter)'", fix="ip link set eth0 arp on",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
@@ -140,17 +140,18 @@ def arp_enabled(case: Case) -> Iterator[Finding]:
             remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
     for attachment in case.attachments:
-        name = attachment.link.name
-        if case.pod is None or not (case.addresses(attachment, 4) and case.pod.ignores_arp(name)):
+        name, gateway = attachment.link.name, case.segment_gateway(attachment, 4)
+        own = case.addresses(attachment, 4)[:1]
+        state = (
+            silence(case.pod, attachment.link, own[0].ip, gateway or own[0].ip) if case.pod and own else ""
+        )
+        if not state:
             continue
         yield GN0105.error(
-            f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
+            f"the pod answers no ARP on {name} ({state}): no host on the link can reach it",
             the_pod(case, name),
-            seen("sysctl", ignoring(case.pod, name)),
-            remedy=fix(
-                "set arp_ignore to 0",
-                in_pod(*answering(name)),
-            ),
+            seen("sysctl", state),
+            remedy=fix("set it to 0", in_pod(*answering(name, state))),
         )
 
 
@@ -160,34 +161,40 @@ def node_answers(case: Case) -> Iterator[Finding]:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        # Proxy ARP answers for other hosts' addresses whatever arp_ignore says.
-        own = [a.ip for a in case.facts.node.addresses if a.index == entry.index and version(a.ip) == 4]
-        if entry.arp and not (case.node.ignores_arp(entry.name) and own):
+        state = _ignored(case, attachment, entry) if entry.arp else f"{entry.name}: NOARP"
+        if not state:
             continue
-        state, command = (
-            (ignoring(case.node, entry.name), on_node(*answering(entry.name)))
-            if entry.arp
-            else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
-        )
+        mend = answering(entry.name, state) if entry.arp else ("ip", "link", "set", entry.name, "arp", "on")
         yield GN0105.found(
             Severity.FATAL if attachment is case.primary else Severity.ERROR,
             f"{entry.name}, the host end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             the_interface(entry.name),
-            seen("netlink", state, f"ip link show {entry.name}; sysctl -a -r arp_ignore"),
-            remedy=fix("turn ARP on again", command),
+            seen("netlink", state, f"ip link show {entry.name}; sysctl -a -r 'arp_(ignore|filter)'"),
+            remedy=fix("turn ARP on again", on_node(*mend)),
             affects=case.affected(attachment.bridge) if attachment.bridge else (),
         )
 
 
-def ignoring(stack: Stack, link: str) -> str:
-    """`net.ipv4.conf.eth0.arp_ignore=8`: the setting, of the link or of `all`, by which it answers no ARP."""
-    name = link if stack.setting(link, "arp_ignore") == NO_REPLY else "all"
-    return f"{conf_key(name, 'arp_ignore')}={NO_REPLY}"
+def _ignored(case: Case, attachment: Attachment, entry: Link) -> str:
+    """The setting by which the node answers no ARP of the pod for its next hops that the node has, else its address."""
+    hops = (
+        h
+        for r in (case.pod.facts.routes if case.pod else ())
+        for h in r.hops
+        if h.index == attachment.link.index
+    )
+    asked = [h.gateway for h in hops if h.gateway in case.node.local] or [
+        a.ip for a in case.node.addresses(entry, 4)[:1]
+    ]
+    asker = next((a.ip for a in case.addresses(attachment, 4)), "")
+    found = (silence(case.node, entry, ip, asker or ip) for ip in dict.fromkeys(asked))
+    return next(filter(None, found), "")
 
 
-def answering(link: str) -> tuple[str, ...]:
-    """The command after which a link's ARP requests are answered again."""
-    return ("sysctl", "-w", f"{conf_key(link, 'arp_ignore')}=0", "net.ipv4.conf.all.arp_ignore=0")
+def answering(link: str, state: str) -> tuple[str, ...]:
+    """The command after which a link's ARP requests are answered again; `state` is the setting that keeps it silent."""
+    name = state.partition("=")[0].rpartition(".")[2]
+    return ("sysctl", "-w", f"{conf_key(link, name)}=0", f"{conf_key('all', name)}=0")
 
 
 GN0106 = Code("GN0106", "duplicate MAC",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
-from genie_core.checks.links import answering, ignoring
+from genie_core.checks.links import answering
 from genie_core.checks.overlay import Remote, carries, port_of, remotes
 from genie_core.checks.parts import by_route, fix, no_carrier, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.addresses import subnet, within
+from genie_core.net.arp import silence
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
@@ -31,14 +32,9 @@ def underlay(case: Case) -> Iterator[Finding]:
     for tunnel in case.tunnels:
         if not carries(case, tunnel):
             continue
-        local = str(
-            tunnel.data.get("vxlan_local")
-            or tunnel.data.get("ipip_local")
-            or tunnel.data.get("geneve_local")
-            or ""
-        )
+        local = next((str(ip) for name in LOCAL if (ip := tunnel.data.get(name))), "")
         device = _device(case, tunnel)
-        if local and local != "0.0.0.0" and local not in case.node.local:
+        if local and local not in ("0.0.0.0", "::", *case.node.local):
             yield GN0707.error(
                 f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
                 the_interface(tunnel.name),
@@ -57,6 +53,7 @@ def underlay(case: Case) -> Iterator[Finding]:
         if device is not None and device.up:
             yield from _outer_routes(case, tunnel, device)
         overhead = OVERHEAD.get(tunnel.kind, 0)
+        overhead += IPV6_MORE if overhead and version(local) == 6 else 0
         if device is not None and overhead and tunnel.mtu + overhead > device.mtu:
             yield _tunnel_mtu(tunnel, device, overhead)
 
@@ -216,6 +213,8 @@ def _accept(chain: Chain, packet: Packet) -> Command:
 # Protocols by Debian's names; the numbers are the same in every distribution's /etc/protocols.
 PORTLESS = {"ipip": "ipencap", "sit": "ipv6", "gre": "gre", "gretap": "gre"}
 NUMBERS = {"ipencap": 4, "ipv6": 41, "gre": 47}
+LOCAL = ("vxlan_local", "vxlan_local6", "ipip_local", "sit_local", "gre_local")
+IPV6_MORE = 20  # bytes that its header has more than IPv4's
 OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
 
 
@@ -237,10 +236,17 @@ def uplinks(case: Case) -> Iterator[Finding]:
         elif not link.arp:
             what = "does no ARP (NOARP): it resolves no neighbour"
             yield _uplink(case, link, what, "flags with NOARP", *link_set, "arp", "on")
-        elif case.node.addresses(link, 4) and case.node.ignores_arp(link.name):
-            what = "answers no ARP (arp_ignore=8): no host on the link finds it"
-            state = ignoring(case.node, link.name)
-            yield _uplink(case, link, what, state, *answering(link.name), families=(4,))
+        elif state := _silence(case, link):
+            what = f"answers no ARP ({state}): no host on the link finds it"
+            yield _uplink(case, link, what, state, *answering(link.name, state), families=(4,))
+
+
+def _silence(case: Case, link: Link) -> str:
+    """The setting by which the node answers no ARP of another node for its address on a link."""
+    for own in case.node.addresses(link, 4)[:1]:
+        near = [ip for node in case.other_nodes for ip in node.addresses if within(ip, subnet(own))]
+        return silence(case.node, link, own.ip, (near or [own.ip])[0])
+    return ""
 
 
 def _uplink(

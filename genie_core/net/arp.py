@@ -1,11 +1,13 @@
-"""ARP before a conversation: the effect of rules of the arp and bridge families on request and reply."""
+"""ARP before a conversation: the effect of rules of the arp and bridge families, and of sysctls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from genie_core.net.addresses import subnet, within
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import NO_REPLY, Stack, conf_key
 from genie_core.survey.kernel import Link
 
 Hook = Callable[[str, str, Packet, str], object]  # place, name, packet, family
@@ -51,3 +53,34 @@ def _with_node(
     if attachment.bridge is not None:
         for name in ("output", "postrouting"):
             hook("node", name, answer.with_(oif=peer.name), "bridge")
+
+
+def silence(stack: Stack, link: Link, asked: str, asker: str) -> str:
+    """The setting by which a stack does not answer the ARP request of `asker` for its own address `asked` on a link.
+
+    `net.ipv4.conf.eth0.arp_ignore=1`; "" where it answers (net/ipv4/arp.c: arp_ignore, arp_filter). For the addresses
+    of others, proxy ARP answers whatever these settings are.
+    """
+    if ":" in asked or asked not in stack.local:
+        return ""
+    level = max(stack.setting("all", "arp_ignore"), stack.setting(link.name, "arp_ignore"))
+    here = [own for own in stack.facts.addresses if own.index == link.index and own.ip == asked]
+    if level == NO_REPLY or _ignored(level, stack.local[asked].scope, [subnet(own) for own in here], asker):
+        return _named(stack, link, "arp_ignore", level)
+    if stack.setting("all", "arp_filter") or stack.setting(link.name, "arp_filter"):
+        way = stack.fib.lookup(asker, asked)
+        return "" if way.hop.index == link.index else _named(stack, link, "arp_filter", 1)
+    return ""
+
+
+def _ignored(level: int, scope: str, subnets: list[str], asker: str) -> bool:
+    """Whether arp_ignore 1 to 3 keeps an address to itself; `subnets` are its own on the link of the request."""
+    if level == 2:  # the sender has to be in its subnet, too
+        return not any(within(asker, one) for one in subnets)
+    return (level == 1 and not subnets) or (level == 3 and scope == "host")
+
+
+def _named(stack: Stack, link: Link, name: str, value: int) -> str:
+    """`net.ipv4.conf.all.arp_ignore=8`: the setting, of the link or of `all`, that has the value."""
+    owner = link.name if stack.setting(link.name, name) == value else "all"
+    return f"{conf_key(owner, name)}={value}"

@@ -15,6 +15,7 @@ from genie_core.net.leaving import far_end, mode_of, past_node
 from genie_core.net.model import TUNNELS, Attachment, Model
 from genie_core.net.policy import EGRESS, INGRESS
 from genie_core.net.policy_verdicts import connections
+from genie_core.net.resolving import unanswered, unfound
 from genie_core.net.stack import Stack, calls_iptables
 from genie_core.net.traces import Walk
 from genie_core.net.wording import Said
@@ -89,6 +90,7 @@ def _answer(model: Model, walk: Walk) -> Iterator[Said]:
     for block in walk.blocks:
         if block.reply and block.kind != "filter":
             yield wording.blocked(block)
+    yield from unfound(model, walk)
 
 
 class _Hops:
@@ -133,7 +135,8 @@ class _Hops:
             hop.said.append(wording.plain("source", f"source {source}", "ip address", "pod"))
         if attachment is not None:
             hop.said += wording.state(attachment.link, "pod")
-            hop.said += wording.neighbour(self.pod, attachment.link, self.next_hop, "pod")
+            why = unanswered(self.model, attachment, self.next_hop)
+            hop.said += wording.neighbour(self.pod, attachment.link, self.next_hop, "pod", why)
         hop.said += self._policies()
         hop.said += wording.unread(self.pod, "the pod's", "pod")
         return hop
@@ -296,11 +299,8 @@ class _Hops:
         pod = Hop(f"{title} {inner.name if inner else ''}".strip(), place="target", netns=tenant.path)
         pod.iface = inner.name if inner else ""
         pod.said += wording.state(inner, "pod") if inner else ()
-        pod.said.append(
-            wording.plain(
-                "unread", "this pod's own rules and routes are not read", f"genie debug pod {title}"
-            )
-        )
+        unread = "this pod's own rules and routes are not read"
+        pod.said.append(wording.plain("unread", unread, f"genie debug pod {title}"))
         port_there = next(
             (d.packet.dport for d in reversed(self.decisions) if d.place == "node"), self.flow.port
         )

@@ -106,10 +106,6 @@ class Stack:
         """The effective reverse path filter: the larger of `all` and the interface's (ip-sysctl.rst)."""
         return max(self.setting("all", "rp_filter"), self.setting(link, "rp_filter"))
 
-    def ignores_arp(self, link: str) -> bool:
-        """Whether the stack answers no ARP for its own addresses on a link (arp_ignore=8)."""
-        return max(self.setting("all", "arp_ignore"), self.setting(link, "arp_ignore")) == NO_REPLY
-
     def ports(self, bridge: Link) -> list[Link]:
         """The ports of a bridge."""
         return [link for link in self.facts.links if link.master == bridge.index]

@@ -202,15 +202,23 @@ def port(node: Stack, link: Link, bridge: Link) -> list[Said]:
     return [plain("bridge", text, command)]
 
 
-def neighbour(stack: Stack, link: Link, ip: str, place: str) -> list[Said]:
-    """The link-layer address of the next hop, as far as one is known; else the kernel asks for it."""
+def neighbour(stack: Stack, link: Link, ip: str, place: str, silence: str = "") -> list[Said]:
+    """The link-layer address of the next hop, as far as one is known; else the kernel asks for it.
+
+    `silence` is the setting by which nothing answers: packets pass for as long as the address is known.
+    """
     if link.kind in ("wireguard", "ipip", "sit", "tun", "ip6tnl", "gre") or not link.arp:
         return []
-    found = stack.neighbour(link.index, ip)
-    known = f"{ip} is at {found.mac} ({found.state})" if found and found.mac else f"{ip} is asked for"
+    found, command = stack.neighbour(link.index, ip), f"ip neigh show {ip} dev {link.name}"
+    at = f"{ip} is at {found.mac} ({found.state})" if found and found.mac and found.state != "failed" else ""
+    if silence and not (found and found.state == "permanent"):
+        text = f"{at}, until that is forgotten: no ARP reply" if at else f"no ARP reply for {ip}"
+        text = f"{text}, by {silence}"
+        return [Said(kind="neighbour", text=text, place=place, command=command, stops=not at, doubt=bool(at))]
+    known = at or f"{ip} is asked for"
     if found and found.state == "failed":
         known = f"{ip} did not answer when it was last asked for"
-    return [plain("neighbour", known, f"ip neigh show {ip} dev {link.name}", place)]
+    return [plain("neighbour", known, command, place)]
 
 
 def unread(stack: Stack, whose: str, place: str) -> list[Said]:

@@ -116,6 +116,8 @@ def test_a_routed_pod(lab):
 
 
 RULE = "-d 10.244.2.0/24 -j DROP"
+ASTRAY = """N sysctl -qw net.ipv4.conf.all.arp_filter=1; n rule add pref 90 from 10.244.1.1 lookup 90
+n route add 10.244.1.10 dev cali1 table 90; p neigh flush all"""
 FAULTS = {
     "a rule drops it": (
         "N iptables -A FORWARD -d 10.244.2.0/24 -j DROP", "N iptables -D FORWARD -d 10.244.2.0/24 -j DROP",
@@ -135,6 +137,16 @@ FAULTS = {
     ),
     "a port that is down": (
         "n link set veth2 down", "n link set veth2 up", "default/p2:8080", "veth2", "veth2 is down",
+    ),
+    "no ARP reply": (
+        "N sysctl -qw net.ipv4.conf.cni0.arp_ignore=8; p neigh flush all",
+        "N sysctl -qw net.ipv4.conf.cni0.arp_ignore=0",
+        "default/r1:8080", "pod eth0", "no ARP reply for 10.244.1.1, by net.ipv4.conf.cni0.arp_ignore=8",
+    ),
+    "no ARP reply past the route to the pod": (
+        ASTRAY,
+        "N sysctl -qw net.ipv4.conf.all.arp_filter=0; n rule del pref 90; n route flush table 90",
+        "default/r1:8080", "pod eth0", "no ARP reply for 10.244.1.1, by net.ipv4.conf.all.arp_filter=1",
     ),
     "no forwarding entry of the tunnel": (
         "N bridge fdb del 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1",
@@ -187,6 +199,26 @@ def test_an_answer_that_stops_is_shown(lab):
     tunnel = next(hop for hop in document["hops"] if hop["name"] == "flannel.1")
     assert tunnel["seen"]["answer"]
     assert not document["hops"][0]["seen"]["answer"]
+
+
+def test_an_address_that_is_known_is_used_until_it_is_forgotten(lab):
+    traced(lab, "default/r1:8080", "--probe")
+    lab.sh("N sysctl -qw net.ipv4.conf.cni0.arp_ignore=8; P sysctl -qw net.ipv4.conf.eth0.arp_ignore=8")
+    try:
+        code, document = traced(lab, "default/r1:8080", "--probe")
+    finally:
+        lab.sh("N sysctl -qw net.ipv4.conf.cni0.arp_ignore=0; P sysctl -qw net.ipv4.conf.eth0.arp_ignore=0")
+    assert (code, document["verdict"], document["findings"]) == (0, "unclear", [])
+    assert any("until that is forgotten: no ARP reply" in text for text in said(document, "neighbour"))
+
+
+def test_an_answer_that_does_not_find_the_pod(lab):
+    lab.sh("P sysctl -qw net.ipv4.conf.eth0.arp_ignore=8; n neigh flush all")
+    try:
+        _, document = traced(lab, "default/r1:8080")
+    finally:
+        lab.sh("P sysctl -qw net.ipv4.conf.eth0.arp_ignore=0")
+    assert "no ARP reply for 10.244.1.10, by net.ipv4.conf.eth0.arp_ignore=8" in document["reason"]
 
 
 def test_without_probe_no_packet_is_sent(lab):
