@@ -17,7 +17,7 @@ from genie_core.survey.binaries import Binary
 from genie_core.survey.kernel import Namespace, Netns, Tenant
 from genie_core.survey.logical import ClusterNetworks
 from genie_core.survey.obstacles import Driver, HeldLock, Store
-from genie_core.survey.runtimes import Runtime
+from genie_core.survey.runtimes import DEFAULT, Runtime
 
 UNSAVED = {"saved": False}
 
@@ -365,8 +365,11 @@ class Facts:
         return None if self.sandboxes is None else frozenset(one.id for one in self.sandboxes)
 
     def search_path(self, directory: str) -> tuple[str, ...]:
-        """Where the plugins of a directory's configurations are looked for: its runtimes' bin_dirs."""
-        own = [d for runtime in self.runtimes if runtime.conf_dir == directory for d in runtime.bin_dirs]
+        """Where the plugins of a directory's configurations are looked for: its runtimes' bin_dirs, if known."""
+        known = (
+            r for r in self.runtimes if not (r.problems and r.sources.get("bin_dirs", DEFAULT) == DEFAULT)
+        )
+        own = [d for runtime in known if runtime.conf_dir == directory for d in runtime.bin_dirs]
         return tuple(dict.fromkeys(own or self.binaries))
 
     def find_binary(self, type_: str, path: Sequence[str]) -> Binary | None:

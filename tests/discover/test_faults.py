@@ -2,7 +2,10 @@
 
 import pytest
 
+from genie_core.checks.registry import FILES
+from genie_core.checks.runner import selection
 from genie_core.findings import Severity, Status
+from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
@@ -207,6 +210,19 @@ def test_f91_the_runtime_reads_another_directory(node, tmp_path):
     assert finding.severity is Severity.FATAL
     assert f"containerd reads {elsewhere}; {node.conf} is ignored" in finding.title
     assert finding.evidence[0].source == f"{tmp_path}/config.toml"
+
+
+@pytest.mark.parametrize("config", [None, "version = 2\n[plugins", "version = 2\n"])
+def test_plugins_are_missed_only_where_a_runtime_is_known_to_look(tmp_path, config):
+    """Of a file that cannot be read it is not known which directories it names: the default was taken for them."""
+    nodes.add_plugins(tmp_path / "usr/lib/cni", "bridge", "host-local")
+    nodes.add_plugins(tmp_path / "opt/cni/bin", "loopback")
+    nodes.write(tmp_path / "etc/cni/net.d/10-net.conflist", nodes.bridge())
+    if config is not None:
+        nodes.write(tmp_path / "etc/config.toml", config)
+    options = DiscoverOptions(root=str(tmp_path), runtime_config="/etc/config.toml", api=False)
+    found = codes(discover(options, selection(["GN1101|GN1202"], [], FILES)))
+    assert set(found) == ({"GN1101"} if config == "version = 2\n" else {"GN1202"})
 
 
 def test_the_network_s_own_bridge_is_no_overlap(lab):
