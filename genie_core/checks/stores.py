@@ -10,7 +10,8 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.survey.drivers import needed_module
 from genie_core.survey.facts import Facts
-from genie_core.survey.held import SECONDS
+from genie_core.survey.held import SECONDS, XTABLES
+from genie_core.survey.obstacles import HeldLock
 from genie_core.survey.selection import in_use
 
 GN1113 = Code("GN1113", "a directory that ADD writes to takes nothing",
@@ -74,19 +75,20 @@ def _of_module(problem: str) -> str:
     )
 
 
-GN1115 = Code("GN1115", "a process keeps the lock of a network's leases",
-    cause="host-local takes it in ADD and DEL; a process that hangs, or a backup, has it",
-    confirm="grep FLOCK /proc/locks; ls -i DIRECTORY/lock", fix="end the process")  # fmt: skip
+GN1115 = Code("GN1115", "a process keeps a lock that ADD and DEL need",
+    cause="host-local takes that of a network's leases, iptables-legacy that of its rules; a process that hangs, or a "
+    "backup, has it",
+    confirm="grep FLOCK /proc/locks; ls -i DIRECTORY/lock /run/xtables.lock", fix="end the process")  # fmt: skip
 
 
-@check("stores-lock", GN1115, title="no process keeps the lock of the leases", needs=("conf",))
+@check("stores-lock", GN1115, title="no process keeps a lock that ADD and DEL need", needs=("conf",))
 def kept(facts: Facts) -> Iterator[Finding]:
     for lock in facts.files.locks:
-        directory = lock.path.rpartition("/")[0]
         sleeps = lock.state == "D"
-        yield GN1115.error(
-            f"process {lock.pid} ({lock.program or 'unknown'}) keeps the lock of {directory} for more than "
-            f"{SECONDS:.0f} s: each ADD and DEL of the network waits for it"
+        severity, name, waiter = _wanted(facts, lock)
+        yield GN1115.found(
+            severity,
+            f"process {lock.pid} ({lock.program or 'unknown'}) keeps {name} for more than {SECONDS:.0f} s: {waiter}"
             + (f", {counted(lock.waiting, 'process', 'processes')} now" if lock.waiting else ""),
             Subject(kind="file", name=lock.path, file=lock.path),
             seen("/proc/locks", f"FLOCK of process {lock.pid} on {lock.path}", "cat /proc/locks"),
@@ -101,3 +103,13 @@ def kept(facts: Facts) -> Iterator[Finding]:
                 else "a plugin that is ended leaves its pod half attached until the runtime's DEL",
             ),
         )
+
+
+def _wanted(facts: Facts, lock: HeldLock) -> tuple[Severity, str, str]:
+    """(how bad it is, the lock's name, who waits for it)."""
+    if lock.path != XTABLES:
+        name = f"the lock of {lock.path.rpartition('/')[0]}"
+        return Severity.ERROR, name, "each ADD and DEL of the network waits for it"
+    legacy = lock.waiting or any(family.endswith("legacy") for family in facts.node.firewall.iptables)
+    users = "iptables-legacy waits for it, and so does each ADD and DEL that changes rules with it, and kube-proxy"
+    return Severity.ERROR if legacy else Severity.WARNING, f"the lock of iptables ({XTABLES})", users

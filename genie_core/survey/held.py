@@ -13,6 +13,7 @@ from genie_core.survey.rootfs import Root
 
 SECONDS = 1.0  # a plugin keeps the lock for as long as it writes a few small files
 _EVERY = 0.1
+XTABLES = "/run/xtables.lock"  # iptables-legacy's, which plugins and kube-proxy call; iptables-nft takes none
 
 
 def held_locks(paths: Iterable[str], root: Root, seconds: float = SECONDS) -> tuple[HeldLock, ...]:

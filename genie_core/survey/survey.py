@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 
 from genie_core.errors import Denied, IOFailure
 from genie_core.settings import CONF_DIR
-from genie_core.survey import drivers, netlink, pod_netns, rulesets
+from genie_core.survey import drivers, held, netlink, pod_netns, rulesets
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
 from genie_core.survey.genie import ask_api, own_file, own_settings, read_state
-from genie_core.survey.held import held_locks
 from genie_core.survey.kernel import Firewall, Namespace, Netns
 from genie_core.survey.namespaces import read_namespaces, read_tenants
 from genie_core.survey.obstacles import Store
@@ -178,7 +177,7 @@ class Survey:
             return {}
         locks = [f"{path}/{LOCK}" for path in lease_directories(files, self.places.ipam_dir)]
         return {
-            "locks": held_locks(locks, self.root),
+            "locks": held.held_locks([*locks, held.XTABLES], self.root),
             "drivers": drivers.lacking(files, self.root, platform.release()),
         }
 
