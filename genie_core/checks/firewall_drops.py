@@ -20,7 +20,7 @@ from genie_core.net.traces import Block
 from genie_core.policy.ruleset import TABLE
 from genie_core.survey import cluster
 
-ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out", "smac", "dmac"}
+ADDRESSED = {"source", "target", "sport", "dport", "ports", "physical_in", "physical_out", "smac", "dmac"}
 # How policy engines name their chains: Calico, kube-router, Antrea, Weave, kube-network-policies.
 POLICY_MARKS = (
     "cali-",
@@ -253,11 +253,17 @@ def _policy_name(case: Case, found: list[Block], chain: Chain, rule: FirewallRul
 
 def _dropped(case: Case, found: list[Block], chain: Chain, rule: FirewallRule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
+    astray = " fwd to " in f" {rule.text}" and chain.family == "netdev"
+    verb = "sends elsewhere" if astray else verb
     denying = _denying(case, found)
     policy = _policy_name(case, found, chain, rule, denying)
     doubt = _doubt(case, chain, policy, denying) if policy else ""
     denied = bool(policy) and not doubt and denying == policy
-    general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
+    general = (
+        not any(m.name in ADDRESSED for m in rule.matches)
+        and found[0].packet.protocol != "arp"
+        and not astray
+    )
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
         title = f"denied by NetworkPolicy {policy}, as it says: " if denied else f"NetworkPolicy {policy}"

@@ -356,7 +356,7 @@ def mentioned_ports(model: Model) -> list[tuple[str, int]]:
 
 def _ports_of(rule: FirewallRule) -> list[tuple[str, int]]:
     protocols = [p for p in _protocols(rule) if p in ("tcp", "udp")] or ["tcp", "udp"]
-    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
+    spans = [v for m in rule.matches if m.name in ("dport", "ports") and not m.invert for v in m.values]
     return [(p, s[0]) for p in protocols for s in spans if not isinstance(s, str)]
 
 

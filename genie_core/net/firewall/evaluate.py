@@ -94,6 +94,9 @@ def _holds(match: Match, packet: Packet) -> bool | None:
         return _in_rows(match, packet)
     if match.name in ("icmp_type", "icmp_code") and packet.protocol.endswith("icmp"):
         return any(str(v) in packet.icmp for v in match.values) != match.invert
+    if match.name == "ports":  # of either side
+        held = (_holds(replace(match, name=side, invert=False), packet) for side in ("sport", "dport"))
+        return packet.protocol in PORTED and any(held) != match.invert
     value = _read(packet, match.name)
     if value is None:
         return None
@@ -109,8 +112,11 @@ def _in_rows(match: Match, packet: Packet) -> bool:
     return any(_row_fits(match.keys, row, packet) for row in match.rows) != match.invert
 
 
-def _row_fits(names: tuple[str, ...], row: tuple[Value, ...], packet: Packet) -> bool:
-    return all(_holds(Match(name, (value,)), packet) for name, value in zip(names, row, strict=True))
+def _row_fits(
+    names: tuple[str, ...], row: tuple[Value, ...], packet: Packet, masks: tuple[int | None, ...] = ()
+) -> bool:
+    parts = zip(names, row, masks or (None,) * len(names), strict=True)
+    return all(_holds(Match(name, (value,), mask=mask), packet) for name, value, mask in parts)
 
 
 def _chance(rule: FirewallRule, packet: Packet) -> tuple[float, bool]:
@@ -248,7 +254,7 @@ class _Run:
                 yield from self._hit(chain, rule, inner, replace(step, chance=share), depth, number)
             return
         for row, inner in action.entries:
-            if _row_fits(action.keys, row, step.packet):
+            if _row_fits(action.keys, row, step.packet, action.masks):
                 yield from self._hit(chain, rule, inner, step, depth, number)
                 return
         yield from self.chain(chain, step, depth, number + 1)

@@ -57,6 +57,7 @@ STATEMENTS |= {
     "--destination-ports": "dport",
     "--sports": "sport",
     "--source-ports": "sport",
+    "--ports": "ports",
 }
 # Options that are no conditions: texts, and those that a condition of their own module stands for.
 SILENT = {"--reject-with", "--log-level", "--limit-burst", "--nflog-group", "--mode", "--packet", "--name"}

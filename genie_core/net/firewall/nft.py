@@ -21,19 +21,12 @@ PLAIN = {
     "reject": "reject",
     "masquerade": "masquerade",
 }
-PLAIN |= {"notrack": "notrack"}
-PASSING = {
-    "counter",
-    "log",
-    "ct helper",
-    "ct timeout",
-    "ct expectation",
-    "flow",
-    "dup",
-    "quota",
-    "secmark",
-    "last",
-}
+PLAIN |= {
+    "notrack": "notrack",
+    "fwd": "drop",
+}  # forwarded by another interface, it comes to no rule and route behind
+PASSING = {"counter", "log", "flow", "dup", "quota", "secmark", "last"}
+PASSING |= {"ct helper", "ct timeout", "ct expectation"}
 PROTOCOL_NUMBERS = {
     1: "icmp",
     4: "ipencap",
@@ -184,7 +177,17 @@ def _concatenation(parts: list[Any], expression: JSON, sets: Sets) -> list[Match
             rows.append(tuple(_value(n, v) for n, v in zip(names, inner["concat"], strict=True)))
     except (ValueError, TypeError, KeyError, OSError):
         return [Match("unknown")]
-    return [Match("tuple", invert=expression.get("op") == "!=", keys=names, rows=tuple(rows))]
+    found = Match("tuple", invert=expression.get("op") == "!=", keys=names, rows=tuple(rows))
+    return [*_implied(parts), found]
+
+
+def _implied(parts: list[Any]) -> list[Match]:
+    """The conditions on the protocol that fields in a key imply: nft does not list them."""
+    return list(dict.fromkeys(match for part in parts for match in _field(part)[1]))
+
+
+def _parts(key: Any) -> list[Any]:
+    return key["concat"] if isinstance(key, dict) and "concat" in key else [key]
 
 
 def _chance(numgen: JSON, operator: str, right: Any) -> Match:
@@ -227,14 +230,14 @@ def _map_of(mapping: JSON, kind: str, maps: Sets) -> Action:
 def _keyed(key: Any, entries: list[tuple[Any, Action]]) -> Action:
     if isinstance(key, dict) and "numgen" in key:
         return Action("map", keys=("chance",), entries=tuple(((), action) for _, action in entries))
-    parts = key["concat"] if isinstance(key, dict) and "concat" in key else [key]
-    names = tuple(_field(part)[0] for part in parts)
+    fields = [_field(part) for part in _parts(key)]
+    names = tuple(name for name, _, _ in fields)
     rows = []
     for values, action in entries:
         inner = values["elem"]["val"] if isinstance(values, dict) and "elem" in values else values
         row = inner["concat"] if isinstance(inner, dict) and "concat" in inner else [inner]
         rows.append((tuple(_value(n, v) for n, v in zip(names, row, strict=True)), action))
-    return Action("map", keys=names, entries=tuple(rows))
+    return Action("map", keys=names, entries=tuple(rows), masks=tuple(mask for _, _, mask in fields))
 
 
 def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action | None]:
@@ -246,14 +249,15 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
     if kind in ("dnat", "snat", "redirect"):
         return [], _translate(kind, detail, maps)
     if kind == "vmap":
-        return [], _keyed(detail["key"], [(k, _verdict(v)) for k, v in _elements(detail["data"], maps)])
+        verdicts = [(k, _verdict(v)) for k, v in _elements(detail["data"], maps)]
+        return _implied(_parts(detail["key"])), _keyed(detail["key"], verdicts)
     if kind in ("mangle", "queue"):
         return [], queues.of_nft(detail) if kind == "queue" else _set(detail["key"], detail["value"])
     if kind in ("limit", "ct count"):
         return [Match("rate" if detail.get("inv") else "under")], None
     if kind in PASSING:
         return [], None
-    return ([], Action("foreign", target=kind)) if kind in ("tproxy", "fwd") else ([Match("unknown")], None)
+    return ([], Action("foreign", target=kind)) if kind == "tproxy" else ([Match("unknown")], None)
 
 
 def _set(key: Any, value: Any) -> Action | None:
@@ -317,8 +321,8 @@ def _word(expression: JSON) -> str:
         return f"{_plain(detail['left'])} {operator}{_plain(detail['right'])}"
     if kind == "counter":
         return f"counter packets {detail['packets']}" if isinstance(detail, dict) else "counter"
-    if kind in ("jump", "goto"):
-        return f"{kind} {detail['target']}"
+    if kind in ("jump", "goto", "fwd"):
+        return f"{kind} {detail['target']}" if kind != "fwd" else f"fwd to {_plain(detail.get('dev', ''))}"
     if kind in ("dnat", "snat") and isinstance(detail, dict):
         port = f":{_plain(detail['port'])}" if "port" in detail else ""
         return f"{kind} to {_plain(detail.get('addr', ''))}{port}"

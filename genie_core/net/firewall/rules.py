@@ -78,8 +78,8 @@ class Packet:
 class Match:
     """One condition. `values` of the field `name` that meet it; `invert` negates it.
 
-    Field "chance" holds with probability `chance`; field "rate" is a limit that only heavy traffic meets;
-    field "unknown" is a condition that is not modelled. A set of tuples has the fields in `keys`, each row's
+    Field "ports" is that of either side, "chance" holds with probability `chance`, "rate" is a limit that only heavy
+    traffic meets, "unknown" a condition that is not modelled. A set of tuples has the fields in `keys`, each row's
     values in `rows`.
     """
 
@@ -102,7 +102,7 @@ class Action:
 
     `target` is the chain of a jump, or the queue that no program reads; `address` and `port` those of a translation
     ("" and 0 leave them); `value` and `mask` set the mark, `value` the zone; ttl adds `value` to the packet's masked by
-    `mask`, 0 or all bits; `entries` of a map are (key values, action), with `keys` the fields.
+    `mask`, 0 or all bits; `entries` of a map are (key values, action), with `keys` the fields and `masks` over them.
     """
 
     kind: str
@@ -113,6 +113,7 @@ class Action:
     mask: int = 0xFFFFFFFF
     keys: tuple[str, ...] = ()
     entries: tuple[tuple[tuple[Value, ...], Action], ...] = ()
+    masks: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
