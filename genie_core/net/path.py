@@ -35,12 +35,8 @@ class _Walker(Passing):
     def outbound(self) -> None:
         """From the pod to the target, and the answer back."""
         target = self.flow.target
-        way = self.leaving(target)
-        attachment = self.model.attachment(way.hop.index) if not way.refused else None
-        primary = self.own
-        if way.refused:
-            self.block("route", "pod", self.packet("", target), way=way)
-            attachment = primary
+        way, primary = self.leaving(target), self.own
+        attachment = self.chosen(way, target)
         if attachment is None or primary is None:
             return
         if attachment is not primary and not leads_to_node(self.model, attachment, way.hop.gateway or target):
@@ -78,6 +74,16 @@ class _Walker(Passing):
         )
         self.walk.steps.append(f"pod {attachment.link.name}")
         self.enter_node(attachment, packet)
+
+    def chosen(self, way: Way, target: str) -> Attachment | None:
+        """The interface of the pod's route; its primary one where that leads nowhere, or to a link inside the pod."""
+        found = self.model.attachment(way.hop.index)
+        inside = found is None and way.type == "unicast" and self.flow.role != "outside"
+        if not (way.refused or inside):
+            return found
+        link = self.pod.name(way.hop.index) if inside else ""
+        self.block("route" if way.refused else "diverted", "pod", self.packet("", target), way=way, link=link)
+        return self.own
 
     def leaving(self, target: str, source: str = "") -> Way:
         """The pod's route for the request."""
@@ -155,12 +161,19 @@ class _Walker(Passing):
         return packet.with_(target_local=packet.target in self.node.local)
 
     def reverse_path(self, packet: Packet, entry: Link) -> None:
-        """fib_validate_source: the route back to the sender must use the interface of arrival."""
-        mode = self.node.rp_filter(entry.name)
+        """fib_validate_source: the route back to the sender must use the interface of arrival.
+
+        It is looked up as for a packet that comes in by the interface by which this one leaves, and without its mark.
+        """
+        mode, node = self.node.rp_filter(entry.name), self.node
         if self.flow.family != 4 or not mode:
             return
-        back = self.node.fib.lookup(packet.source, packet.target, iif=entry.name)
-        wrong = back.refused or (mode == 1 and back.hop.index != entry.index)
+        ahead = node.fib.lookup(packet.target, packet.source, iif=entry.name, mark=packet.mark)
+        out = "" if ahead.refused or ahead.type == "local" else node.name(ahead.hop.index)
+        marked = any(node.setting(name, "src_valid_mark") for name in ("all", entry.name))
+        back = node.fib.lookup(packet.source, packet.target, iif=out, mark=packet.mark if marked else 0)
+        by = {hop.index for hop in back.route.hops} if back.route else {back.hop.index}
+        wrong = back.refused or (mode == 1 and entry.index not in by)
         if wrong and back.type != "local":
             self.block("reverse-path", "node", packet, way=back, link=entry.name)
 

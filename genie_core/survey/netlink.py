@@ -193,7 +193,7 @@ def addresses(netlink: IPRoute) -> tuple[Address, ...]:
 def _hops(message: Any, a: Mapping[str, Any]) -> tuple[Hop, ...]:
     if "RTA_MULTIPATH" in a:
         hops = []
-        for one in a["RTA_MULTIPATH"]:
+        for one in (hop for hop in a["RTA_MULTIPATH"] if not hop["flags"] & RTNH_F_DEAD):
             inner = Attributes(one)
             hops.append(
                 Hop(index=one["oif"], gateway=_gateway(inner), onlink=bool(one["flags"] & RTNH_F_ONLINK))
