@@ -32,7 +32,7 @@ def own_addresses(case: Case) -> Iterator[Finding]:
         o for o in cluster.of_kind(case.facts.objects, "Node") if this and cluster.node(o).name == this.name
     ]
     reported = [a for o in items for a in (o.get("status") or {}).get("addresses") or ()]
-    own = [str(a.get("address")) for a in reported if a.get("type") == "InternalIP"]
+    own = [cluster.one_form(a.get("address")) for a in reported if a.get("type") == "InternalIP"]
     for ip in own:
         held = case.node.local.get(ip)
         if held is None:
@@ -88,10 +88,7 @@ GN0611 = Code("GN0611", "an endpoint of a service is no pod",
     needs=("node", "tenants", "objects: Service", "objects: Pod"),
 )
 def dead_endpoints(case: Case) -> Iterator[Finding]:
-    unread = {"tenants", "namespace numbers"} & case.facts.missing.keys()
-    cidrs = case.this_node.cidrs if case.this_node and case.pods and not unread else ()
-    held = {a.ip for t in case.facts.tenants for a in t.addresses} | {*case.node.local}
-    held |= {ip for pod in case.pods for ip in pod.ips} | {*(case.pod.local if case.pod else ())}
+    cidrs, held = node_pod_addresses(case)
     dead: dict[tuple[str, str], list[cluster.Frontend]] = {}
     for front in case.frontends if cidrs else ():
         for ip in dict.fromkeys(ip for ip, _ in front.endpoints):
@@ -112,3 +109,12 @@ def dead_endpoints(case: Case) -> Iterator[Finding]:
                 "and delete the slice if its controller does not"
             ),
         )
+
+
+def node_pod_addresses(case: Case) -> tuple[tuple[str, ...], set[str]]:
+    """(the prefixes of this node's pods, the addresses there that something has); no prefix where that is not known."""
+    unread = {"tenants", "namespace numbers"} & case.facts.missing.keys()
+    cidrs = case.this_node.cidrs if case.this_node and case.pods and not unread else ()
+    held = {a.ip for t in case.facts.tenants for a in t.addresses} | {*case.node.local}
+    held |= {ip for pod in case.pods for ip in pod.ips} | {*(case.pod.local if case.pod else ())}
+    return cidrs, held

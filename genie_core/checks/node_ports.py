@@ -1,27 +1,33 @@
-"""Services as clients outside reach them by this node: its ports, and addresses that the service names."""
+"""Services as clients outside reach them by this node: its ports, external addresses, those of load balancers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import on_node, seen, some, subject
+from genie_core.checks.firewall_drops import POLICY_MARKS
+from genie_core.checks.parts import fix, on_node, seen, some, subject
 from genie_core.checks.ports import CLIENT
 from genie_core.checks.services import MAX_FRONTENDS, others, translate, without_stale
 from genie_core.findings import Code, Command, Finding, Severity
+from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
-from genie_core.net.firewall.rules import Packet
+from genie_core.net.firewall.rules import Chain, Packet
+from genie_core.policy.ruleset import TABLE
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey import cluster
 from genie_core.survey.cluster import Frontend
 
 ANY = ("0.0.0.0", "::")
+HALF = 0.5
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
 GN0612 = Code("GN0612", "a service is not reached from outside by this node",
-    cause="its node port or external address has no rule, or a stale one: kube-proxy has not synced",
-    confirm="iptables -t nat -S | grep PORT", fix="look at kube-proxy on this node",
+    cause="its node port, external or load balancer's address has no rule, or a stale one: kube-proxy has not synced; "
+    "or FORWARD drops what is translated",
+    confirm="iptables -t nat -S | grep PORT; iptables -S FORWARD",
+    fix="look at kube-proxy on this node; accept the pods' prefixes",
     explained_by=("GN0601",))  # fmt: skip
 
 
@@ -42,6 +48,7 @@ def reached(case: Case) -> Iterator[Finding]:
         yield _untranslated(case, lost)
     for front, outcomes in results:
         yield from _astray(case, front, outcomes)
+    yield from _not_forwarded(case, results)
 
 
 def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
@@ -136,3 +143,63 @@ def _astray(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -> Itera
             seen("objects", f"EndpointSlice of {front.service}: {right}"),
             remedy=without_stale(chain, rule),
         )
+
+
+def _not_forwarded(case: Case, results: list[tuple[Frontend, list[PacketOutcome]]]) -> Iterator[Finding]:
+    """Translated packets that FORWARD does not let pass: once for each chain that drops them."""
+    stopped: dict[str, list[tuple[Frontend, PacketOutcome]]] = {}
+    for front, outcomes in results:
+        for lost in _stopped(case, front, outcomes):
+            assert lost.chain is not None
+            stopped.setdefault(lost.chain.place, []).append((front, lost))
+    for place, found in stopped.items():
+        fronts = [front for front, _ in found]
+        chain, rule = found[0][1].chain, found[0][1].rule
+        assert chain is not None
+        text = f"rule {rule.number}: {rule.text}" if rule else f"policy {chain.policy}"
+        yield GN0612.found(
+            _severity(case, fronts),
+            f"{some(f'{_name(front)} ({front.service})' for front in fronts)} is translated, and {place} drops the "
+            f"packets of clients outside ({text})",
+            subject("service", fronts[0].service),
+            seen("firewall", f"{place} {text}", chain.listing),
+            remedy=fix(
+                "accept what is for the pods there",
+                *(_accept(case, chain, ip) for ip in dict.fromkeys(lost.packet.target for _, lost in found)),
+            ),
+            explained_by=(place,),
+            affects=others(fronts),
+        )
+
+
+def _stopped(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -> list[PacketOutcome]:
+    """The drop of a client's packets on their way to an endpoint; a rule for some senders, or a policy's, is meant."""
+    for sent in outcomes:
+        packet = sent.packet
+        if (
+            not sent.translations
+            or packet.iif is None
+            or (packet.target, packet.dport) not in front.endpoints
+        ):
+            continue
+        link = case.node.link(case.node.fib.lookup(packet.target).hop.index)
+        for one in at_hook(case.node.rules, "forward", packet.with_(oif=link.name)) if link else ():
+            chain, rule = one.chain, one.rule
+            named = rule is not None and any(match.name in ("source", "tuple") for match in rule.matches)
+            engine = chain is not None and any(
+                mark in f"{chain.table} {chain.name}" for mark in (*POLICY_MARKS, TABLE)
+            )
+            if one.verdict != "accept" and one.chance > HALF and chain is not None and not (named or engine):
+                return [one]
+    return []
+
+
+def _accept(case: Case, chain: Chain, ip: str) -> Command:
+    """The rule that lets packets for a pod pass."""
+    own = next((cidr for cidr in case.pod_cidrs if within(ip, cidr)), ip)
+    if chain.tool == "nft":
+        word = "ip6" if ":" in ip else "ip"
+        return on_node(
+            "nft", "insert", "rule", chain.family, chain.table, chain.name, word, "daddr", own, "accept"
+        )
+    return on_node(chain.tool, "-t", chain.table, "-I", chain.name, "-d", own, "-j", "ACCEPT")

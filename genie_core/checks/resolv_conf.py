@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
+from genie_core.checks.dead_addresses import node_pod_addresses
 from genie_core.checks.parts import fix, seen, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
+from genie_core.net.firewall.evaluate import at_hook
+from genie_core.net.firewall.rules import Packet
 from genie_core.net.stack import is_served
 from genie_core.spec.addresses import version
+from genie_core.survey.cluster import one_form
 
+DNS = 53
 GN0604 = Code("GN0604", "resolv.conf cannot work",
-    cause="it names no server, a loopback where nothing listens, or no DNS service",
+    cause="it names no server, a loopback where nothing listens, no DNS service, or an address that nothing has",
     confirm="cat /etc/resolv.conf in the pod", fix="kubelet's resolvConf and clusterDNS; dnsPolicy",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -96,8 +101,8 @@ def _words(text: str) -> list[list[str]]:
 
 
 def nameservers(text: str) -> list[str]:
-    """The name servers of a resolv.conf, in their order."""
-    return [w[1] for w in _words(text) if w[0] == "nameserver" and len(w) > 1]
+    """The name servers of a resolv.conf, in their order; addresses without a zone as the kernel's are printed."""
+    return [one_form(w[1]) for w in _words(text) if w[0] == "nameserver" and len(w) > 1]
 
 
 def _resolver_faults(
@@ -135,6 +140,8 @@ def _resolver_faults(
             )
     yield from _without_family(case, servers[:3])
     yield from _no_dns_service(case, servers[:3])
+    yield from _nowhere(case, servers[:3])
+    yield from _short_names(case, servers[:3], words)
     if any(w[0] == "search" and len(w) > 33 for w in words):
         yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
 
@@ -166,6 +173,65 @@ def _no_dns_service(case: Case, servers: list[str]) -> Iterator[tuple[str, str, 
         "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
         Severity.FATAL if servers[0] in wrong else Severity.WARNING,
     )
+
+
+def _nowhere(case: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+    """Servers of this node of which nothing is there: the address of its DNS cache, or one of its pods."""
+    cidrs, held = node_pod_addresses(case)
+    caches = [s for s in servers if _is_cache(s) and s not in case.node.local and not _is_translated(case, s)]
+    gone = [s for s in servers if _is_among(s, cidrs) and s not in held]
+    for lost, what, advice in ((caches, *_CACHE), (gone, *_GONE)):
+        if lost:
+            severity = Severity.FATAL if len(lost) == len(servers) else Severity.WARNING
+            yield f"resolv.conf points to {', '.join(lost)}, {what}", advice, severity
+
+
+_CACHE = (
+    "which no interface of this node has: its DNS cache (NodeLocal DNSCache) is not running",
+    "start it again, or name the DNS service's address in kubelet's clusterDNS",
+)
+_GONE = (
+    "an address of this node's pods that no pod has",
+    "name the DNS service's address (kubelet's clusterDNS, the pod's dnsConfig), and recreate the pod",
+)
+
+
+def _is_cache(server: str) -> bool:
+    """Whether it is a link-local address, but none of those that clouds answer at (169.254.169.253 and its like)."""
+    return server.startswith("169.254.") and not server.startswith("169.254.169.")
+
+
+def _is_translated(case: Case, server: str) -> bool:
+    """Whether rules or programs of the node send its packets elsewhere, or nothing is known of its addresses."""
+    entry = case.primary.entry if case.primary else None
+    packet = Packet(
+        source=case.address(4), target=server, protocol="udp", dport=53, iif=entry.name if entry else None
+    )
+    known = bool(case.facts.node.addresses) and not case.datapath and bool(case.address(4))
+    return not known or any(o.translations for o in at_hook(case.node.rules, "prerouting", packet))
+
+
+def _is_among(server: str, cidrs: Sequence[str]) -> bool:
+    return (
+        address_of(server) is not None and "%" not in server and any(within(server, cidr) for cidr in cidrs)
+    )
+
+
+def _short_names(
+    case: Case, servers: list[str], words: list[list[str]]
+) -> Iterator[tuple[str, str, Severity]]:
+    """kubelet writes the cluster's search domains for ClusterFirst, but where the pod's own dnsConfig replaces them."""
+    spec = case.facts.pod_object.get("spec") or {}
+    dns = {f.ip for f in case.frontends if f.port == DNS}
+    domains = [word for w in words if w[0] in ("search", "domain") for word in w[1:]]
+    meant = spec.get("dnsPolicy") == "ClusterFirst" and not (spec.get("dnsConfig") or {}).get("searches")
+    found = f"short names of services are not found, only those in {', '.join(domains) or 'full'}"
+    if meant and dns & {*servers} and not any("svc" in domain.split(".") for domain in domains):
+        yield (
+            f"resolv.conf has no search domain of the cluster ({case.facts.namespace}.svc...): {found}",
+            "correct kubelet's clusterDomain, and recreate the pod; something in the pod may have rewritten the file",
+            Severity.WARNING,
+        )
 
 
 def _listens(case: Case, server: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genie_core.spec.addresses import host
+from genie_core.survey.cluster import one_form
 from genie_core.survey.facts import Cached
 
 
@@ -29,8 +31,8 @@ def from_result(cached: Cached) -> list[Intended]:
         named = isinstance(number, int) and 0 <= number < len(interfaces)
         name = interfaces[number].get("name", "") if named else cached.ifname
         ips, gateways = byname.setdefault(name or cached.ifname, ([], []))
-        ips.append(str(ip.get("address", "")).split("/")[0])
-        gateways += [ip["gateway"]] if ip.get("gateway") else []
+        ips.append(one_form(host(str(ip.get("address", "")))))
+        gateways += [one_form(ip["gateway"])] if ip.get("gateway") else []
     routes = tuple((r.get("dst", ""), r.get("gw", "")) for r in result.get("routes") or ())
     return [
         Intended(

@@ -10,6 +10,7 @@ from genie_core.dialects import NETWORK_STATUS
 from genie_core.errors import NotFound
 from genie_core.jsontext import decode
 from genie_core.published import JSON
+from genie_core.spec.addresses import canonical_address, canonical_prefix, without_host_bits
 
 FLANNEL = "flannel.alpha.coreos.com"
 TUNNELS = (f"{FLANNEL}/backend-data", f"{FLANNEL}/backend-v6-data")
@@ -89,6 +90,21 @@ def of_kind(objects: Iterable[JSON], kind: str) -> Iterator[JSON]:
     return (item for item in objects if item.get("kind") == kind)
 
 
+def one_form(text: object) -> str:
+    """An address as the kernel's are printed, other text as it is."""
+    try:
+        return canonical_address(str(text))
+    except ValueError:
+        return str(text)
+
+
+def _prefix(text: str) -> str:
+    try:
+        return without_host_bits(canonical_prefix(text))
+    except ValueError:
+        return text
+
+
 def pod(item: JSON) -> Pod:
     """A Pod object."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
@@ -102,7 +118,7 @@ def pod(item: JSON) -> Pod:
     return Pod(
         name=key(item),
         node=spec.get("nodeName", ""),
-        ips=tuple(ip for ip in ips if ip),
+        ips=tuple(one_form(ip) for ip in ips if ip),
         host_network=bool(spec.get("hostNetwork")),
         phase=status.get("phase", ""),
         ports=tuple((protocol, int(port["containerPort"])) for protocol, port in declared),
@@ -131,15 +147,15 @@ def node(item: JSON) -> Node:
     return Node(
         name=meta.get("name", ""),
         addresses=tuple(
-            a["address"]
+            one_form(a["address"])
             for kind in ("InternalIP", "ExternalIP")
             for a in status.get("addresses") or ()
             if a.get("type") == kind
         ),
-        cidrs=tuple(cidrs),
+        cidrs=tuple(map(_prefix, cidrs)),
         tunnel=json_object(notes.get(TUNNELS[0], "")),
         tunnel6=json_object(notes.get(TUNNELS[1], "")),
-        ends=tuple(str(notes[key]) for key in ENDS if notes.get(key)),
+        ends=tuple(one_form(notes[key]) for key in ENDS if notes.get(key)),
         public_ip=""
         if notes.get(f"{FLANNEL}/public-ip-overwrite")
         else str(notes.get(f"{FLANNEL}/public-ip", "")),
@@ -187,7 +203,7 @@ def network_status(item: JSON) -> list[JSON]:
 
 def _addresses(value: object) -> list[str]:
     return (
-        [text for text in value if isinstance(text, str) and _is_address(text)]
+        [one_form(text) for text in value if isinstance(text, str) and _is_address(text)]
         if isinstance(value, list)
         else []
     )
@@ -214,7 +230,7 @@ def frontends(objects: Iterable[JSON], node: str = "") -> tuple[Frontend, ...]:
         spec, local = service.get("spec") or {}, bool(node) and _is_local(service)
         backing = here if local else anywhere
         addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
-        for ip in (a for a in addresses if a and a != "None"):
+        for ip in (one_form(a) for a in addresses if a and a != "None"):
             ports = spec.get("ports") or ()
             made = (_frontend(key(service), ip, port, backing.get(key(service))) for port in ports)
             found += [replace(front, local=local) for front in made]
@@ -222,7 +238,7 @@ def frontends(objects: Iterable[JSON], node: str = "") -> tuple[Frontend, ...]:
 
 
 def published(objects: Iterable[JSON], node: str) -> tuple[Frontend, ...]:
-    """Every service port as clients outside reach it by the node: a port of its addresses, or an external address.
+    """Every service port as clients outside reach it: a port of the node's addresses, an external or a balancer's one.
 
     The address of a node port is `0.0.0.0` or `::`. With externalTrafficPolicy Local, only the node's endpoints count.
     """
@@ -236,12 +252,21 @@ def published(objects: Iterable[JSON], node: str) -> tuple[Frontend, ...]:
         slices = (here if local else anywhere).get(key(service))
         cluster_ips = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
         anys = dict.fromkeys("::" if ":" in ip else "0.0.0.0" for ip in cluster_ips if ip)
+        outside = dict.fromkeys(map(one_form, [*(spec.get("externalIPs") or ()), *_balanced(service)]))
         for port in spec.get("ports") or ():
             ends = [(ip, port["nodePort"]) for ip in anys if port.get("nodePort")]
-            ends += [(str(ip), port["port"]) for ip in spec.get("externalIPs") or ()]
+            ends += [(ip, port["port"]) for ip in outside]
             made = (_frontend(key(service), ip, {**port, "port": number}, slices) for ip, number in ends)
             found += [replace(front, local=local) for front in made]
     return tuple(found)
+
+
+def _balanced(service: JSON) -> list[str]:
+    """The addresses of its load balancer whose packets come to the nodes untranslated (`ipMode` VIP, the default)."""
+    if (service.get("spec") or {}).get("type") != "LoadBalancer":
+        return []
+    entries = as_object((service.get("status") or {}).get("loadBalancer")).get("ingress") or ()
+    return [str(e["ip"]) for e in entries if as_object(e).get("ip") and e.get("ipMode") != "Proxy"]
 
 
 def _labels_of(item: JSON) -> JSON:
@@ -255,21 +280,21 @@ def _is_local(service: JSON) -> bool:
 def endpoints_of(objects: Iterable[JSON], service: str) -> list[tuple[str, str, int, str]]:
     """(address, protocol, port, port's name) of NS/NAME's ready endpoints, as a headless service's DNS has them."""
     return [
-        (address, str(port.get("protocol") or "TCP").lower(), int(port["port"]), str(port.get("name") or ""))
+        (end, str(port.get("protocol") or "TCP").lower(), int(port["port"]), str(port.get("name") or ""))
         for port, addresses in _backing(list(objects)).get(service, ())
         if port.get("port")
-        for address in addresses
+        for end in map(one_form, addresses)
     ]
 
 
 def _frontend(name: str, ip: str, port: JSON, slices: list[tuple[JSON, list[str]]] | None) -> Frontend:
     protocol = str(port.get("protocol") or "TCP").lower()
     endpoints = [
-        (address, int(target["port"]))
+        (end, int(target["port"]))
         for target, addresses in slices or ()
         if _serves(target, port, protocol)
-        for address in addresses
-        if (":" in address) == (":" in ip)
+        for end in map(one_form, addresses)
+        if (":" in end) == (":" in ip)
     ]
     return Frontend(
         service=name,

@@ -19,7 +19,7 @@ NOTES = (
     *cluster.ENDS,
 )
 TOP = ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
-STATUS = ("phase", "reason", "podIP", "podIPs", "addresses")
+STATUS = ("phase", "reason", "podIP", "podIPs", "addresses", "loadBalancer")
 CONDITION = ("type", "status", "reason")
 SPEC = {
     "Node": ("podCIDR", "podCIDRs"),
@@ -56,8 +56,15 @@ def _messages(item: JSON, status: JSON) -> JSON:
 def _pod_spec(spec: JSON) -> JSON:
     containers = spec.get("containers") or ()
     sysctls = (spec.get("securityContext") or {}).get("sysctls")
-    return ({"securityContext": {"sysctls": sysctls}} if sysctls else {}) | {
-        "nodeName": spec.get("nodeName", ""),
-        "hostNetwork": bool(spec.get("hostNetwork")),
-        "containers": [{"name": one.get("name", ""), "ports": one.get("ports") or []} for one in containers],
-    }
+    names = members(spec, ("dnsPolicy", "dnsConfig"))
+    return (
+        names
+        | ({"securityContext": {"sysctls": sysctls}} if sysctls else {})
+        | {
+            "nodeName": spec.get("nodeName", ""),
+            "hostNetwork": bool(spec.get("hostNetwork")),
+            "containers": [
+                {"name": one.get("name", ""), "ports": one.get("ports") or []} for one in containers
+            ],
+        }
+    )

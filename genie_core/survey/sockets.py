@@ -89,10 +89,10 @@ def _socket(message: bytes) -> tuple[str, str, int, int]:
     waiting, most = struct.unpack_from("=II", message, 56)
     size = 4 if family == socket.AF_INET else 16
     ends = ((source, sport), (target, dport))
-    local, remote = (f"{_plain(socket.inet_ntop(family, ip[:size]))}:{port}" for ip, port in ends)
+    local, remote = (f"{plain(socket.inet_ntop(family, ip[:size]))}:{port}" for ip, port in ends)
     return local, remote, waiting, most
 
 
-def _plain(ip: str) -> str:
+def plain(ip: str) -> str:
     """An IPv4 address of an IPv6 socket as IPv4."""
     return ip.removeprefix("::ffff:") if "." in ip else ip

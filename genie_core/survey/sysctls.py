@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from genie_core.edges.files import read_all
+from genie_core.survey.sockets import plain
 
 SYSCTLS, NET = "/proc/sys/net", "/proc/thread-self/net"
 SINGLE = (
@@ -113,7 +114,7 @@ def _address(text: str) -> str:
     host, port = text.split(":")
     raw = b"".join(bytes.fromhex(host[i : i + 8])[::-1] for i in range(0, len(host), 8))
     family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
-    return f"{socket.inet_ntop(family, raw)}:{int(port, 16)}"
+    return f"{plain(socket.inet_ntop(family, raw))}:{int(port, 16)}"
 
 
 def listeners() -> tuple[str, ...]:
