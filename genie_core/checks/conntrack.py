@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import fix, on_node, seen, subject, the_chain
-from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject, the_chain, the_pod
+from genie_core.findings import Code, Effect, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.flows import local_peers
-from genie_core.net.stack import calls_iptables
+from genie_core.net.stack import Stack, calls_iptables
 
 NEARLY, MANY = 90, 80  # percent
 
@@ -90,28 +90,32 @@ GN0505 = Code("GN0505", "the connection tracking table is full",
 
 @check("conntrack", GN0505, title="connection tracking has room", needs=("node", "conntrack"))
 def full_table(case: Case) -> Iterator[Finding]:
+    yield from _full(
+        case.node, subject("sysctl", "net.netfilter.nf_conntrack_max"), "the connection tracking table"
+    )
+    if case.pod is not None:  # a namespace has a table of its own, and the limit is one for all
+        yield from _full(case.pod, the_pod(case), "the connection tracking table of the pod's own namespace")
+
+
+def _full(stack: Stack, about: Subject, name: str) -> Iterator[Finding]:
     count, limit = (
-        case.node.sysctl("netfilter/nf_conntrack_count"),
-        case.node.sysctl("netfilter/nf_conntrack_max"),
+        stack.sysctl("netfilter/nf_conntrack_count"),
+        stack.sysctl("netfilter/nf_conntrack_max"),
     )
     if not limit:
         return
     percent = count * 100 // limit
     if percent < MANY:
         return
-    drops = {
-        name: value
-        for name, value in case.facts.node.counters.items()
-        if name.startswith("conntrack_") and value
-    }
+    drops = {k: value for k, value in stack.facts.counters.items() if k.startswith("conntrack_") and value}
     full = count >= limit * 0.98 or (
         percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
     )
     yield GN0505.found(
         Severity.FATAL if full else Severity.WARNING,
-        f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
+        f"{name} is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
         + (", new connections are dropped" if full else ""),
-        subject("sysctl", "net.netfilter.nf_conntrack_max"),
+        about,
         seen(
             "sysctl",
             f"nf_conntrack_count {count}, nf_conntrack_max {limit}",

@@ -53,6 +53,8 @@ def gateway_exists(case: Case) -> Iterator[Finding]:
                 yield (
                     _no_way(case, attachment, gateway, family)
                     if silent
+                    else _without_link_local(attachment.entry, gateway)
+                    if gateway.startswith("fe80:")
                     else _no_proxy(attachment, gateway, family)
                 )
             else:
@@ -160,10 +162,11 @@ def _answered(case: Case, attachment: Attachment, gateway: str, family: int) -> 
 def _link_local(case: Case, attachment: Attachment, gateway: str) -> bool:
     """Whether a link-local gateway may exist: true unless all hosts on the bridge are known and none has it."""
     entry, bridge = attachment.entry, attachment.bridge
-    if bridge is None or entry is None or not case.node.facts.addresses:
+    own = [a for a in case.node.facts.addresses if entry and a.index == entry.index]
+    if entry is None or not case.node.facts.addresses or any(a.ip == gateway for a in own):
         return True
-    if any(a.ip == gateway and a.index == entry.index for a in case.node.facts.addresses):
-        return True
+    if bridge is None:  # the host end of the veth is the only other host, and may answer for others
+        return bool(case.node.setting(entry.name, "proxy_ndp", 6) or case.node.setting("all", "proxy_ndp", 6))
     ports = [
         p for p in case.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
     ]
@@ -196,6 +199,19 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
         remedy=fix(
             f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
             on_node("sysctl", "-w", f"{key}=1"),
+        ),
+    )
+
+
+def _without_link_local(entry: Link, gateway: str) -> Finding:
+    """GN0408: of a routed pod with IPv6, whose gateway is the host end's link-local address."""
+    return GN0408.fatal(
+        f"{entry.name} lacks the link-local address {gateway}: nothing answers for the pod's IPv6 gateway",
+        the_interface(entry.name),
+        seen("netlink", f"no {gateway} on {entry.name}", f"ip -6 addr show {entry.name}"),
+        remedy=fix(
+            "give it the address again (the CNI agent does it; find what took it)",
+            on_node("ip", "-6", "addr", "add", f"{gateway}/64", "dev", entry.name, "nodad"),
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import ends, fix, in_pod, on_node, seen, the_interface
+from genie_core.checks.parts import ends, fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
 from genie_core.checks.secondary_interfaces import GN0802
 from genie_core.fields import counted
@@ -331,6 +331,8 @@ def mtu(case: Case) -> Iterator[Finding]:
         if peer is None or attachment.kind == "foreign":
             continue
         narrow = [link for link in (peer, bridge) if link is not None and link.mtu < attachment.link.mtu]
+        if attachment.kind != "parent" and not narrow and peer.mtu > attachment.link.mtu:
+            yield _narrow_pod(case, attachment, peer)
         if not narrow or attachment.kind == "parent":
             continue
         link, pod = narrow[0], attachment.link
@@ -362,3 +364,16 @@ def mtu(case: Case) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+def _narrow_pod(case: Case, attachment: Attachment, peer: Link) -> Finding:
+    """TCP goes on, as the pod announces its own MTU to its peers."""
+    pod = attachment.link
+    return GN0410.warning(
+        f"the pod's {pod.name} has MTU {pod.mtu}, less than its host end {peer.name} with {peer.mtu}: "
+        "larger frames for the pod (UDP, echoes) are dropped silently",
+        the_pod(case, pod.name),
+        seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),
+        seen("netlink", f"{peer.name}: mtu {peer.mtu}", f"ip link show {peer.name}"),
+        remedy=fix("give both ends the same MTU", in_pod("ip", "link", "set", pod.name, "mtu", peer.mtu)),
+    )

@@ -10,6 +10,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_cha
 from genie_core.fields import counted
 from genie_core.findings import Code, Effect, Finding, Severity, Subject
 from genie_core.net.case import Case
+from genie_core.spec.addresses import version
 from genie_core.survey.kernel import Qdisc
 
 GN0514 = Code("GN0514", "the neighbour table is full",
@@ -19,22 +20,26 @@ GN0514 = Code("GN0514", "the neighbour table is full",
 
 @check("neighbour-table", GN0514, title="the neighbour table has room", needs=("node",))
 def neighbour_table(case: Case) -> Iterator[Finding]:
-    limit = case.node.sysctl("ipv4/neigh/default/gc_thresh3")
-    count = sum(":" not in n.ip and n.state != "noarp" for n in case.facts.node.neighbours)
-    if limit and count >= limit * 0.9:
-        yield GN0514.found(
-            Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
-            f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
-            # One table of the kernel for all namespaces: it concerns a pod with any kind of interface.
-            Subject(kind="sysctl", name="net.ipv4.neigh.default.gc_thresh3"),
-            seen(
-                "netlink", f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}", "ip -4 neigh | wc -l"
-            ),
-            remedy=fix(
-                "raise the thresholds",
-                on_node("sysctl", "-w", f"net.ipv4.neigh.default.gc_thresh3={limit * 4}"),
-            ),
-        )
+    for family in (4, 6):
+        key = f"net.ipv{family}.neigh.default.gc_thresh3"
+        limit = case.node.sysctl(f"ipv{family}/neigh/default/gc_thresh3")
+        # Entries without an end, such as flannel's, do not count (neigh_alloc).
+        states = [n.state for n in case.facts.node.neighbours if version(n.ip) == family]
+        count = sum(state not in ("noarp", "permanent") for state in states)
+        if limit and count >= limit * 0.9:
+            yield GN0514.found(
+                Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
+                f"the neighbour table of IPv{family} holds {count} of at most {limit} entries: new neighbours may not "
+                "be resolved",
+                # One table of the kernel for all namespaces: it concerns a pod with any kind of interface.
+                Subject(kind="sysctl", name=key),
+                seen(
+                    "netlink",
+                    f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}",
+                    f"ip -{family} neigh | wc -l",
+                ),
+                remedy=fix("raise the thresholds", on_node("sysctl", "-w", f"{key}={limit * 4}")),
+            )
 
 
 GN0515 = Code("GN0515", "a queueing discipline delays or loses packets",
@@ -42,7 +47,7 @@ GN0515 = Code("GN0515", "a queueing discipline delays or loses packets",
     confirm="tc -s qdisc", fix="tc qdisc del dev IFACE root", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-LOSING = ("netem", "tbf", "blackhole", "red", "plug")
+LOSING = ("netem", "tbf", "htb", "hfsc", "cake", "blackhole", "red", "plug")
 
 
 @check("queues", GN0515, title="no queueing discipline loses the pod's packets", needs=("pod", "node"))
@@ -58,11 +63,22 @@ def queues(case: Case) -> Iterator[Finding]:
                 for qdisc in stack.facts.qdiscs:
                     if qdisc.index == link.index and qdisc.kind in LOSING:
                         yield _queue(case, link.name, qdisc, in_node)
+    for link in (
+        *case.tunnels,
+        *case.uplinks,
+    ):  # shaping of what leaves the node is common: only its losses matter
+        for qdisc in case.facts.node.qdiscs:
+            if qdisc.index == link.index and qdisc.kind in LOSING and (qdisc.dropped or _loses(qdisc)):
+                yield _queue(case, link.name, qdisc, in_node=True)
+
+
+def _loses(qdisc: Qdisc) -> bool:
+    """Whether it is there to delay or lose packets."""
+    return qdisc.kind in ("blackhole", "plug", "netem") or bool(qdisc.options.get("loss", 0))
 
 
 def _queue(case: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
-    loss = qdisc.options.get("loss", 0)
-    bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
+    bad = _loses(qdisc)
     command = on_node if in_node else in_pod
     what = f"{qdisc.kind} on {name}" + (
         f", {counted(qdisc.dropped, 'packet')} dropped" if qdisc.dropped else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
@@ -111,7 +111,7 @@ def _replace(case: Case, remote: Remote) -> list[str]:
     return [*argv, "dev", remote.tunnel.name]
 
 
-def _vtep(case: Case, remote: Remote) -> tuple[str, str]:
+def vtep(case: Case, remote: Remote) -> tuple[str, str]:
     """(MAC, underlay address) of the remote tunnel end, "" for what is not known."""
     address = remote.end
     neighbour = case.node.neighbour(remote.tunnel.index, next_hop(case, remote))
@@ -198,23 +198,23 @@ def carries(case: Case, tunnel: Link) -> bool:
 
 def restore(case: Case, remote: Remote) -> list[Command]:
     """Route, neighbour and forwarding entry of a remote prefix, as far as they are known."""
-    mac, address = _vtep(case, remote)
+    mac, address = vtep(case, remote)
     commands = [on_node(*_replace(case, remote))]
     if remote.tunnel.kind == "vxlan" and mac:
         name = remote.tunnel.name
-        commands.append(_resolve(next_hop(case, remote), mac, name))
+        commands.append(resolve(next_hop(case, remote), mac, name))
         entries = [f for f in case.facts.node.forwarding if f.dst and f.index == remote.tunnel.index]
         if address and not any(f.mac == mac for f in entries):
-            commands.append(_forward(mac, name, address))
+            commands.append(forward(mac, name, address))
     return commands
 
 
-def _resolve(hop: str, mac: str, tunnel: str) -> Command:
+def resolve(hop: str, mac: str, tunnel: str) -> Command:
     """A tunnel's neighbour entry: the MAC of a next hop."""
     return on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", tunnel, "nud", "permanent")
 
 
-def _forward(mac: str, tunnel: str, end: str) -> Command:
+def forward(mac: str, tunnel: str, end: str) -> Command:
     """A tunnel's forwarding entry: the node that a MAC is on."""
     return on_node("bridge", "fdb", "append", mac, "dev", tunnel, "dst", end)
 
@@ -244,6 +244,7 @@ def remote_routes(case: Case) -> Iterator[Finding]:
         if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
             continue
         if way.hop.index == remote.tunnel.index:
+            yield from _shared(case, remote, way.route)
             continue
         specific = way.route is not None and within(way.route.dst.split("/")[0], remote.cidr)
         if specific and not way.refused:
@@ -257,6 +258,14 @@ def remote_routes(case: Case) -> Iterator[Finding]:
                 seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
                 remedy=fix("add the route again; restart the overlay's agent", *restore(case, remote)[:1]),
             )
+
+
+def _shared(case: Case, remote: Remote, route: Route | None) -> Iterator[Finding]:
+    """GN0702: another of the route's next hops leads past all tunnels; the kernel chooses one for each conversation."""
+    tunnels = {tunnel.index for tunnel in case.tunnels}
+    stray = [hop for hop in (route.hops if route else ()) if hop.index not in tunnels]
+    if stray:
+        yield from _bypass(case, remote, route, case.node.name(stray[0].index))
 
 
 def some_address(cidr: str) -> object:
@@ -297,103 +306,4 @@ def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Itera
         remedy=fix("route the prefix into the tunnel again", on_node(*mend)),
         explained_by=("GN0203",) if route.type == "local" else (),  # the address that the route is for
         confidence=Confidence.MEDIUM,
-    )
-
-
-GN0703 = Code("GN0703", "the tunnel lacks an FDB entry",
-    cause="the kernel does not know to which node to send frames for the tunnel end's MAC",
-    confirm="bridge fdb show dev flannel.1", fix="bridge fdb append; restart the agent",
-    explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
-GN0704 = Code("GN0704", "the tunnel's FDB names another node",
-    cause="a stale entry after a node's address changed",
-    confirm="bridge fdb show dev flannel.1", fix="replace the entry", explained_by=("GN0712",),
-    breaks=(Effect.PACKETS,))  # fmt: skip
-GN0705 = Code("GN0705", "the tunnel's neighbour entry is missing or wrong",
-    cause="the next hop's MAC is not the tunnel end's",
-    confirm="ip neigh show dev flannel.1", fix="ip neigh replace; restart the agent",
-    explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
-
-
-@check(
-    "tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel has entries for its remote ends", needs=("node",)
-)
-def tunnel_ends(case: Case) -> Iterator[Finding]:
-    for remote in remotes(case):
-        tunnel = remote.tunnel
-        if tunnel.kind != "vxlan" or not tunnel.up or tunnel.data.get("vxlan_learning") or tunnel.master:
-            continue
-        hop = next_hop(case, remote)
-        neighbour = case.node.neighbour(tunnel.index, hop)
-        known, address = _vtep(case, remote)
-        announced = remote.announced
-        entries = [f for f in case.facts.node.forwarding if f.index == tunnel.index and f.dst]
-        if neighbour is None or not neighbour.mac or neighbour.state == "failed":
-            entry = [] if any(f.mac == known for f in entries) else [known, address]
-            yield _neighbour(remote, hop, "is missing", known, entry)
-            continue
-        if neighbour.mac == tunnel.mac:
-            yield _twin(remote, hop)
-            continue
-        at = [f for f in entries if f.mac == neighbour.mac]
-        others = [f.mac for f in entries if f.dst == address]
-        if (announced and neighbour.mac != announced) or (not at and others and not announced):
-            right = announced or others[0]
-            yield _neighbour(remote, hop, f"has MAC {neighbour.mac}, but the tunnel end is {right}", right)
-        elif not at:
-            yield _fdb_missing(remote, neighbour.mac, address)
-        elif address and not {f.dst for f in at} & {*remote.node.ends, *remote.node.addresses}:
-            yield _fdb_wrong(remote, neighbour.mac, at[0].dst, address)
-
-
-def _twin(remote: Remote, hop: str) -> Finding:
-    """GN0705: the kernel drops what comes through the tunnel from its own MAC (drivers/net/vxlan, vxlan_set_mac)."""
-    name, mac = remote.tunnel.name, remote.tunnel.mac
-    return GN0705.error(
-        f"the neighbour entry {hop} on {name} has {mac}, this node's own MAC there: both ends of the tunnel have it, "
-        f"and drop each other's packets: {remote.title} cannot be reached",
-        the_interface(name),
-        seen("netlink", f"{hop} lladdr {mac}", f"ip neigh show dev {name}; ip link show {name}"),
-        remedy=fix(f"of cloned machines, give one a new /etc/machine-id, and have {name} made again there"),
-    )
-
-
-def _neighbour(remote: Remote, hop: str, state: str, mac: str, entry: Sequence[str] = ()) -> Finding:
-    """GN0705; `entry` is the MAC and the node of a forwarding entry that is missing as well."""
-    name = remote.tunnel.name
-    commands = [_resolve(hop, mac, name)] if mac else []
-    if entry and all(entry):
-        commands.append(_forward(entry[0], name, entry[1]))
-    return GN0705.error(
-        f"the neighbour entry {hop} on {name} {state}"
-        + (", and so is the forwarding entry" if entry else "")
-        + f": {remote.title} cannot be reached",
-        the_interface(name),
-        seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),
-        remedy=fix("add the entry again; restart the overlay's agent", *commands),
-    )
-
-
-def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
-    name = remote.tunnel.name
-    commands = (_forward(mac, name, address),) if address else ()
-    return GN0703.error(
-        f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
-        the_interface(name),
-        seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),
-        remedy=fix(f"add the entry for {remote.node.name}; restart the overlay's agent", *commands),
-    )
-
-
-def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
-    name = remote.tunnel.name
-    return GN0704.error(
-        f"{name} sends tunnel end {mac} to {wrong}, but {remote.node.name} is {address}",
-        the_interface(name),
-        seen("netlink", f"{mac} dst {wrong}", f"bridge fdb show dev {name}"),
-        seen("objects", f"{remote.node.name}: InternalIP {address}"),
-        remedy=fix(
-            "replace the entry",
-            on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),
-            _forward(mac, name, address),
-        ),
     )

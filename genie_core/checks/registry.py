@@ -53,6 +53,7 @@ from genie_core.checks import (
     stores,
     subnets,
     traced,
+    tunnel_ends,
     underlay,
     unmodelled,
 )
@@ -71,7 +72,7 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 NETWORK = _of(
     links, addresses, duplicates, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing,
     conntrack, pod_firewall, services, node_ports, dead_addresses, limits, ports, ipvs, masquerade, resolv_conf,
-    overlay,
+    overlay, tunnel_ends,
     flannel_announcement, native_routing, overlaps, cluster_subnets, underlay, path_mtu, secondary_interfaces,
     second_links, kernel, pod_leases, leaked_rules, network_policies, unmodelled, neighbours, probe_results,
     kubernetes_reports, requested_networks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
@@ -10,14 +11,16 @@ from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
-from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
+from genie_core.net.firewall.rules import Chain, FirewallRule, Packet, Ruleset, ruleset
+from genie_core.net.stack import is_served
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64
 
 
-def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
+def _outcomes(case: Case, front: Frontend, rules: Ruleset | None = None) -> list[PacketOutcome]:
+    """What the node's rules, or others, do with the pod's first packet to a service port."""
     primary = case.primary
     assert primary is not None
     assert primary.entry is not None
@@ -31,7 +34,7 @@ def _outcomes(case: Case, front: Frontend) -> list[PacketOutcome]:
         iif=primary.entry.name,
         physical_in=primary.peer.name if primary.bridge and primary.peer else "",
     )
-    return at_hook(case.node.rules, "prerouting", packet)
+    return at_hook(rules or case.node.rules, "prerouting", packet)
 
 
 def _watched(case: Case) -> list[Frontend]:
@@ -165,7 +168,7 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[PacketOutcome]) -
         reported.add(rule.text)
         port_only = any(ip == target[0] for ip, _ in front.endpoints)
         right = ", ".join(f"{ip}:{p}" for ip, p in front.endpoints[:4])
-        is_last = len(outcomes) == 1 and not _behind(chain.rules, rule.number, front)
+        is_last = len(outcomes) == 1 and not _served_without(case, front, chain, rule)
         share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"
         yield GN0602.error(
             f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
@@ -189,8 +192,11 @@ def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator
     """GN0602: a REDIRECT to the node serves a service only where something listens."""
     chain, rule = outcome.translations[-1]
     port, protocol = outcome.packet.dport, front.protocol
-    bound = case.facts.node.listeners
-    if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
+    bound, entry = case.facts.node.listeners, case.primary.entry if case.primary else None
+    own = (
+        [a.ip for a in case.node.addresses(entry, version(front.ip))[:1]] if entry else []
+    )  # nf_nat_redirect
+    if not bound or any(is_served(bound, protocol, ip, port) for ip in own or [front.ip]):
         return
     yield GN0602.error(
         f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
@@ -201,10 +207,12 @@ def _redirected(case: Case, front: Frontend, outcome: PacketOutcome) -> Iterator
     )
 
 
-def _behind(rules: Sequence[FirewallRule], number: int, front: Frontend) -> bool:
-    """Whether a later rule of the chain translates to a live endpoint."""
-    later = (rule.text for rule in rules if rule.number > number)
-    return any(f"{ip}:{port}" in text for text in later for ip, port in front.endpoints)
+def _served_without(case: Case, front: Frontend, chain: Chain, rule: FirewallRule) -> bool:
+    """Whether the other rules translate to a live endpoint, once this one is deleted."""
+    left = replace(chain, rules=tuple(r for r in chain.rules if r is not rule))
+    rules = ruleset([left if c is chain else c for c in case.node.rules.chains])
+    found = _outcomes(case, front, rules)
+    return any((o.packet.target, o.packet.dport) in front.endpoints for o in found)
 
 
 GN0605 = Code("GN0605", "a pod's own service is not masqueraded",

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from genie_core.checks import cluster_subnets, conntrack, kernel, native_routing, overlay, policy_routing
+from genie_core.checks import (
+    cluster_subnets,
+    conntrack,
+    kernel,
+    native_routing,
+    overlay,
+    policy_routing,
+    tunnel_ends,
+)
 from genie_core.net.case import Case
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts
@@ -104,7 +112,7 @@ def test_a_tunnel_that_is_held_down():
 def test_both_ends_of_a_tunnel_have_one_mac():
     """Of cloned machines, whose MACs systemd derives from one /etc/machine-id."""
     own = "66:00:00:00:00:02"
-    assert found(overlay.tunnel_ends, vxlan(mac="66:00:00:00:00:01")) == []
+    assert found(tunnel_ends.tunnel_ends, vxlan(mac="66:00:00:00:00:01")) == []
     facts = vxlan(mac=own)
     assert isinstance(facts.node.neighbours[0], Neighbour)
-    assert found(overlay.tunnel_ends, facts) == [("GN0705", "error")]
+    assert found(tunnel_ends.tunnel_ends, facts) == [("GN0705", "error")]

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from genie_core.checks import duplicates, native_routing, overlay, policy_routing, services, underlay
+from genie_core.checks import (
+    duplicates,
+    native_routing,
+    overlay,
+    policy_routing,
+    services,
+    tunnel_ends,
+    underlay,
+)
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.net.flows import remote_targets, tunnel_of
@@ -81,10 +89,10 @@ def test_the_blocks_of_a_pool_are_judged_by_their_routes():
     vxlan = {"kind": "vxlan", "data": {"vxlan_id": 1, "vxlan_port": 4789}}
     (remote,) = overlay.remotes(pooled(**vxlan))
     assert (remote.title, remote.end) == ("n2's pods 10.244.77.64/26", "192.0.2.2")
-    assert list(overlay.tunnel_ends(pooled(**vxlan))) == []
+    assert list(tunnel_ends.tunnel_ends(pooled(**vxlan))) == []
     lost = pooled(**vxlan)
     lost = Case(replace(lost.facts, node=replace(lost.facts.node, forwarding=())))
-    assert [finding.code for finding in overlay.tunnel_ends(lost)] == ["GN0703"]
+    assert [finding.code for finding in tunnel_ends.tunnel_ends(lost)] == ["GN0703"]
 
 
 @pytest.mark.parametrize(
