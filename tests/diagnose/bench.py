@@ -27,6 +27,7 @@ from typing import Any
 
 from tests.diagnose import healthy
 from tests.diagnose.faults import EDITS, LISTED, PROBES, Fault
+from tests.diagnose.frequent import FREQUENT, FREQUENT_HEALTHY
 from tests.diagnose.invented import INVENTED, INVENTED_HEALTHY
 from tests.diagnose.lab import Lab
 from tests.diagnose.state import examined
@@ -325,17 +326,21 @@ def main(argv: list[str]) -> int:
     parts = [a for a in argv if a.startswith("--") and a not in ("--no-probes", "--keep")]
     names = [a for a in argv if not a.startswith("--")]
     rows: list[Score] = []
-    for part, faults in (("--listed", LISTED), ("--unlisted", (*UNLISTED, *INVENTED))):
+    for part, faults in (("--listed", LISTED), ("--unlisted", (*UNLISTED, *INVENTED, *FREQUENT))):
         if not parts or part in parts:
             chosen = [f for f in faults if not names or f.id.split()[0] in names]
             rows += judge(part[2:], [partial(run_fault, f, *modes) for f in chosen])
     if "--pairs" in parts or not (names or parts):
-        by_id = {f.id.split()[0]: f for f in (*LISTED, *UNLISTED, *INVENTED)}
+        by_id = {f.id.split()[0]: f for f in (*LISTED, *UNLISTED, *INVENTED, *FREQUENT)}
         chosen_pairs = [p for p in PAIRS if not names or set(p) & set(names)]
         rows += judge("pairs", [partial(run_pair, by_id[a], by_id[b], *modes) for a, b in chosen_pairs])
     if "--keep" in argv:
         keep(rows)
-    ill = healthy.judge(names, modes, INVENTED_HEALTHY) if not parts or "--healthy" in parts else 0
+    ill = (
+        healthy.judge(names, modes, (*INVENTED_HEALTHY, *FREQUENT_HEALTHY))
+        if not parts or "--healthy" in parts
+        else 0
+    )
     points, possible = sum(r.points for r in rows), sum(r.possible for r in rows)
     return int(points < 0.95 * possible or bool(ill))
 

@@ -8,11 +8,12 @@ import pytest
 from tests.diagnose import bench, healthy
 from tests.diagnose.classes.kinds import KINDS
 from tests.diagnose.faults import LISTED
+from tests.diagnose.frequent import FREQUENT
 from tests.diagnose.invented import INVENTED, INVENTED_HEALTHY
 from tests.diagnose.unlisted import UNLISTED
 
 CLASSED = [fault for kind in KINDS for fault in kind.faults]
-BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *INVENTED, *CLASSED)}
+BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *INVENTED, *FREQUENT, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
 # policy (asked with --to), a subnet, a next hop, a route between nodes, loopback, a rule, IPv6, a duplicate, a second
 # interface.
@@ -37,6 +38,8 @@ QUICK = (
         "U213",
         "U222",
         "U223",
+        "U262",
+        "U273",
     ),
 )
 # One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
