@@ -30,6 +30,8 @@ _AGAIN = "_again"
 _PORTS = {EGRESS: "port_if", INGRESS: "port_to"}
 _CHAINS = {EGRESS: "borrowing", INGRESS: "receiving"}
 _FORGED = {"saddr": "deny another pod's address", "daddr": "deny another pod's packet"}
+# 802.1Q and 802.1ad (linux/if_ether.h); older versions of nft do not know the names
+_VLAN, _VLANS = "0x8100", "0x88a8"
 _KEYS = {"if": "ifname", "4": "ifname . ipv4_addr", "6": "ifname . ipv6_addr"}
 
 
@@ -246,12 +248,13 @@ def keeping(kept: Mapping[str, Guarded], direction: str, interface: str) -> Iter
 
     All ports share one chain. In what it denies it names the policies: by a map from the port to the last rule.
     """
-    word, side = ("from", "saddr") if direction == EGRESS else ("to", "daddr")
+    # not "from" and "to", which are words of nft's language before version 1.0
+    word, side = ("sending", "saddr") if direction == EGRESS else ("taking", "daddr")
     denied = f"{word}_deny"
     notes = {port: f"deny_{sha256(one.note.encode()).hexdigest()[:12]}" for port, one in kept.items()}
     advertised = Lookup(interface, denied, matches=(Match("icmp6", "", (ADVERTISEMENT,)),))
     rules: list[NftRule | Lookup] = [
-        Lookup(interface, denied, matches=(Match("l3", "", ("8021q", "8021ad")),)),
+        Lookup(interface, denied, matches=(Match("l3", "", (_VLAN, _VLANS)),)),
         NftRule((Match("l3", "", ("arp",)),), ACCEPT),
         *([advertised] if direction == EGRESS else []),
         *neighbours(),
