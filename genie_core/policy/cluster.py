@@ -14,7 +14,7 @@ themselves then is an address.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -158,6 +158,7 @@ class Cluster:
             here.setdefault(one.key, []).append(one)
         lists = self.objects.get("AttachmentList", ())
         self.default_network = next(filter(None, (str(one.get("defaultNetwork") or "") for one in lists)), "")
+        nodes = self.nodes()
         known = earlier.read if earlier and earlier.default_network == self.default_network else {}
         # by the documents' identities, which they keep as long as they are held here
         self.read: dict[int, tuple[JSON, Pod | None]] = {}
@@ -165,8 +166,8 @@ class Cluster:
         for item in self.objects.get("Pod", ()):
             _, pod = known.get(id(item)) or (item, read_pod(item, {}, self.default_network))
             self.read[id(item)] = item, pod
-            if pod and pod.key in here:
-                pod = read_pod(item, here, self.default_network)
+            if pod and (pod.key in here or _dict(item, "spec").get("nodeName") in nodes):
+                pod = read_pod(item, here, self.default_network, nodes)
             if pod:
                 self.pods[pod.key] = pod
         self._by_namespace: dict[str, list[Pod]] = {}
@@ -181,9 +182,15 @@ class Cluster:
         return self.namespaces.get(namespace) or {NAME_LABEL: namespace}
 
     def spaces(self, selector: Selector) -> set[str]:
-        """The namespaces that a selector means."""
-        names = {*self.namespaces, *self._by_namespace}
-        return {name for name in names if selector.selects(self.labels_of(name))}
+        """The namespaces that a selector means.
+
+        Of one whose object is not known yet only the name is: it is no namespace without some label.
+        """
+        known = {name for name, labels in self.namespaces.items() if selector.selects(labels)}
+        if selector.absent - {NAME_LABEL}:
+            return known
+        unseen = self._by_namespace.keys() - self.namespaces
+        return known | {name for name in unseen if selector.selects(self.labels_of(name))}
 
     def select(self, namespace: str, selector: Selector) -> Iterator[Pod]:
         """The pods of a namespace, "" for all, that a selector means. Ended ones have no addresses any more."""
@@ -271,10 +278,13 @@ def qualified(name: str) -> str:
     return name if "/" in name else f"{CNI}/{name}"
 
 
-def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "") -> Pod | None:
+def read_pod(
+    item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "", nodes: Sequence[str] = ()
+) -> Pod | None:
     """A Pod object; None where it shares the node's network. What the journals say of it comes before its status.
 
-    `default` is the network of pods that ask for none, "" where it is not known.
+    `default` is the network of pods that ask for none, "" where it is not known. On `nodes` the journals alone count:
+    the status of a pod whose container has gone names addresses that may be another pod's by now.
     """
     spec, status = _dict(item, "spec"), _dict(item, "status")
     if spec.get("hostNetwork"):
@@ -295,7 +305,8 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
     )
     own = [one for one in attached.get(pod.key, ()) if pod.has(one)]
     members = [Member(one.network, one.primary, one.addresses) for one in own if not one.releasing]
-    return replace(pod, members=tuple(members if own else _reported(item, status, default)))
+    known = own or spec.get("nodeName") in nodes
+    return replace(pod, members=tuple(members if known else _reported(item, status, default)))
 
 
 def _reported(item: JSON, status: JSON, default: str) -> list[Member]:

@@ -28,6 +28,11 @@ class Selector:
             _holds(key, operator, values, labels) for key, operator, values in self.expressions
         )
 
+    @property
+    def absent(self) -> set[str]:
+        """The labels that may, or have to be, absent from what is selected."""
+        return {key for key, operator, _ in self.expressions if operator in ("NotIn", "DoesNotExist")}
+
     def as_json(self) -> JSON:
         """The selector, as Kubernetes writes it."""
         expressions = [

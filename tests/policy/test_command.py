@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 
 from genie_cli import schemas, terminal
 from genie_cli.app import main
+from genie_core.policy.cluster import Cluster
+from genie_core.policy.selectors import ALL, read_selector
 from tests.policy.generated import attachment
 
 POLICY_FOR = "k8s.v1.cni.cncf.io/policy-for"
@@ -385,3 +387,20 @@ def test_the_name_of_a_policy_is_no_rule(genie, name):
     assert name not in document["host"]
     assert document["host"].isascii()
     assert "\\" not in document["host"]
+
+
+@pytest.mark.parametrize(
+    "operator, values, names",
+    [("NotIn", ["evil"], {"old"}), ("DoesNotExist", [], {"old"}), ("Exists", [], set())],
+)
+def test_a_namespace_that_is_not_known_yet_lacks_no_label(operator, values, names):
+    """Its pods may be known before it: they were peers as if it had no labels."""
+    old = {"kind": "Namespace", "metadata": {"name": "old"}}
+    pods = [{"kind": "Pod", "metadata": {"namespace": name, "name": "p"}} for name in ("old", "new")]
+    expression = {"key": "team", "operator": operator, **({"values": values} if values else {})}
+    selector = read_selector({"s": {"matchExpressions": [expression]}}, "s", "")
+    found = Cluster([old, *pods])
+    assert found.spaces(selector) == names
+    assert found.spaces(ALL) == {"old", "new"}
+    named = read_selector({"s": {"matchLabels": {"kubernetes.io/metadata.name": "new"}}}, "s", "")
+    assert found.spaces(named) == {"new"}
