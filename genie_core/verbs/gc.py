@@ -103,11 +103,13 @@ def run(request: "Request", context: "Context") -> str:
 def _release_all(stale: "list[Plan]", spare: "Spare", context: "Context") -> list[GenieError]:
     """Release containers, the oldest first, several at once; what is not done in time waits for the next GC.
 
-    The runtime ends a GC that takes too long: CRI-O after 30 seconds, whatever was left over meanwhile.
+    The runtime ends a GC that takes too long: CRI-O after 30 seconds, whatever was left over meanwhile. A defect that
+    one container meets is raised after the others are released.
     """
     give_up = monotonic() + RELEASE_SECONDS
     queue = sorted(stale, key=context.store.age)  # taken from the end
     failures: list[GenieError] = []
+    defects: list[Exception] = []
 
     def work() -> None:
         while queue and (left := give_up - monotonic()) > 0:
@@ -115,9 +117,14 @@ def _release_all(stale: "list[Plan]", spare: "Spare", context: "Context") -> lis
                 plan = queue.pop()
             except IndexError:  # another thread was faster
                 return
-            failures.extend(_release(plan, spare, max(left, LEAST_SECONDS), context))
+            try:
+                failures.extend(_release(plan, spare, max(left, LEAST_SECONDS), context))
+            except Exception as error:  # noqa: BLE001 (raised again below: a thread's own would be lost)
+                defects.append(error)
 
     _at_once(work, min(len(queue), AT_ONCE))
+    if defects:
+        raise defects[0]
     if queue:
         failures.append(
             TryAgain(
@@ -130,14 +137,18 @@ def _release_all(stale: "list[Plan]", spare: "Spare", context: "Context") -> lis
 
 
 def _at_once(work: "Callable[[], None]", count: int) -> None:
-    """Do the work in so many threads, this one included."""
+    """Do the work, which raises nothing, in so many threads, this one included; in fewer where the kernel is full."""
     threads = []
     if count > 1:
         from threading import Thread  # 4 ms
 
-        threads = [Thread(target=work) for _ in range(count - 1)]
-    for thread in threads:
-        thread.start()
+        try:
+            for _ in range(count - 1):
+                thread = Thread(target=work)
+                thread.start()
+                threads.append(thread)
+        except RuntimeError:  # the process may have no more of them
+            pass
     work()
     for thread in threads:
         thread.join()

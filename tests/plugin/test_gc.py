@@ -2,10 +2,14 @@
 
 import json
 import os
+import threading
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from genie_core.verbs import gc
 from tests.patience import wait_until
 
 VALID, ALSO = "cni.dev/valid-attachments", "cni.dev/attachments"
@@ -293,3 +297,35 @@ def test_a_failure_in_one_of_many_is_reported_and_the_others_are_released(node):
     node.answer("DEL", "a", shell=failing)
     assert "stuck" in node.gc().error(9)["msg"]
     assert [path.name for path in node.states()] == ["cid7@eth0"]
+
+
+def test_a_defect_in_a_thread_is_not_lost(monkeypatch):
+    """The GC reported success, and printed a traceback where no runtime reads it."""
+    together = threading.Barrier(gc.AT_ONCE)
+    plans: list[Any] = [*range(gc.AT_ONCE)]
+    released = []
+
+    def release(plan, *_):
+        released.append(plan)
+        together.wait(60)
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("a defect")
+        return []
+
+    monkeypatch.setattr(gc, "_release", release)
+    context: Any = SimpleNamespace(store=SimpleNamespace(age=int))
+    with pytest.raises(RuntimeError, match="a defect"):
+        gc._release_all(plans, lambda _: False, context)
+    assert sorted(released) == plans
+
+
+def test_a_node_that_has_no_more_threads(monkeypatch):
+    monkeypatch.setattr(gc, "_release", lambda *_: [])
+
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    context: Any = SimpleNamespace(store=SimpleNamespace(age=int))
+    plans: list[Any] = [1, 2, 3]
+    assert gc._release_all(plans, lambda _: False, context) == []
