@@ -5,6 +5,9 @@ import subprocess
 
 import pytest
 
+from genie_core.edges import nft
+from genie_core.edges.netns import inside
+from genie_core.errors import KernelRefused
 from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
 from genie_core.tasks.policy.kernel import Kernel, generation
@@ -128,3 +131,20 @@ def test_rules_that_are_flushed_right_after_they_were_loaded(spaces, tmp_path):
     kernel.remember([str(space.path)])
     assert kernel.foreign() == []
     assert "genie_policy" in listed(space)
+
+
+@pytest.mark.parametrize("said", ["Error: syntax error, unexpected comment", "JSON support not compiled-in."])
+def test_a_program_that_is_too_old_is_named_before_there_is_a_policy(tmp_path, monkeypatch, said):
+    program = tmp_path / "nft"
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(nft, "PROGRAM_PATH", str(tmp_path))
+    with pytest.raises(KernelRefused) as raised:
+        Kernel().load(())
+    assert (said in raised.value.msg, "nftables 0.9.7 or newer" in raised.value.hint) == (True, True)
+
+
+def test_what_is_looked_for_before_there_is_a_policy_leaves_nothing(spaces):
+    space, _ = spaces
+    inside(str(space.path), lambda: Kernel().load(()))
+    assert listed(space) == ""

@@ -24,6 +24,20 @@ from genie_core.tasks.policy import netfilter
 from genie_core.tasks.policy.contents import FAMILIES, contents_of
 
 T = TypeVar("T")
+# What older programs do not read: the table's comment came last, with 0.9.7.
+_NEEDED = """
+table inet genie_policy_needs {
+  comment "genie"
+  set ports { type ipv4_addr . inet_proto . inet_service; }
+  map chains { type ifname . ipv4_addr : verdict; }
+  chain forward {
+    type filter hook forward priority filter - 10; policy accept;
+    meta sdifname . ip saddr vmap @chains
+    ip daddr . meta l4proto . th dport @ports counter return comment "genie"
+    tcp flags & (fin | syn | rst | ack) != syn fib saddr type local accept
+  }
+}
+"""
 _NOTHING = Holding({}, {}, {})
 _GETGEN, _GEN_ID = 16, 1
 
@@ -58,7 +72,7 @@ class Kernel:
             except KernelRefused:  # a DEL has removed elements meanwhile
                 self.forget(netns)
         if not (netns or held):
-            nft.load("")  # without nft, this node says so before there is a policy
+            require_nft()  # this node says so before there is a policy
         before = generation(netns)
         text = _changes(_there(netns), wanted)
         self._change(text, wanted, netns, before)
@@ -142,6 +156,16 @@ class Kernel:
             return False
         held.generation = now
         return True
+
+
+def require_nft() -> None:
+    """Raise KernelRefused where nft is too old, or made without JSON, which a DEL reads; else what nft.run raises."""
+    try:
+        nft.run(["--json", "--check", "--file", "-"], _NEEDED)
+    except KernelRefused as error:
+        raise error.replace(
+            hint="policies need nftables 0.9.7 or newer, with JSON, and Linux 5.6 or newer"
+        ) from None
 
 
 def remove(netns: str = "") -> None:
