@@ -17,12 +17,12 @@ _SIGKILL = 9
 
 
 def load(text: str, netns: str = "") -> None:
-    """Carry a text out as one transaction. Raises TryAgain where there is no nft, KernelRefused where it fails."""
+    """Carry a text out as one transaction. Raises what `run` raises."""
     run(["--file", "-"], text, netns)
 
 
 def run(arguments: "Sequence[str]", text: str = "", netns: str = "") -> str:
-    """nft's output. Raises TryAgain where it is missing, KernelRefused where it fails, and what `inside` raises."""
+    """nft's output. Raises KernelRefused where it fails, TryAgain where it cannot run or end, what `inside` raises."""
     if not netns:
         return _run(arguments, text)
     from genie_core.edges.netns import inside
@@ -32,12 +32,15 @@ def run(arguments: "Sequence[str]", text: str = "", netns: str = "") -> str:
 
 def _run(arguments: "Sequence[str]", text: str) -> str:
     """Memory files, no pipes: nothing has to be read while it runs. `subprocess` would cost 5 ms."""
-    files = [posix.memfd_create(name, posix.MFD_CLOEXEC) for name in ("in", "out", "err")]
+    files: list[int] = []
     try:
+        files.extend(posix.memfd_create(name, posix.MFD_CLOEXEC) for name in ("in", "out", "err"))
         write_all(files[0], text)
         posix.lseek(files[0], 0, 0)
         status = _wait(_spawn(arguments, files))
         printed, said = (_content(fd) for fd in files[1:])
+    except OSError as error:  # descriptors, memory or processes are used up
+        raise TryAgain(f"nft cannot be run: {posix.strerror(error.errno or 0)}") from None
     finally:
         for fd in files:
             posix.close(fd)
@@ -58,7 +61,7 @@ def _spawn(arguments: "Sequence[str]", files: "Sequence[int]") -> int:
             )
         except OSError as error:
             if error.errno != ENOENT:
-                raise KernelRefused(f"nft cannot be started: {posix.strerror(error.errno or 0)}") from None
+                raise
     raise TryAgain(
         "the program nft is not on this node",
         hint="install the package nftables",
@@ -66,15 +69,26 @@ def _spawn(arguments: "Sequence[str]", files: "Sequence[int]") -> int:
 
 
 def _wait(pid: int) -> int:
-    pidfd = posix.pidfd_open(pid)
+    """Its exit code. It is ended, and waited for, where it takes too long or cannot be watched."""
+    ended = False
     try:
-        poller = poll()
-        poller.register(pidfd, POLLIN)
-        if not poller.poll(SECONDS * 1000):
-            posix.kill(pid, _SIGKILL)
+        pidfd = posix.pidfd_open(pid)
+        try:
+            poller = poll()
+            poller.register(pidfd, POLLIN)
+            ended = bool(poller.poll(SECONDS * 1000))
+        finally:
+            posix.close(pidfd)
     finally:
-        posix.close(pidfd)
-    return posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+        if not ended:
+            posix.kill(pid, _SIGKILL)
+        status = posix.waitpid(pid, 0)[1]
+    if not ended:
+        raise TryAgain(
+            f"nft did not end within {SECONDS:g} seconds, and was ended",
+            hint="see whether `nft list tables` answers on the node",
+        )
+    return posix.waitstatus_to_exitcode(status)
 
 
 def _content(fd: int) -> str:

@@ -142,6 +142,9 @@ class Held:
                     raise TryAgain(
                         f"the rules of network policies are being changed by another process (lock {self._path})"
                     ) from None
+            except OSError as error:  # the kernel is out of locks
+                posix.close(self._fd)
+                raise failure("lock", self._path, error) from None
             sleep(0.002)
 
     def __exit__(self, *_: object) -> None:

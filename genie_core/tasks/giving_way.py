@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from genie_core.attach import drive
 from genie_core.edges.locks import Lock, is_awaited
-from genie_core.steps import Attaching, Event, Released, Releasing, Step
+from genie_core.steps import Attaching, Event, Releasing, Step
 from genie_core.verbs.context import Context
-from genie_core.verbs.policy import guard_ahead, let_go
+from genie_core.verbs.policy import guard_ahead
 
 if TYPE_CHECKING:
     from genie_core.steps import Steps, T
@@ -30,16 +30,8 @@ def drive_giving_way(steps: Steps[T], context: Context, lock: Lock) -> T:
         has_happened = isinstance(step, Event) and not isinstance(step, Releasing)
         if not has_happened and is_awaited(lock):
             raise GiveWay
-        if context.settings.policy_engine:
-            _keep_policies(step, context)
+        if context.settings.policy_engine and isinstance(step, Attaching):
+            guard_ahead(step, context.settings.policy_fail, context.log)
         return holding.perform(step)
 
     return drive(steps, perform)
-
-
-def _keep_policies(step: Step, context: Context) -> None:
-    """What comes has its policies before it is there, what goes until it is gone."""
-    if isinstance(step, Attaching):
-        guard_ahead(step, context.settings.policy_fail, context.log)
-    elif isinstance(step, Releasing | Released):
-        let_go(step, context.log)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from genie_core.ports import Log
     from genie_core.settings import Settings
     from genie_core.steps import Step
+    from genie_core.verbs.policy import Leaving
 
 
 class Context:
@@ -77,6 +78,7 @@ class Context:
         )
         self._env = env
         self._api = api
+        self._leaving: dict[tuple[str, str, int], Leaving] = {}  # by container, interface and index
 
     @property
     def api(self) -> "APIServer":
@@ -198,6 +200,19 @@ class Context:
                     remove_device_info(attachment)
         except GenieError as error:
             self.log.warning("state not updated", problem=error.msg)
+        if self.settings.policy_engine and isinstance(step, Releasing | Released):
+            self._release_policies(step)
+
+    def _release_policies(self, step: "Releasing | Released") -> None:
+        """What goes has its policies until it is gone."""
+        from genie_core.verbs.policy import Leaving
+
+        key = (*step.plan.key, step.index)
+        if isinstance(step, Releasing):
+            leaving = self._leaving[key] = Leaving(step.plan, step.index, self.log)
+            leaving.close()
+        elif key in self._leaving:
+            self._leaving.pop(key).forget()
 
 
 def _cannot_go_on(error: OSError) -> IOFailure:

@@ -96,17 +96,8 @@ def _is_here(name: str) -> bool:
 
 
 def _drive(plan: "Plan", steps: "Steps[list[GenieError]]", context: "Context") -> "list[GenieError]":
-    """Carry the steps out; the rules of network policies about the container go with it."""
     _mark_lost(plan)
-    if not context.settings.policy_engine:
-        return drive(steps, context.perform)
-    from genie_core.verbs.policy import Leaving
-
-    leaving = Leaving(plan, context.log)
-    leaving.close()
-    failures = drive(steps, context.perform)
-    leaving.forget()
-    return failures
+    return drive(steps, context.perform)
 
 
 def _keep_for_later(plan: "Plan", failures: "Sequence[GenieError]", context: "Context") -> None:

@@ -13,16 +13,15 @@ from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.select.asked import network_of
 from genie_core.spec.addresses import host
 from genie_core.spec.result import parse, recorded_result
-from genie_core.steps import Released
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Result
     from genie_core.ports import Log
-    from genie_core.steps import Attached, Attaching, Releasing
+    from genie_core.steps import Attached, Attaching
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
 _NEIGHBOURS = (
@@ -116,16 +115,17 @@ def _load_in_pod(ifname: str, netns: str) -> None:
 
 
 def _is_selected(plan: "Plan", one: "Attachment") -> bool:
-    namespace = plan.pod.namespace if plan.pod else ""
-    return _selects(policy_dir.selected(), network_of(one), namespace, one.ifname == plan.ifname)
+    spaces = (plan.pod.namespace if plan.pod else "", policy_dir.EVERY)
+    return any(entry.get("namespace") in spaces for entry in _selectors(policy_dir.selected(), plan, one))
 
 
-def _selects(found: "policy_dir.Selected", network: str, namespace: str, is_primary: bool) -> bool:
-    names = [network, *([] if is_primary else [policy_dir.EVERY])]
+def _selectors(found: "policy_dir.Selected", plan: "Plan", one: "Attachment") -> "list[dict[str, Any]]":
+    """What policies select on a network, in any namespace."""
+    network = network_of(one)
+    names = [network, *([] if one.ifname == plan.ifname else [policy_dir.EVERY])]
     if network.startswith("logical/"):
         names.append("logical/*")
-    selectors = (entry for name in names for entry in found.get(name, ()))
-    return any(entry.get("namespace") in (namespace, policy_dir.EVERY) for entry in selectors)
+    return [entry for name in names for entry in found.get(name, ())]
 
 
 def _ends(attachment: "Attachment", result: "Result") -> "tuple[str, list[str], bool]":
@@ -133,8 +133,7 @@ def _ends(attachment: "Attachment", result: "Result") -> "tuple[str, list[str], 
     config = view(attachment.network.plugins[0].text)
     kind, config = maker_of(str(config.get("type") or attachment.network.plugins[0].type), config)
     bridge = str(config.get("bridge") or "cni0")
-    names = [str(link.get("name") or "") for link in result.interfaces if not link.get("sandbox")]
-    outside = [name for name in names if name and name != bridge and _QUOTABLE.issuperset(name)]
+    outside = [name for name in _outside(result) if name != bridge and _QUOTABLE.issuperset(name)]
     return kind, outside, any(link.get("sandbox") for link in result.interfaces) or not result.interfaces
 
 
@@ -180,72 +179,83 @@ def _table(family: str, names: "Sequence[str]", chains: "Mapping[str, Sequence[s
 
 
 class Leaving:
-    """The rules of a container that goes. Whatever fails is a warning: no DEL waits for a policy.
+    """The rules of one network of a container that goes. Whatever fails is a warning: no DEL fails for a policy.
 
-    Its addresses leave the sets of peers before they are free for others, its own rules once it is gone.
+    Its addresses leave the sets of peers before they are free for others, its own rules once it is gone. That it goes
+    is recorded before: what the agent reads from then on has no rules for it, so its next load does the same.
     """
 
-    def __init__(self, plan: "Plan", log: "Log") -> None:
+    def __init__(self, plan: "Plan", index: int, log: "Log") -> None:
+        self._plan = plan
+        self._index = index
         self._log = log
-        self._sets: list[str] = []
-        self._maps: list[str] = []
-        try:
-            found = policy_dir.selected()
-            attached = [one for one in plan.attachments if one.result]
-            if any(_is_listed(found, network_of(one)) for one in attached):
-                self._find(attached)
-        except GenieError as error:
-            log.warning("rules of policies not looked at", problem=error.msg)
+        self._last: list[str] = []  # the orders for when it is gone
 
-    def _find(self, attachments: "Sequence[Attachment]") -> None:
-        values = set()
-        for one in attachments:
+    def close(self) -> None:
+        """Take its addresses from the sets of peers."""
+        self._try(self._close)
+
+    def forget(self) -> None:
+        """Remove its own rules."""
+        self._try(lambda: self._load(self._last))
+
+    def _try(self, work: "Callable[[], None]") -> None:
+        try:
+            work()
+        except (GenieError, OSError) as error:
+            self._log.warning("rules of policies not removed, left to the agent", problem=str(error))
+
+    def _close(self) -> None:
+        plan, one = self._plan, self._plan.attachments[self._index]
+        found = policy_dir.selected()  # sets of named ports, and of host ends, have those of all its networks
+        selected = (_selectors(found, plan, item) for item in plan.attachments)
+        if not one.result or not any(selected):
+            return
+        try:  # a load that is under way may have read the addresses before the record of their going
+            with policy_dir.Held(name=policy_dir.ENGINE_LOCK):
+                pass
+        finally:
             result = recorded_result(one).result
-            values |= {host(ip["address"]) for ip in result.ips}
-            values |= set(_ends(one, result)[1])
+            ports, addresses = set(_ends(one, result)[1]), {host(ip["address"]) for ip in result.ips}
+            results = (recorded_result(item).result for item in plan.attachments if item.result)
+            outside = {name for other in results for name in _outside(other)}
+            self._load([*self._orders(ports, addresses, outside)])
+
+    def _orders(self, ports: set[str], addresses: set[str], outside: set[str]) -> "Iterator[str]":
+        """Those for now; the others are kept.
+
+        Elements with one of its ports are its own; those with one of its addresses and an interface that is not one of
+        `outside` are those of another pod, which has the same address on another network.
+        """
         for family in ("inet", "bridge"):
             for item in _objects(family):
                 kind = "map" if "map" in item else "set"
                 body = item.get(kind) or {}
                 types = body.get("type")
                 types = types if isinstance(types, list) else [types]
-                keys = (_key(element, kind) for element in body.get("elem", ()))
-                gone = [_text(key, types) for key in keys if values & set(key)]
-                if gone:
-                    order = f"delete element {family} genie_policy {body['name']} {{ {', '.join(gone)} }}\n"
-                    (self._maps if kind == "map" or family == "bridge" else self._sets).append(order)
-
-    def close(self) -> None:
-        """Take its addresses from the sets of peers."""
-        if self._sets:
-            self._load(self._sets)
-
-    def forget(self) -> None:
-        """Remove its own rules."""
-        if self._maps:
-            self._load(self._maps)
+                gone = [
+                    _text(key, types)
+                    for key in (_key(element, kind) for element in body.get("elem", ()))
+                    if ports & set(key) or (addresses & set(key) and _interfaces(key, types) <= outside)
+                ]
+                if not gone:
+                    continue
+                order = f"delete element {family} genie_policy {body['name']} {{ {', '.join(gone)} }}\n"
+                if kind == "map" or family == "bridge" or body["name"] == "fresh":
+                    self._last.append(order)
+                else:
+                    yield order
 
     def _load(self, orders: "Sequence[str]") -> None:
         """All at once, as each run of nft takes 14 ms; one by one where the agent has exchanged a table meanwhile."""
+        if not orders:
+            return
         try:
             nft.load("".join(orders))
-        except GenieError as error:
+        except KernelRefused as error:
             self._log.debug("rules of policies not removed", problem=error.msg)
             for order in orders if len(orders) > 1 else ():
                 self._load([order])
-
-
-def let_go(step: "Releasing | Released", log: "Log") -> None:
-    """The rules of one network that a running pod loses: the same as of a container that goes."""
-    leaving = Leaving(step.plan.replace(attachments=[step.plan.attachments[step.index]]), log)
-    if isinstance(step, Released):
-        leaving.forget()
-    else:
-        leaving.close()
-
-
-def _is_listed(found: "policy_dir.Selected", network: str) -> bool:
-    return bool({network, policy_dir.EVERY, "logical/*"} & set(found))
 
 
 def _objects(family: str) -> "list[dict[str, Any]]":
@@ -253,7 +263,7 @@ def _objects(family: str) -> "list[dict[str, Any]]":
     try:
         printed = nft.run(["--json", "--file", "-"], f"list sets {family}\nlist maps {family}\n")
         listed = [item for line in printed.splitlines() for item in decode(line)["nftables"]]
-    except (GenieError, JSONError, KeyError, TypeError):
+    except (KernelRefused, JSONError, KeyError, TypeError):
         return []  # the kernel does not have the family
     return [item for item in listed for kind in ("set", "map") if _is_ours(item.get(kind))]
 
@@ -267,6 +277,16 @@ def _key(element: "Any", kind: str) -> list[str]:
     value = element[0] if kind == "map" and isinstance(element, list) else element
     value = value.get("concat", []) if isinstance(value, dict) else [value]
     return [str(part) for part in value]
+
+
+def _outside(result: "Result") -> set[str]:
+    """The interfaces on the host, a bridge too."""
+    links = (link for link in result.interfaces if not link.get("sandbox"))
+    return {str(link["name"]) for link in links if link.get("name")}
+
+
+def _interfaces(key: "Sequence[str]", types: "Sequence[Any]") -> set[str]:
+    return {part for part, kind in zip(key, types, strict=False) if kind == "ifname"}
 
 
 def _text(key: "Sequence[str]", types: "Sequence[Any]") -> str:

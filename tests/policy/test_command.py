@@ -398,9 +398,9 @@ def test_a_namespace_that_is_not_known_yet_lacks_no_label(operator, values, name
     old = {"kind": "Namespace", "metadata": {"name": "old"}}
     pods = [{"kind": "Pod", "metadata": {"namespace": name, "name": "p"}} for name in ("old", "new")]
     expression = {"key": "team", "operator": operator, **({"values": values} if values else {})}
-    selector = read_selector({"s": {"matchExpressions": [expression]}}, "s", "")
+    selector = read_selector({"s": {"matchExpressions": [expression]}}, "s", "") or ALL
     found = Cluster([old, *pods])
     assert found.spaces(selector) == names
     assert found.spaces(ALL) == {"old", "new"}
-    named = read_selector({"s": {"matchLabels": {"kubernetes.io/metadata.name": "new"}}}, "s", "")
+    named = read_selector({"s": {"matchLabels": {"kubernetes.io/metadata.name": "new"}}}, "s", "") or ALL
     assert found.spaces(named) == {"new"}

@@ -175,7 +175,8 @@ def test_without_nft_it_is_closed(node):
     hidden = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
     outcome = node.call("ADD", env=ARGS, annotations={"cni": "blue,sea"}, wrap=hidden)
     assert (outcome.status, outcome.reply["code"]) == (1, 11)
-    assert "network cni/sea is not guarded by its policies: nft cannot be started" in outcome.reply["msg"]
+    said = "network cni/sea is not guarded by its policies: nft cannot be run: Permission denied"
+    assert said in outcome.reply["msg"]
     assert (node.pod.links(), list((node.state / "containers").iterdir())) == ({}, [])
 
 
