@@ -11,7 +11,6 @@ from genie_cli.candidates import FILES
 from genie_cli.flags import flag
 from genie_cli.options import CLUSTER, NODE, FailOn, dir_flag
 from genie_cli.output import OF_A_NODE, OF_A_POD, USUAL, OutputFormat
-from genie_cli.records import Records
 from genie_cli.render import emit
 from genie_cli.views.debug import view
 from genie_cli.views.drawing import mermaid, svg
@@ -32,7 +31,7 @@ class DebugFlags(
     options.NodeName,
     options.ConfDirs,
     options.BinDirs,
-    Records,
+    options.Records,
     options.Runtime,
     options.Root,
     DebugOptions,

@@ -22,7 +22,7 @@ from genie_cli.flags import flag, several, switch, words
 from genie_cli.output import USUAL, OutputFormat
 from genie_core.errors import InvalidConfig, WrongUsage
 from genie_core.fields import holds_secret
-from genie_core.settings import CONF_DIR
+from genie_core.settings import CACHE_DIR, CONF_DIR, IPAM_DIR
 from genie_core.spec.names import is_label
 
 OUTPUT = "Output"
@@ -309,6 +309,14 @@ class OwnFiles:
 
     conf_dir: str = dir_flag("--conf-dir", "Where Genie's configuration is.", default=CONF_DIR)
     state_dir: str = dir_flag("--state-dir", "Genie's state. Default: its configuration's.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The directories in which IPAM and the runtime record containers."""
+
+    ipam_dir: str = dir_flag("--ipam-dir", "host-local's leases.", default=IPAM_DIR)
+    cache_dir: str = dir_flag("--cache-dir", "libcni's cached results.", default=CACHE_DIR)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_TIMEOUT
-from genie_core.settings import CONF_DIR
+from genie_core.settings import CACHE_DIR, CONF_DIR, IPAM_DIR
 from genie_core.survey.rootfs import Root, seen_otherwise
 from genie_core.survey.user_cluster import Access, connect, no_server
 from genie_core.tasks.node_state import own_configuration
@@ -60,7 +60,6 @@ def warn_of_missing(flags: object) -> None:
     Those of Genie and of the runtime may come with the first pod, and so may the default ones.
     """
     from genie_core.survey.places import Places, missing_of
-    from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 
     root = Root(getattr(flags, "root", "/"))
     named = [(f"--{name.replace('_', '-')}", getattr(flags, name, "")) for name in _COMING]

@@ -34,6 +34,8 @@ USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libex
 # Where the programs that Genie runs are searched.
 PROGRAM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 STATE_DIR = "/var/lib/cni/genie"
+# host-local's leases, where a configuration has no dataDir, and libcni's cached results.
+IPAM_DIR, CACHE_DIR = "/var/lib/cni/networks", "/var/lib/cni/results"
 KUBELET_DIR = "/var/lib/kubelet"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from genie_cli import options, wiring
 from genie_cli.flags import flag, switch
-from genie_cli.records import Records
 from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_FAILURE, Denied, NotFound
 from genie_core.tasks.agent.agent import Agent
@@ -25,7 +24,9 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, options.Runtime, AgentOptions):
+class Flags(
+    options.NodeName, options.Cluster, options.OwnFiles, options.Records, options.Runtime, AgentOptions
+):
     """The options of the agent, and how it runs."""
 
     once: bool = switch("--once", "Make one pass over this node's pods, and end.")

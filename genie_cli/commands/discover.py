@@ -11,7 +11,6 @@ from genie_cli.flags import switch
 from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
 from genie_cli.output import OF_DISCOVER, OutputFormat
 from genie_cli.progress import Progress
-from genie_cli.records import Records
 from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import emit
 from genie_cli.views.discover import view
@@ -40,7 +39,7 @@ class Flags(
     options.Findings,
     options.ConfDirs,
     options.BinDirs,
-    Records,
+    options.Records,
     options.Runtime,
     options.Root,
     Remote,

@@ -18,8 +18,8 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
 from genie_core.errors import WrongUsage
+from genie_core.settings import IPAM_DIR
 from genie_core.survey.namespaces import NETNS_DIRS
-from genie_core.survey.records import IPAM_DIR
 from genie_core.tasks.dry_run.configuration import AnyNode, Samples
 from genie_core.tasks.dry_run.options import MOST_PODS, DryRunOptions
 from genie_core.tasks.dry_run.policies import is_policy

@@ -11,7 +11,6 @@ from genie_cli import options, terminal, wiring
 from genie_cli.flags import switch
 from genie_cli.options import duration_flag
 from genie_cli.progress import Progress
-from genie_cli.records import Records
 from genie_cli.remote import NodeCommand, Remote, run_on_node
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
@@ -27,7 +26,9 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.OwnFiles, Records, options.Runtime, options.Report, Remote, options.Cluster, GCOptions):
+class Flags(
+    options.OwnFiles, options.Records, options.Runtime, options.Report, Remote, options.Cluster, GCOptions
+):
     """The options of the task, and how far to go."""
 
     node: str = options.node("The node. Default: this one.")

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 from genie_cli.render import Block, Cell, Heading, Table, Text, Verbatim
 from genie_cli.terminal import symbol
 from genie_core.fields import counted
+from genie_core.settings import IPAM_DIR
 from genie_core.spec.addresses import host
-from genie_core.spec.ranges import LEASES
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, Thing
 from genie_core.tasks.dry_run.runtime_call import Call, KeptRoute, Step
@@ -252,7 +252,7 @@ def _things(things: list[Thing] | tuple[Thing, ...]) -> Table:
 def _thing(kind: str, name: str) -> tuple[str, str]:
     """The description of a thing: a file of host-local for an address is a lease; a container ID is shortened."""
     *_, network, last = ["", *name.split("/")]
-    if kind == "file" and name.startswith(f"{LEASES}/") and _is_address(last):
+    if kind == "file" and name.startswith(f"{IPAM_DIR}/") and _is_address(last):
         return "lease", f"{last} of network {network}"
     container, at, interface = last.partition("@")
     if at and len(container) == CONTAINER_ID_LENGTH:

@@ -24,7 +24,8 @@ from genie_core.catalog.plugin import (
 )
 from genie_core.fields import place
 from genie_core.findings import Code
-from genie_core.spec.ranges import LEASES, Span, raw_ranges, spans
+from genie_core.settings import IPAM_DIR
+from genie_core.spec.ranges import Span, raw_ranges, spans
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -147,7 +148,7 @@ PLUGIN = Plugin(
             ),
         ),
         ROUTES,
-        Field("dataDir", "path", "where leases are kept", default=LEASES),
+        Field("dataDir", "path", "where leases are kept", default=IPAM_DIR),
         Field("resolvConf", "path", "a file whose DNS settings are reported", opens="file"),
     ),
     capabilities=("ipRanges", "ips"),

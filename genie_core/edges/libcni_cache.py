@@ -13,21 +13,21 @@ from genie_core.edges.confdir import read_text
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Value
+from genie_core.settings import CACHE_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DIRECTORY = "/var/lib/cni/results"
 # CNI-Genie's, which is libcni's own, and that of Multus.
-DISPATCHERS = (DIRECTORY, "/var/lib/cni/multus/results")
+DISPATCHERS = (CACHE_DIR, "/var/lib/cni/multus/results")
 
 
 class UnknownAttachment(GenieError):
     """An entry that cannot be read: its container is not known."""
 
 
-def direct_attachments(network: str, directory: str = DIRECTORY) -> set[tuple[str, str]]:
+def direct_attachments(network: str, directory: str = CACHE_DIR) -> set[tuple[str, str]]:
     """The (container ID, interface) pairs that the runtime attached to the network by itself.
 
     Raises UnknownAttachment where an entry that may be of this network cannot be read.

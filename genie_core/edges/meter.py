@@ -14,6 +14,7 @@ from genie_core.indicators import Measures
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Plan
 from genie_core.plugin_types import plugin_type
+from genie_core.settings import IPAM_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,13 +153,13 @@ def address_use(network: "NetConf") -> tuple[int, int]:
 
     A pod gets one address of each set. (0, 0) for other IPAM plugins, which keep their leases elsewhere.
     """
-    from genie_core.spec.ranges import LEASES, spans, use_of
+    from genie_core.spec.ranges import spans, use_of
 
     try:
         ipam = get_object(view(network.plugins[0].text), "ipam")
         if get_str(ipam, "type") != "host-local":
             return 0, 0
-        directory = f"{get_str(ipam, 'dataDir') or LEASES}/{network.name}"
+        directory = f"{get_str(ipam, 'dataDir') or IPAM_DIR}/{network.name}"
     except InvalidConfig:  # host-local refuses it
         return 0, 0
     known = list(spans(ipam))

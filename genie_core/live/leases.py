@@ -7,8 +7,8 @@ address is the only remedy, so the attachment is made again, and is not asked fo
 from genie_core.jsontext import decode
 from genie_core.live.ask import ipam_of
 from genie_core.live.repair import ADDRESS, Fault, allowed, faults_of
+from genie_core.settings import IPAM_DIR
 from genie_core.spec.addresses import host
-from genie_core.spec.ranges import LEASES
 from genie_core.spec.result import recorded_result
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def lease_files(item: "Attachment") -> "Iterator[tuple[str, str]]":
     ipam = ipam_of(item)
     if ipam.get("type") != "host-local" or not item.result:
         return
-    folder = f"{ipam.get('dataDir') or LEASES}/{item.network.name}"
+    folder = f"{ipam.get('dataDir') or IPAM_DIR}/{item.network.name}"
     for ip in recorded_result(item).result.ips:
         address = host(ip["address"])
         yield address, f"{folder}/{address}"

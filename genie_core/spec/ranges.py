@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Network = IPv4Network | IPv6Network
     Address = IPv4Address | IPv6Address
 
-LEASES = "/var/lib/cni/networks"  # the default of dataDir
 _FIRST, _LAST = 1, -2  # the network's own address, and broadcast or the last one, are not handed out
 
 

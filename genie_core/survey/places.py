@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from genie_core.errors import WrongUsage
-from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR, USUAL_BIN_DIRS
+from genie_core.settings import CACHE_DIR, CONF_DIR, DELEGATE_CONF_DIR, IPAM_DIR, USUAL_BIN_DIRS
 from genie_core.survey.layouts import SANDBOX_DIRS
 from genie_core.survey.namespaces import NETNS_DIRS
-from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime, find_runtimes
 

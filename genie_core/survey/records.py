@@ -12,16 +12,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from genie_core.edges import libcni_cache
 from genie_core.jsontext import JSONError, decode
 from genie_core.published import JSON
-from genie_core.spec.ranges import LEASES
 from genie_core.survey.facts import Cached, Lease
 from genie_core.survey.namespaces import canonical
 from genie_core.survey.rootfs import Root, age_of
 
-IPAM_DIR = LEASES
-CACHE_DIR = libcni_cache.DIRECTORY
 # The members of a CNI result that are kept, beside `dns`: no plugin puts a secret there.
 _LISTS = ("interfaces", "ips", "routes")
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from genie_core.edges import libcni_cache
 from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS, INSTALLED, refuse_shared
 from genie_core.errors import Denied, GenieError
@@ -26,7 +25,7 @@ from genie_core.model import Plan
 from genie_core.plan import primary_first
 from genie_core.published import Published
 from genie_core.server import FILES, REHEARSAL
-from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
+from genie_core.settings import BIN_DIR, CACHE_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime, find_runtimes
@@ -363,7 +362,7 @@ def _release(plan: Plan, network: str, context: Context) -> list[GenieError]:
     failures = node_state.release(plan, context)
     if not failures:
         entry = f"{network}-{plan.container_id}-{plan.ifname}"
-        Path(libcni_cache.DIRECTORY, entry).unlink(missing_ok=True)
+        Path(CACHE_DIR, entry).unlink(missing_ok=True)
     return failures
 
 

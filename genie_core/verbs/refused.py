@@ -9,7 +9,7 @@ from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
 from genie_core.model import Plan
 from genie_core.refusals import stays_in_pod
-from genie_core.spec.ranges import LEASES
+from genie_core.settings import IPAM_DIR
 from genie_core.steps import NotReleased, Refused
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ def _may_hold(attachment: "Attachment", container_id: str) -> bool:
         ipams = [get_object(view(plugin.text), "ipam") for plugin in attachment.network.plugins]
         types = {get_str(ipam, "type") for ipam in ipams}
         folders = {
-            get_str(ipam, "dataDir") or LEASES for ipam in ipams if get_str(ipam, "type") == "host-local"
+            get_str(ipam, "dataDir") or IPAM_DIR for ipam in ipams if get_str(ipam, "type") == "host-local"
         }
     except InvalidConfig:
         return not attachment.refused

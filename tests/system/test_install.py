@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from genie_cli.app import main
-from genie_core.edges import libcni_cache
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.settings import STATE_DIR
+from genie_core.settings import CACHE_DIR, STATE_DIR
 from genie_core.tasks import uninstall
 from genie_core.tasks.install import conflist, payload
 from genie_core.tasks.install import run as installing
@@ -490,7 +489,7 @@ def test_the_runtimes_record_of_a_pod_that_is_gone_goes_with_it(node: Node, tmp_
     (conf_dir / "00-genie.conflist").write_text(json.dumps(own))
     places = {"bin_dir": tmp_path / "bin", "conf_dir": conf_dir, "state_dir": node.state}
     put(places)
-    record = Path(libcni_cache.DIRECTORY) / "k8s-pod-network-c1-eth0"
+    record = Path(CACHE_DIR) / "k8s-pod-network-c1-eth0"
     is_new = not record.parent.exists()
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text("{}")
