@@ -100,7 +100,7 @@ def add(plan: "Plan") -> "Steps[list[Printed]]":
             if len(batch) == 1:
                 yield from _attach(plan, batch[0], results)
             else:
-                from genie_core.side_by_side import advance
+                from genie_core.parallel import advance
 
                 yield from advance([_attach(plan, index, results) for index in batch])
         if _has_several(plan):

@@ -20,8 +20,8 @@ from genie_core.checks.parts import by_route, fix, in_pod, on_node, seen, subjec
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.addresses import subnet, within
 from genie_core.net.case import Case
+from genie_core.net.egress import holder
 from genie_core.net.fib import MAIN, Way
-from genie_core.net.leaving import holder
 from genie_core.net.stack import conf_key
 from genie_core.net.traces import Block
 from genie_core.spec.addresses import host_prefix, version

@@ -13,9 +13,9 @@ from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
 from genie_core.net.addresses import within
 from genie_core.net.case import Case
+from genie_core.net.egress import leads_to_node
 from genie_core.net.fib import MAIN
 from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
-from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, conf_key
 from genie_core.spec.addresses import version

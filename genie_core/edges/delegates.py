@@ -136,7 +136,7 @@ class Delegates:
     def invoke(self, step: "Invoke") -> str:
         """The plugin's stdout. Raises DelegateFailed with the plugin's own code, PluginMissing.
 
-        It is started here, unless `edges.beside` has started it and has seen its end.
+        It is started here, unless `edges.parallel` has started it and has seen its end.
         """
         run = self.begun.pop(step, None) or self.begin(step)
         if isinstance(run, GenieError):

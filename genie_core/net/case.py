@@ -6,9 +6,9 @@ from copy import copy
 from functools import cached_property
 
 from genie_core.net.flows import Flow, mentioned_ports, served_ports, standard
-from genie_core.net.further import further
 from genie_core.net.model import Model
 from genie_core.net.path import all_walks
+from genie_core.net.secondary_flows import secondary_flows
 from genie_core.net.traces import Walk
 from genie_core.survey.facts import Facts
 
@@ -57,4 +57,4 @@ class Case(Model):
     @cached_property
     def further(self) -> list[Walk]:
         """Those of the secondary interfaces with their own links; none where one target was asked about."""
-        return all_walks(self, further(self, mentioned_ports(self)) if self._flows is None else [])
+        return all_walks(self, secondary_flows(self, mentioned_ports(self)) if self._flows is None else [])

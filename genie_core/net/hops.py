@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from genie_core.net import wording
+from genie_core.net.egress import far_end, mode_of, past_node
 from genie_core.net.ipvs import virtual_servers
-from genie_core.net.leaving import far_end, mode_of, past_node
 from genie_core.net.model import TUNNELS, Attachment, Model
 from genie_core.net.policy import EGRESS, INGRESS
 from genie_core.net.policy_verdicts import connections

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from genie_core.net.addresses import is_part
 from genie_core.net.arp import resolve
+from genie_core.net.egress import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.net.firewall.rules import Chain, FirewallRule, Packet
 from genie_core.net.flows import Flow
-from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
 from genie_core.net.ndp import discover
 from genie_core.net.passing import Passing

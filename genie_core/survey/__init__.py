@@ -2,7 +2,7 @@
 
 survey, places, collection            who reads what; the directories and sockets; deadlines and what is missing
 facts, kernel, codec                  the values; of a network namespace; written as JSON and read again
-netlink, attributes, sockets, sysctls, bpf, rulesets, tracked   the kernel: one network namespace
+netlink, attributes, sockets, sysctls, bpf, rulesets, conntrack   the kernel: one network namespace
 namespaces, pod_netns                 which namespaces there are; a pod's
 layouts, runtimes, sandboxes, cri, crictl   container runtimes and what they run
 containerd, cri_call                  what containerd says of itself; a call of the CRI without gRPC

@@ -22,6 +22,7 @@ from genie_core.settings import CONF_DIR
 from genie_core.survey import drivers, held, netlink, pod_netns, rulesets
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
+from genie_core.survey.conntrack import tracked
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
 from genie_core.survey.genie import ask_api, own_file, own_settings, read_state
@@ -36,7 +37,6 @@ from genie_core.survey.runtimes import Runtime
 from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_containers
 from genie_core.survey.stores import CACHE, LEASES, LOCK, STATE, lease_directories, read_stores
-from genie_core.survey.tracked import tracked
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -251,7 +251,7 @@ def _carry_out(
         printed = drive(add(plan), context.perform)
     finally:
         if context.delegates.begun:  # an error in Genie itself: no plugin goes on once the lock is released
-            from genie_core.edges.beside import end_begun
+            from genie_core.edges.parallel import end_begun
 
             end_begun(context.delegates)
     try:

@@ -118,7 +118,7 @@ class Context:
             if isinstance(step, SetDefaultRoutes):
                 return self._set_default_routes(step)
             if isinstance(step, First):
-                from genie_core.edges.beside import first_ended
+                from genie_core.edges.parallel import first_ended
 
                 return str(first_ended(self.delegates, step.calls, start=step.start))
             if isinstance(step, StopMasquerading):

@@ -174,7 +174,7 @@ def test_an_add_with_networks_side_by_side(node, loaded):
         ipam = {"type": "host-local", "subnet": f"10.{number}.0.0/16"}
         node.network(name, {"type": name, "ipam": ipam}, version="1.1.0")
     assert node.add("bridge,ptp", parallel_attachments=True).result
-    own = {"batches", "default_routes", "edges.beside", "side_by_side", "spec.ranges", "verbs.pods"}
+    own = {"batches", "default_routes", "edges.parallel", "parallel", "spec.ranges", "verbs.pods"}
     demand(loaded(), ALL, ADDING | {f"genie_core.{name}" for name in own})
 
 

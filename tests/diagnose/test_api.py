@@ -25,10 +25,10 @@ from genie_core.survey.facts import Facts
 from genie_core.survey.kernel import Netns
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import UserCluster
+from genie_core.tasks.debug.location import elsewhere
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import snapshot
-from genie_core.tasks.debug.whereabouts import elsewhere
 from genie_core.tasks.this_node import name_of, own_addresses
 from tests.apiserver import APIServer
 from tests.apiserver.faults import slow_headers

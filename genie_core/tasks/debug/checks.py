@@ -13,8 +13,8 @@ from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding, Severity
 from genie_core.net.case import Case
+from genie_core.net.egress import past_node
 from genie_core.net.hops import path_of
-from genie_core.net.leaving import past_node
 from genie_core.net.target import aim
 from genie_core.net.traces import Walk
 from genie_core.survey import cluster

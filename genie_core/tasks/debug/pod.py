@@ -17,9 +17,9 @@ from genie_core.survey.kernel import Link
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.debug.checks import diagnose, target_of
 from genie_core.tasks.debug.diagnosis import Diagnosis
+from genie_core.tasks.debug.location import elsewhere, find_netns, not_known, require_records, why
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
-from genie_core.tasks.debug.whereabouts import elsewhere, find_netns, not_known, require_records, why
 
 PROBE_SECONDS = 15.0
 

@@ -26,9 +26,9 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import PACKET_PATH
 from genie_core.tasks.debug.checks import since
 from genie_core.tasks.debug.diagnosis import Diagnosis
+from genie_core.tasks.debug.location import elsewhere, find_netns, not_known, require_records
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.snapshot import require_pod, saved_facts
-from genie_core.tasks.debug.whereabouts import elsewhere, find_netns, not_known, require_records
 from genie_core.tasks.trace.report import TraceReport
 
 __all__ = ["Elsewhere", "TraceOptions", "TraceReport", "trace", "trace_saved"]

@@ -5,10 +5,10 @@ from contextlib import nullcontext
 
 import pytest
 
-from genie_core.edges.beside import end_begun, first_ended
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.delegates import Delegates
 from genie_core.edges.log import JSONLog
+from genie_core.edges.parallel import end_begun, first_ended
 from genie_core.errors import DelegateFailed, IOFailure
 from genie_core.steps import Invoke, PluginMissing
 from tests.patience import wait_until

@@ -10,8 +10,8 @@ from genie_core.net.model import Attachment, Model
 MOST_PEERS = 2
 
 
-def further(model: Model, ports: Kinds) -> list[Flow]:
-    """Those of every secondary interface whose packets this node sees; `ports` adds rules' own."""
+def secondary_flows(model: Model, ports: Kinds) -> list[Flow]:
+    """The conversations of every secondary interface whose packets this node sees; `ports` adds rules' own."""
     return [
         flow
         for attachment in model.attachments
