@@ -23,7 +23,7 @@ SHOW = "ipvsadm -Ln"
     GN0601,
     GN0602,
     title="IPVS translates services to their endpoints",
-    needs=("node", "objects: Service", "objects: EndpointSlice"),
+    needs=("node", "service rules", "objects: Service", "objects: EndpointSlice"),
 )
 def translation(case: Case) -> Iterator[Finding]:
     if not case.facts.node.ipvs:  # without its header: the table does not exist, or cannot be read

@@ -14,6 +14,7 @@ from genie_core.net.addresses import within
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import PacketOutcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet
+from genie_core.net.ipvs import virtual_servers
 from genie_core.policy.ruleset import TABLE
 from genie_core.spec.addresses import version, with_port
 from genie_core.survey import cluster
@@ -35,15 +36,17 @@ GN0612 = Code("GN0612", "a service is not reached from outside by this node",
     "node-ports",
     GN0612,
     title=f"services are reached by the node's ports (the first {MAX_FRONTENDS} ports)",
-    needs=("node", "node firewall", "objects: Service", "objects: EndpointSlice"),
+    needs=("node", "node firewall", "service rules", "objects: Service", "objects: EndpointSlice"),
 )
 def reached(case: Case) -> Iterator[Finding]:
-    if case.datapath or "kube-ipvs0" in case.node.by_name or case.facts.node.ipvs.count("\n") > 2:
-        return
     here = case.this_node.name if case.this_node else case.facts.node_name
     fronts = [f for f in cluster.published(case.facts.objects, here) if f.known and f.endpoints]
     results = [(front, _outcomes(case, front)) for front in fronts[:MAX_FRONTENDS]]
     lost = [front for front, outcomes in results if outcomes and not any(map(_decided, outcomes))]
+    servers = virtual_servers(case.facts.node.ipvs)
+    lost = [
+        f for f in lost if not any((f.protocol, p.target, f.port) in servers for _, p in _packets(case, f))
+    ]
     if lost:
         yield _untranslated(case, lost)
     for front, outcomes in results:
@@ -96,10 +99,10 @@ def _severity(case: Case, fronts: list[Frontend]) -> Severity:
 
 def _untranslated(case: Case, fronts: list[Frontend]) -> Finding:
     names = some(f"{_name(front)} ({front.service})" for front in fronts)
-    first = fronts[0]
+    first, nothing = fronts[0], "no rule or virtual server" if case.facts.node.ipvs else "no rule"
     return GN0612.found(
         _severity(case, fronts),
-        f"no rule of this node translates {names}: clients outside do not reach the service here",
+        f"{nothing} of this node translates {names}: clients outside do not reach the service here",
         subject("service", first.service),
         seen("firewall", f"no DNAT matches {_name(first)}", "iptables -t nat -S"),
         seen("objects", f"{first.service}: endpoints {some(with_port(*end) for end in first.endpoints)}"),

@@ -43,7 +43,6 @@ def _watched(case: Case) -> list[Frontend]:
         primary is None
         or primary.entry is None
         or primary.kind not in ("bridge", "routed")
-        or case.datapath
         or "kube-ipvs0" in case.node.by_name
     ):
         return []
@@ -72,7 +71,7 @@ DEAD = (GN0601, GN0602, GN0603)  # a service that is not reached, or not always
     GN0602,
     GN0603,
     title=f"services are translated to their endpoints (the first {MAX_FRONTENDS} ports)",
-    needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+    needs=("pod", "node firewall", "service rules", "objects: Service", "objects: EndpointSlice"),
 )
 def translation(case: Case) -> Iterator[Finding]:
     watched = _watched(case)
@@ -224,7 +223,7 @@ GN0605 = Code("GN0605", "a pod's own service is not masqueraded",
     "hairpin-source",
     GN0605,
     title="a backend's connections to itself through its service are masqueraded",
-    needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+    needs=("pod", "node firewall", "service rules", "objects: Service", "objects: EndpointSlice"),
 )
 def hairpin_source(case: Case) -> Iterator[Finding]:
     primary = case.primary

@@ -12,6 +12,16 @@ _NO_CONNTRACK = (
     "the kernel tracks no connections here: nf_conntrack is not loaded, or /proc/sys is not the node's"
 )
 _NO_RESOLV_CONF = "no process of the pod shows its resolv.conf, and /etc/netns has none"
+_NO_TRANSLATIONS = (
+    "services are translated by programs (eBPF, Open vSwitch), or by IPVS whose table cannot be read"
+)
+
+
+def _translates(case: Case) -> bool:
+    """Whether the rules that translate services on this node are among the facts."""
+    return not case.datapath and (bool(case.facts.node.ipvs) or "kube-ipvs0" not in case.node.by_name)
+
+
 # The sources of a pod's network: whether one is there, and the reason where `missing` has none.
 # "objects: Service" is one kind of API objects.
 _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
@@ -19,6 +29,7 @@ _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
     "node": (lambda case: bool(case.facts.node.links), "the node's interfaces could not be read"),
     "pod firewall": (lambda case: case.pod is not None and case.pod.rules.known, _NO_RULES),
     "node firewall": (lambda case: case.node.rules.known, _NO_RULES),
+    "service rules": (_translates, _NO_TRANSLATIONS),
     "objects": (lambda case: bool(case.facts.objects), "the API server has none"),
     "pod object": (lambda case: bool(case.facts.pod_object), "the Pod is not known"),
     "events": (

@@ -1,13 +1,17 @@
 """kube-proxy with IPVS, on stored output of the kernel: a test machine may lack the module."""
 
+from dataclasses import replace
+
 import pytest
 
 from genie_core.checks import ipvs, services
-from genie_core.findings import Severity
+from genie_core.checks.registry import NETWORK
+from genie_core.checks.runner import run
+from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
 from genie_core.net.ipvs import virtual_servers as parsed
 from genie_core.survey.facts import Facts
-from genie_core.survey.kernel import Address, Link, Netns
+from genie_core.survey.kernel import Address, Firewall, Link, Netns
 from tests.diagnose.test_towards import behind, service
 
 HEAD = """IP Virtual Server version 1.2.1 (size=4096)
@@ -72,3 +76,36 @@ def test_an_empty_virtual_server_is_not_called_a_fault():
 def test_a_node_without_kube_proxy_s_device_and_servers_is_none_of_ours(text):
     """keepalived's virtual servers, or no IPVS at all."""
     assert list(ipvs.translation(model(text, device="dummy0"))) == []
+
+
+def node_port(text, links=()):
+    """A node of kube-proxy's IPVS mode, with a service that has a node port, as its check judges it."""
+    port = {"name": "http", "port": 80, "nodePort": 30080}
+    objects = (
+        service("web", "10.96.0.10", port),
+        behind("web", "10.244.1.10", {"name": "http", "port": 8080}),
+    )
+    uplink = Link(index=2, name="eth0", up=True, carrier=True)
+    held = Address(index=2, ip="192.0.2.1", prefix=24)
+    node = model(text, "10.96.0.10").facts.node
+    node = replace(node, links=(*node.links, uplink, *links), addresses=(*node.addresses, held))
+    facts = Facts(node=replace(node, firewall=Firewall(iptables={"ip": "*nat\nCOMMIT"})), objects=objects)
+    chosen = [check for check in NETWORK if check.id == "node-ports"]
+    return run(Case(facts), chosen)
+
+
+@pytest.mark.parametrize(
+    "server, codes", [("C0000201:7580", []), ("C0000201:7581", ["GN0612"]), ("0AF40101:7580", ["GN0612"])]
+)
+def test_a_node_port_has_a_virtual_server_for_each_address_of_the_node(server, codes):
+    """The check passed here, and had looked at nothing."""
+    text = f"{WEB}TCP  {server} rr\n  -> 0AF4010A:1F90      Masq    1      0          0\n"
+    assert [one.code for one in node_port(text)[0]] == codes
+
+
+@pytest.mark.parametrize(
+    "text, links", [("", ()), (WEB, (Link(index=8, name="cilium_host", kind="veth", up=True),))]
+)
+def test_what_translates_services_unseen_is_not_called_right(text, links):
+    found, (result,) = node_port(text, links)
+    assert (found, result.status, "programs" in result.reason) == ([], Status.SKIP, True)
