@@ -174,7 +174,7 @@ def _leases(directory: str) -> "Iterable[IPv4Address | IPv6Address]":
 
     try:
         names = posix.listdir(directory)
-    except OSError:
+    except (OSError, ValueError):  # the second for what is no path, which host-local refuses
         return
     for name in names:
         try:

@@ -320,7 +320,7 @@ class _Look:
         return found if found and found.kind == "veth" else None
 
     def _bridge(self, end: "SeenLink") -> "Iterator[Fault]":
-        name = self.conf.get("bridge") or "cni0"
+        name = str(self.conf.get("bridge") or "cni0")
         bridge = self.node.links.get(name)
         if bridge is None:
             yield self._fault(BRIDGE_PORT, f"bridge {name} is gone", again=True)

@@ -9,6 +9,8 @@ import time
 import pytest
 
 from genie_core.edges.netns import inside
+from genie_core.edges.store import boot_id
+from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.repair import watch as watching
 from genie_core.tasks.repair.watch import NOISY, Watcher
@@ -113,6 +115,17 @@ def test_a_journal_that_could_not_be_read_is_read_later(ward):
     """Also where its time is the same then, and what was known of the pod stays meanwhile."""
     inside(str(ward.host.path), lambda: _read_later(ward))
     ward.repair("fix")
+
+
+def test_a_definition_that_no_plugin_would_take_ends_no_watcher(tmp_path):
+    """Its journal is there while its ADD fails."""
+    context = open_context({"state_dir": str(tmp_path / "state")})
+    context.store.prepare()
+    network = NetConf("odd", "1.0.0", [PluginConf("bridge", '{"type": "bridge", "bridge": ["br0"]}')], "")
+    items = [Attachment(network, "eth0", "odd")]
+    context.store.save(Plan("c1", "eth0", "/nowhere", [], None, boot_id(), items))
+    with Watcher(context) as watcher:
+        assert watcher.wait(0.1) == set()
 
 
 def _read_later(ward):

@@ -43,8 +43,11 @@ def _listen(
                     for container in sorted(watcher.wait(_SECONDS)):
                         report(container)
                     said = ""
-        except (GenieError, OSError) as error:
-            if str(error) != said:
-                said = str(error)
-                log.warning("faults are found by the timer only", problem=said)
+        except Exception as error:  # noqa: BLE001 (no defect ends the thread: the agent would not know)
+            problem = (
+                str(error) if isinstance(error, GenieError | OSError) else f"a defect of Genie: {error!r}"
+            )
+            if problem != said:
+                log.warning("faults are found by the timer only", problem=problem)
+            said = problem
             time.sleep(_AGAIN_SECONDS)

@@ -37,7 +37,7 @@ def lease_owners(plan: Plan) -> dict[tuple[str, str], str]:
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
                     owner = file.readline().strip()
-            except OSError:
+            except (OSError, ValueError):  # the second for what is no path
                 continue
             if owner and owner != plan.container_id:
                 found[item.ifname, address] = owner

@@ -203,7 +203,7 @@ class Watcher:
 def _on_node(item: Attachment) -> Iterator[tuple[str, bool]]:
     """The node's interfaces that an attachment depends on, each with whether it is a port of a bridge."""
     kind = item.network.plugins[0].type
-    bridge = view(item.network.plugins[0].text).get("bridge") or "cni0" if kind == "bridge" else ""
+    bridge = str(view(item.network.plugins[0].text).get("bridge") or "cni0") if kind == "bridge" else ""
     if bridge:
         yield bridge, False
     if parent := parent_of(item):

@@ -214,6 +214,7 @@ def test_only_a_program_of_root_is_run(measure, tmp_path, change):
         ({"type": "host-local", "subnet": 5}, 0),
         ({"type": "host-local", "subnet": "x"}, 0),
         ({"type": "host-local", "dataDir": 5, "subnet": "10.0.0.0/24"}, 0),
+        ({"type": "host-local", "dataDir": "a\0b", "subnet": "10.0.0.0/24"}, 253),
         (5, 0),
         ([], 0),
     ],
