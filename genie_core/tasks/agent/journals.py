@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from genie_core.edges.meter import address_use
-from genie_core.edges.store import Store, boot_id, key_of
+from genie_core.edges.store import Store, boot_id
 from genie_core.errors import GenieError
 from genie_core.model import NetConf
 from genie_core.tasks.agent.pods import Key, PodView
@@ -89,9 +89,8 @@ class Journals:
         return _pods(journal)
 
     def _journal(self, name: str, stamp: Stamp) -> Journal | None:
-        """None for another boot's, and for another kind of file. Raises GenieError for what cannot be read."""
-        key = key_of(name)
-        plan = self._store.load(*key) if key else None
+        """None for another boot's, and for one that has gone. Raises GenieError for what cannot be read."""
+        plan = self._store.load_file(name)
         if plan is None or plan.boot_id != self._boot:
             return None
         self._networks |= {item.label: item.network for item in plan.attachments}

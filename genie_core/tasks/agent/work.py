@@ -132,10 +132,8 @@ class Work:
             if self._asked.get(key) != asked:
                 self._add(key, asked)
             return
-        if not journal.is_whole and not journal.is_cut_off:
-            return  # its ADD, or a change by hand, is under way: it is considered again when that has ended
         seen = (*asked, view.observed, view.ready, journal.request, str(journal.is_whole))
-        if not self._is_settled(view, journal) and self._seen.get(key) != seen:
+        if self._needs_sync(view, journal) and self._seen.get(key) != seen:
             self._seen[key] = seen
             self._add(key, asked)
 
@@ -149,11 +147,7 @@ class Work:
             view, journal = self._subject(key)
             if view is None or journal is None:
                 self._drop(key)
-            elif key in self._waiting or (
-                key not in self.queue
-                and not self._is_settled(view, journal)
-                and (journal.is_whole or journal.is_cut_off)
-            ):
+            elif key in self._waiting or (key not in self.queue and self._needs_sync(view, journal)):
                 self.queue.add(key, self._clock())
 
     def candidates(self) -> Sequence[Key]:
@@ -197,13 +191,18 @@ class Work:
             return None, None
         return view, self._journals.of(view)
 
-    def _is_settled(self, view: PodView, journal: Journal) -> bool:
-        """Whether a sync would find nothing to do, and nothing to write."""
-        if not journal.is_whole or journal.request not in ("", view.request):
-            return False
+    def _needs_sync(self, view: PodView, journal: Journal) -> bool:
+        """Whether a sync would find something to do, or to write.
+
+        Not while the pod's ADD, or a change by hand, is under way: it is considered again when that has ended.
+        """
+        if not journal.is_whole:
+            return journal.is_cut_off
+        if journal.request not in ("", view.request):
+            return True
         if self._needs_names() and view.asks and not view.is_named:
-            return False
-        return view.is_answered or (view.is_silent and len(journal.networks) <= 1)
+            return True
+        return not (view.is_answered or (view.is_silent and len(journal.networks) <= 1))
 
     def _drop(self, key: Key) -> None:
         self.queue.drop(key)
