@@ -162,7 +162,7 @@ class _Sync:
             steps = finish_interrupted(plan, netns_of(plan, plan.netns))
             ended = drive_giving_way(steps, self.context, lock)
             if ended.error:
-                return self._left_over(ended)
+                return self._failure(ended)
             plan = ended.plan
         if self._begun_for != self._request:
             self._begun, self._begun_for = (), self._request
@@ -279,16 +279,10 @@ class _Sync:
             steps = exchange(plan, going, arriving, order, noted(left_in(plan), moves))
             outcome = drive_giving_way(steps, self.context, lock)
         self._note_absent(outcome.plan)
-        report = self._report(outcome.plan, self._begun)
         if outcome.error is None:
-            return replace(report, status="changed")
-        return replace(
-            report,
-            status="partial" if outcome.left else "failed",
-            error=outcome.error,
-            left=labels(outcome.left),
-            warnings=(*report.warnings, *_other_addresses(going, outcome.plan)),
-        )
+            return replace(self._report(outcome.plan, self._begun), status="changed")
+        report = self._failure(outcome)
+        return replace(report, warnings=(*report.warnings, *_other_addresses(going, outcome.plan)))
 
     def _note_absent(self, plan: Plan) -> None:
         whole = [item for item in plan.attachments if item.result]
@@ -320,12 +314,11 @@ class _Sync:
             error=error,
         )
 
-    def _left_over(self, outcome: ChangeOutcome) -> SyncReport:
-        return SyncReport(
-            target=self._target(outcome.plan),
-            request=self._request,
+    def _failure(self, outcome: ChangeOutcome) -> SyncReport:
+        """What was begun did not succeed; what of it could not be taken back either is `left`."""
+        return replace(
+            self._report(outcome.plan, self._begun),
             status="partial" if outcome.left else "failed",
-            state=state_of(outcome.plan),
             error=outcome.error,
             left=labels(outcome.left),
         )
