@@ -49,7 +49,7 @@ class OutputFormat(StrEnum):
     JUNIT = "junit", "XML for CI systems, of genie debug pod and genie debug node"
     HTML = (
         "html",
-        "one file with the picture and all findings, to mail or print; of genie debug, trace and discover",
+        "one file with the picture and all findings, to mail or print; of genie debug pod, debug node, trace, discover",
     )
     SVG = "svg", "the picture alone, of genie debug pod, trace and discover"
     MERMAID = "mermaid", "the picture as text for a ticket, of genie debug pod and trace"

@@ -82,8 +82,17 @@ class Flags(options.Namespace, options.ConfDirs, options.BinDirs, options.Root, 
     )
     bridge: str = _option("--bridge IFACE", "The bridge. Default: a new one.", complete=candidates.interfaces)
     mode: str = _option("--mode MODE", "Mode of macvlan or ipvlan.", complete=candidates.modes)
-    vlan: int = _option("--vlan NUMBER", "VLAN.", default=0, min=0, max=4094)
-    mtu: int = _option("--mtu BYTES", "MTU.", default=0, min=0, max=65536)
+    vlan: int = _option(
+        "--vlan NUMBER", "VLAN ID. Default: none.", default=0, min=0, max=4094, show_default=False
+    )
+    mtu: int = _option(
+        "--mtu BYTES",
+        "MTU. Default: the plugin's own, or that of the interface that leads out of this node.",
+        default=0,
+        min=0,
+        max=65536,
+        show_default=False,
+    )
     ipam: str = _option("--ipam PLUGIN", "Address plugin. Default: host-local.", complete=candidates.plugins)
     chain: str | None = _option(
         "--chain TYPES",
@@ -92,7 +101,9 @@ class Flags(options.Namespace, options.ConfDirs, options.BinDirs, options.Root, 
         complete=candidates.plugins,
     )
     version: str = _option(
-        "--cni-version VERSION", "Default: the highest that all plugins do.", complete=candidates.versions
+        "--cni-version VERSION",
+        "The configuration's version. Default: the highest that all its plugins support.",
+        complete=candidates.versions,
     )
     settings: tuple[str, ...] = _option(
         "--set PATH=VALUE", "Any member: ipam.gateway=10.1.0.1, VALUE is JSON or text.", default=()
@@ -124,6 +135,7 @@ class Flags(options.Namespace, options.ConfDirs, options.BinDirs, options.Root, 
         "--force", "Write also with errors, over other files, and where the file sorts before the one in use."
     )
     fail_on: FailOn = options.fail_on()
+    namespace: str = options.namespace("Namespace of the object. Default: kubectl's.")
     output: OutputFormat = options.output("json or yaml; with --check and --write also table.")
 
 

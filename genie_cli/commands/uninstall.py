@@ -54,18 +54,13 @@ def run(flags: Flags) -> int:
 
 def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
     would = "would be " if report.dry_run else ""
-    blocks: list[render.Block] = [
-        render.Fields(
-            [
-                (f"{would}removed", ", ".join(map(str, report.removed)) or "nothing"),
-                *([(f"{would}restored", ", ".join(map(str, report.restored)))] if report.restored else []),
-                (
-                    f"{would}released",
-                    f"{counted(len(report.released), 'container that was', 'containers that were')} gone",
-                ),
-            ]
-        )
-    ]
+    fields = [(f"{would}removed", ", ".join(map(str, report.removed)) or "nothing")]
+    if report.restored:
+        fields.append((f"{would}restored", ", ".join(map(str, report.restored))))
+    if report.released:
+        number = counted(len(report.released), "container that was", "containers that were")
+        fields.append((f"{would}released", f"{number} gone"))
+    blocks: list[render.Block] = [render.Fields(fields)]
     blocks += [render.Text(f"not released: {problem}", tone="bad") for problem in report.problems]
     if report.attached:
         names = ", ".join(report.attached[:5]) + (" ..." if len(report.attached) > 5 else "")
