@@ -10,9 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from genie_core.tasks.install.conflist import InstallOptions
-from genie_core.tasks.install.run import put
-from tests import failures, machine, own_node
+from tests import compiled, failures, machine, own_node
 from tests.netns import Namespace
 
 CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
@@ -50,6 +48,8 @@ def pytest_configure(config):
         if hasattr(config, "workerinput"):
             # in the node's own /tmp, and of another name than any other's: what runs in them all is seen in /proc
             config.option.basetemp = f"{own_node.SCRATCH}/{worker['workerid']}"
+    if not hands_out:
+        compiled.share(worker["shared"])
     if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
         raise NEEDS_ROOT
 
@@ -123,20 +123,11 @@ def netns():
         namespace.remove()
 
 
-@pytest.fixture(scope="session")
-def compiled_code(tmp_path_factory):
-    """A copy of the folder of the plugin's code that `genie install` makes in /opt/cni/bin."""
-    folder = Path("/opt/cni/bin")
-    put(InstallOptions(bin_dir=folder, conf_dir=tmp_path_factory.mktemp("net.d")))
-    (folder / "genie").unlink()
-    return shutil.move(folder, tmp_path_factory.mktemp("code"))
-
-
 @pytest.fixture(scope="module")
-def code_in_place(compiled_code):
+def code_in_place():
     """The plugin's code where `genie install` puts it: a dry run then need not write and compile it."""
     folder = Path("/opt/cni/bin")
-    shutil.copytree(compiled_code, folder, symlinks=True)
+    compiled.add_to(folder)
     yield
     shutil.rmtree(folder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.tasks.install.run import InstallOptions, install
+from tests import compiled
 from tests.plugin.cluster import Cluster
 from tests.plugin.harness import Node
 
@@ -16,6 +17,7 @@ def installed():
     """The report of `genie install` into directories that every user may read."""
     root = Path(tempfile.mkdtemp(prefix="genie-installed-"))
     root.chmod(0o755)
+    compiled.add_to(root / "bin")
     try:
         yield install(InstallOptions(bin_dir=root / "bin", conf_dir=root / "net.d", state_dir=root / "state"))
     finally:

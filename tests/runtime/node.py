@@ -18,7 +18,7 @@ from ipaddress import ip_address, ip_network
 from threading import Thread
 
 from genie_core.edges.netns import inside
-from tests import warm
+from tests import compiled, warm
 from tests.apiserver import API, APIServer, Objects
 from tests.apiserver.objects import Kind
 from tests.manifests import nad, pod
@@ -135,6 +135,7 @@ class ClusterNode(InstalledNode):
         super().__init__(root, cni_bin, masquerade=True)
         self.containerd = Containerd(root, self.host, self.bin, self.conf)
         self._program = warm.client(root / "program")
+        compiled.add_to(self.bin)
         self.install()
         self.containerd.start()
         self.containerd.import_image()

@@ -6,6 +6,7 @@ Every test ends with an audit (A47-A50, A62, A67, A73, A79, B46-B49).
 import pytest
 
 from genie_core.tasks.install.run import InstallOptions, install
+from tests import compiled
 from tests.netns import Namespace
 from tests.runtime.node import HOST_ADDRESS, InstalledNode, fetch, network_of, serving
 from tests.runtime.replays import CRIO, Containerd, Nerdctl, Pod, Podman
@@ -30,6 +31,7 @@ def installed(tmp_path_factory, cni_bin):
             kubeconfig=node.kubeconfig,
             extra={"default_plugin": "a"},
         )
+        compiled.add_to(node.bin)
         install(options)
         for asked in ({"cni": "a,b,dual,limited"}, {"k8s.v1.cni.cncf.io/networks": "far"}):
             life(Containerd(node), new_pod(node, asked, ports=[(18080, 80)]))

@@ -14,6 +14,7 @@ import pytest
 from genie_core import native
 from genie_core.server import COUNTERS, SOCKET, counters
 from genie_core.tasks.install.run import InstallOptions, install
+from tests import compiled
 from tests.patience import wait_until
 from tests.plugin.harness import Node
 from tests.processes import children, has_ended
@@ -35,6 +36,7 @@ class Server:
     def __init__(self, root):
         self.root = root
         self.run_dir = root / "run"
+        compiled.add_to(root / "bin")
         self.report = self.install()
         self.launcher = self.report.launcher
         self.program = root / "bin/.genie/serve"

@@ -17,6 +17,7 @@ from typing import Any
 from genie_core import __version__
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.tasks.install.run import InstallOptions, install
+from tests import compiled
 from tests.netns import Namespace
 from tests.system import audit
 from tests.test_lint import ROOT
@@ -50,6 +51,7 @@ class Outcome:
 
 def install_plugin(directory, **options):
     """Genie's folder for plugins, as `genie install` fills it."""
+    compiled.add_to(directory / "bin")
     report = install(InstallOptions(bin_dir=directory / "bin", conf_dir=directory / "conf", **options))
     return report.launcher.parent
 

@@ -12,6 +12,7 @@ from genie_core.spec.request import DELEGATE_MARK
 from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.tasks.install import launcher
 from genie_core.tasks.install.run import InstallOptions, install
+from tests import compiled
 from tests.plugin.harness import Node
 
 SHELLS = [path for path in ("/bin/dash", "/bin/bash", "/bin/busybox") if Path(path).exists()]
@@ -20,6 +21,8 @@ SHELLS = [path for path in ("/bin/dash", "/bin/bash", "/bin/busybox") if Path(pa
 @pytest.fixture
 def put(tmp_path):
     """`genie install` with these options: its report."""
+
+    compiled.add_to(tmp_path / "plugins")
 
     def put(**options):
         return install(InstallOptions(bin_dir=tmp_path / "plugins", conf_dir=tmp_path / "conf", **options))
