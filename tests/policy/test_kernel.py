@@ -108,6 +108,19 @@ def test_changes_of_other_programs_tables_are_none_of_ours(spaces):
     assert kernel.foreign() == [str(space.path)]
 
 
+def test_a_table_that_was_made_dormant(spaces):
+    """The kernel refused each load, and no rule was in force."""
+    space, _ = spaces
+    kernel, wanted, path = Kernel(), tables(documents(3)), str(space.path)
+    kernel.load(wanted, path)
+    kernel.remember([path])
+    before = listed(space)
+    space.run("nft", "add table inet genie_policy { flags dormant; }")
+    assert kernel.foreign() == [path]
+    assert kernel.load(wanted, path)
+    assert listed(space) == before
+
+
 def test_rules_that_are_flushed_right_after_they_were_loaded(spaces, tmp_path):
     """Another program flushes them before the engine can look at them: it does not take that for its own change."""
     space, _ = spaces

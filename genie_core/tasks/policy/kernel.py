@@ -73,8 +73,13 @@ class Kernel:
                 self.forget(netns)
         if not (netns or held):
             require_nft()  # this node says so before there is a policy
+        there = _there(netns)
+        if (
+            there
+        ):  # wakes a table that is dormant, which the kernel does not do together with changes of its chains
+            nft.load("".join(f"add table {family} {TABLE}\n" for family in there), netns)
         before = generation(netns)
-        text = _changes(_there(netns), wanted)
+        text = _changes(there, wanted)
         self._change(text, wanted, netns, before)
         return bool(text)
 
