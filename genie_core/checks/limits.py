@@ -12,7 +12,7 @@ from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.flows import OUTSIDE
-from genie_core.net.stack import IPDEFTTL, conf_key
+from genie_core.net.stack import IPDEFTTL, conf_key, is_served
 from genie_core.net.traces import Walk
 from genie_core.net.wording import LIFETIME
 from genie_core.survey.kernel import Taken
@@ -273,6 +273,6 @@ def _hung(case: Case, ip: str, port: int) -> Iterator[tuple[str, str]]:
     for name, listeners in dict(holders).items():
         for listener in listeners:
             local, _, queue = listener.partition(" (")
-            if local.endswith(f":{port}"):
+            if is_served((local,), "tcp", ip, port):
                 yield name, queue.rstrip(")")
                 return

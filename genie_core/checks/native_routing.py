@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.overlay import GN0701, GN0702, some_address
+from genie_core.checks.overlay import GN0701, GN0702
 from genie_core.checks.packet_path import GN0513
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Confidence, Finding
+from genie_core.net.addresses import some_address
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
@@ -26,7 +27,7 @@ from genie_core.survey.cluster import Node
 )
 def native_routes(case: Case) -> Iterator[Finding]:
     ways = [
-        (node, cidr, case.node.fib.lookup(str(some_address(cidr))))
+        (node, cidr, case.node.fib.lookup(some_address(cidr)))
         for node in case.other_nodes
         for cidr in node.cidrs
         if tunnel_of(case, cidr) is None

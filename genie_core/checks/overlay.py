@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, some, subject, the_interface
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
-from genie_core.net.addresses import within
+from genie_core.net.addresses import some_address, within
 from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.flows import tunnel_of
@@ -239,7 +238,7 @@ def remote_routes(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
         if not remote.tunnel.up:
             continue
-        address = str(some_address(remote.cidr))
+        address = some_address(remote.cidr)
         way = case.node.fib.lookup(address)
         if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
             continue
@@ -266,11 +265,6 @@ def _shared(case: Case, remote: Remote, route: Route | None) -> Iterator[Finding
     stray = [hop for hop in (route.hops if route else ()) if hop.index not in tunnels]
     if stray:
         yield from _bypass(case, remote, route, case.node.name(stray[0].index))
-
-
-def some_address(cidr: str) -> object:
-    """An address inside a prefix."""
-    return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
 # What the node does with packets to an address whose route has this type.

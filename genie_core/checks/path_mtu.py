@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.overlay import remotes, some_address
+from genie_core.checks.overlay import remotes
 from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
+from genie_core.net.addresses import some_address
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
@@ -80,7 +81,7 @@ def _narrow(case: Case) -> list[Narrow]:
 def _ways(case: Case) -> Iterator[tuple[Link, str, str]]:
     """(the node's interface, what is reached by it, an address there): tunnels, then the interfaces of the traces."""
     for remote in remotes(case):
-        yield remote.tunnel, remote.title, str(some_address(remote.cidr))
+        yield remote.tunnel, remote.title, some_address(remote.cidr)
     for one in case.walks:
         flow = one.flow
         if one.egress is None or one.egress in case.tunnels or flow.inbound or not one.target:

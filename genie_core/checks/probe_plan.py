@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from genie_core.checks.overlay import next_hop, port_of, remotes, some_address
+from genie_core.checks.overlay import next_hop, port_of, remotes
 from genie_core.checks.resolv_conf import address_of, nameservers
 from genie_core.checks.routes import real_defaults
-from genie_core.net.addresses import within
+from genie_core.net.addresses import some_address, within
 from genie_core.net.case import Case
 from genie_core.net.flows import local_peers, remote_targets, tunnel_of
 from genie_core.net.model import Attachment
@@ -89,7 +89,7 @@ def _other_nodes(case: Case) -> list[Ask]:
     asks = []
     own = [ip for node in case.other_nodes for ip in node.addresses if version(ip) == 4]
     hops = [
-        case.node.fib.lookup(str(some_address(c))).hop.gateway
+        case.node.fib.lookup(some_address(c)).hop.gateway
         for node in case.other_nodes
         for c in node.cidrs
         if version(c) == 4 and tunnel_of(case, c) is None

@@ -18,6 +18,12 @@ def is_part(prefix: str, around: str) -> bool:
     return within(address, around) and int(length) >= int(around.partition("/")[2])
 
 
+def some_address(prefix: str) -> str:
+    """An address inside a prefix: the second one, which is neither the network's nor usually a router's."""
+    network = ipaddress.ip_network(prefix, strict=False)
+    return str(network.network_address + (2 if network.num_addresses > 2 else 0))
+
+
 def subnet(address: Address) -> str:
     """`10.244.1.0/24`: the prefix that an address puts on its link."""
     return str(ipaddress.ip_network(address.cidr, strict=False))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from genie_core.net.addresses import within
+from genie_core.net.addresses import some_address, within
 from genie_core.net.firewall.rules import Chain, FirewallRule
 from genie_core.net.model import Attachment, Model
 from genie_core.spec.addresses import host_prefix, version
@@ -112,7 +112,7 @@ def tunnel_of(model: Model, cidr: str) -> Link | None:
 
 def _leads_there(model: Model, cidr: str, owner: Node) -> bool:
     """Whether a route past the tunnels leads to the prefix's node, as between nodes of one subnet (DirectRouting)."""
-    way = model.node.fib.lookup(str(ipaddress.ip_network(cidr, strict=False).network_address + 2))
+    way = model.node.fib.lookup(some_address(cidr))
     is_tunnel = way.hop.index in {tunnel.index for tunnel in model.tunnels}
     return way.hop.gateway in owner.addresses and not (way.refused or is_tunnel)
 
@@ -137,8 +137,7 @@ def remote_targets(model: Model, family: int) -> Iterator[tuple[str, str, str]]:
             if pod is not None:
                 yield next(ip for ip in pod.ips if within(ip, cidr)), pod.name, cidr
             else:
-                address = str(ipaddress.ip_network(cidr, strict=False).network_address + 2)
-                yield address, f"a pod of {node.name}", cidr
+                yield some_address(cidr), f"a pod of {node.name}", cidr
         if not any(version(cidr) == family for cidr in node.cidrs):
             yield from islice(_pods_of(model, node, family), 1)
 

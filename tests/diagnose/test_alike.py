@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from genie_core.checks import conntrack, gateway, kernel, links, resolv_conf, services, stores, underlay
+from genie_core.checks import (
+    conntrack,
+    gateway,
+    kernel,
+    limits,
+    links,
+    overlay,
+    resolv_conf,
+    services,
+    stores,
+    underlay,
+)
 from genie_core.net import path
 from genie_core.net.arp import silence
 from genie_core.net.case import Case
@@ -22,6 +33,7 @@ from genie_core.survey.kernel import Address, Firewall, Hop, Link, Neighbour, Ne
 from genie_core.survey.objects import lean
 from genie_core.survey.obstacles import HeldLock
 from tests.diagnose.plain_pod import ETH0, HELD
+from tests.diagnose.test_strange_nodes import pooled
 from tests.diagnose.test_towards import behind
 
 WEB = {"name": "http", "port": 80}
@@ -449,3 +461,26 @@ def test_a_cache_of_the_node_that_is_not_there(server, listed, words):
 def test_a_balancers_addresses_are_kept_of_an_object():
     status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
     assert lean({"kind": "Service", "metadata": {}, "spec": {}, "status": status})["status"] == status
+
+
+@pytest.mark.parametrize(
+    "listener, count",
+    [("0.0.0.0:80", 1), (":::80", 1), ("10.244.9.3:80", 1), ("127.0.0.1:80", 0), ("0.0.0.0:8080", 0)],
+)
+def test_the_queue_of_a_listener_that_the_service_does_not_reach(listener, count):
+    """An admin port on localhost that hangs says nothing of the one that the service sends to."""
+    case = routed(objects=(SERVICE[0], behind("web", "10.244.9.3", WEB)))
+    inner = replace(case.facts.pod, hung=(f"tcp {listener} (6 of 5)",))
+    assert len(list(limits.full_queues(Case(replace(case.facts, pod=inner))))) == count
+
+
+@pytest.mark.parametrize("length", [26, 31, 32])
+def test_a_single_address_in_a_tunnel_is_looked_up_itself(length):
+    """Calico borrows single addresses of other nodes' blocks: the one after the next was looked up instead."""
+    facts = pooled(kind="ipip").facts
+    way = Route(
+        dst=f"10.244.77.{64 if length == 26 else 70}/{length}", hops=(Hop(index=9, gateway="192.0.2.2"),)
+    )
+    case = Case(replace(facts, node=replace(facts.node, routes=(*facts.node.routes[:2], way))))
+    assert [remote.cidr for remote in overlay.remotes(case)] == [way.dst]
+    assert list(overlay.remote_routes(case)) == []
