@@ -36,11 +36,11 @@ UNPUBLISHED = "unpublished"  # in place of the request that a sync has brought t
 
 
 def restore(
-    plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = ()
+    plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = (), unreported: str = ""
 ) -> "Steps[ChangeOutcome]":
     """Release these attachments of the plan, and attach them again. `ChangeOutcome.error` is the first that failed.
 
-    `taken` are addresses that other containers have now: these are not asked for.
+    `taken` are addresses that other containers have now: these are not asked for. The plan has `unreported` then.
     """
     marked = [
         item.replace(changing=True, restoring=True, releasing=True)
@@ -48,7 +48,9 @@ def restore(
         else item
         for item in plan.attachments
     ]
-    work = plan.replace(attachments=marked, request=plan.request and UNPUBLISHED)
+    work = plan.replace(
+        attachments=marked, request=plan.request and UNPUBLISHED, unreported=unreported or plan.unreported
+    )
     yield Save(work)
     return (yield from finish_restoring(work, taken, ifnames))
 

@@ -100,6 +100,40 @@ def test_a_change_that_is_killed_before_it_has_reported(live):
         assert len(events(live)) == 2
 
 
+def test_a_repair_that_is_killed_before_it_has_reported(live):
+    """The next sync writes the event, once; that of one that was not killed is not written again."""
+    go, waits, holds = (live.node.root / name for name in ("go", "waits", "holds"))
+    hold = f"touch {waits}; until [ -e {go} ]; do sleep 0.05; done"
+    live.node.wrap("ptp", f'[ "$CNI_COMMAND" != ADD ] || [ ! -e {holds} ] || {{ {hold}; }}; exec "$REAL"')
+    live.start(cni="blue,red@net1")
+    assert live.sync()[1]["status"] == "unchanged"
+    holds.touch()
+    live.node.pod.run("ip", "link", "del", "net1")
+    running = repair(live)
+    wait_until(waits.exists)
+    port = live.cluster.server.port
+    live.cluster.server.close()
+    go.touch()
+    wait_until(lambda: not is_changing(live))
+    running.kill()
+    running.communicate()
+    live.cluster.serve(port)
+    live.sync()
+    assert [(one["reason"], one["message"]) for one in events(live)] == [
+        ("NetworkRepaired", "network red on net1: 10.2.0.2")
+    ]
+    live.node.pod.run("ip", "link", "del", "net1")
+    repair(live).communicate()
+    live.sync()
+    assert [event["reason"] for event in events(live)] == ["NetworkRepaired"] * 2
+
+
+def repair(live):
+    """Begin one."""
+    words = ("--mode", "fix", "--conf-dir", live.node.conf)
+    return warm.start("genie_core.tasks.repair", *words, netns=live.node.host.path, env=environment())
+
+
 def is_changing(live):
     (file,) = (live.node.state / "containers").glob("c1@*")
     return "changing" in file.read_text().splitlines()[0]

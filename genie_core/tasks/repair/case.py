@@ -162,7 +162,7 @@ class Case:
                 problems |= self._put_back(ifname, own)
         had = {item.ifname: addresses_of(item) for item in self.plan.attachments}
         if again:
-            problems |= self._attach_again(again, lock)
+            problems |= self._attach_again([fault for fault in faults if fault.ifname in again], lock)
         remaining = {(one.ifname, one.kind): one for one in self._look()}
         now = {item.ifname: addresses_of(item) for item in self.plan.attachments}
         return [self._outcome(fault, problems.get(fault.ifname, ""), remaining, had, now) for fault in faults]
@@ -176,9 +176,17 @@ class Case:
             return {ifname: error.msg}
         return {}
 
-    def _attach_again(self, ifnames: set[str], lock: Lock) -> dict[str, str]:
+    def _attach_again(self, faults: Sequence[Fault], lock: Lock) -> dict[str, str]:
+        from genie_core.tasks.sync.report import Change
+        from genie_core.tasks.sync.unreported import REPAIR, noted
+
         taken = {address for _, address in lease_owners(self.plan)}
-        steps = restore(self.plan, ifnames, taken)
+        ifnames = {fault.ifname for fault in faults}
+        changes = [
+            Change(action=REPAIR, network=fault.label, interface=fault.ifname, reason=fault.message)
+            for fault in faults
+        ]
+        steps = restore(self.plan, ifnames, taken, noted(self.plan, changes))
         names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
         try:
             with Held(self.context.store.lock_file, names):

@@ -77,10 +77,11 @@ class Publisher:
         if self.pod is None:
             return not self.unknown
         from genie_core.tasks.sync.publish import create_event, give_time, publish_networks
+        from genie_core.tasks.sync.unreported import note_repairs_reported
 
         give_time(self.pod)
+        journal = partial(self.context.store.load, *plan.key)
         if any(item.result == MENDED for item in done):
-            journal = partial(self.context.store.load, *plan.key)
             every = self.context.settings.policy_engine
             self._is_written(partial(publish_networks, self.pod, journal, every=every))
         subject = plan.container_id if once else ""
@@ -88,6 +89,8 @@ class Publisher:
             self._is_written(partial(create_event, self.pod, *_event(interface, result, said), once=subject))
             for (interface, result), said in _grouped(done).items()
         ]
+        if all(written) and (now := journal()):
+            note_repairs_reported(now, self.context)
         return all(written)
 
     def _is_written(self, write: Callable[[], None]) -> bool:

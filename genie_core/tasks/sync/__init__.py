@@ -276,7 +276,8 @@ class _Sync:
             Held(self.context.store.lock_file, names) if names else nullcontext()
         )
         with held:
-            steps = exchange(plan, going, arriving, order, noted(left_in(plan), moves))
+            changes = [Change.of(move) for move in moves if move.action != KEEP]
+            steps = exchange(plan, going, arriving, order, noted(plan, changes))
             outcome = drive_giving_way(steps, self.context, lock)
         self._note_absent(outcome.plan)
         if outcome.error is None:

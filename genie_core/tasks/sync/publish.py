@@ -20,11 +20,10 @@ from genie_core.model import Plan
 from genie_core.published import timestamp
 from genie_core.spec.result import recorded_result
 from genie_core.status import MULTI_IP_PREFERENCES, OBSERVED, multi_ip_preferences, network_status
-from genie_core.steps import Reported
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
-from genie_core.tasks.sync.unreported import holds, may_be_reported
+from genie_core.tasks.sync.unreported import REPAIR, holds, may_be_reported, note_reported
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of, with_previous
 
@@ -39,7 +38,12 @@ _STATUS = {
 }
 _TRIES = 4
 _SECONDS = 15.0  # for all requests that write one result
-_EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
+_EVENTS = {
+    "attach": "NetworkAttached",
+    "detach": "NetworkDetached",
+    "replace": "NetworkReplaced",
+    REPAIR: "NetworkRepaired",
+}
 
 
 def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
@@ -207,15 +211,7 @@ def _publish_events(pod: LivePod, report: SyncReport, context: Context) -> None:
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind, once=once)
     if noted:
-        _note_reported(noted, context)
-
-
-def _note_reported(plan: Plan, context: Context) -> None:
-    """Without the container's lock: whose changes they are is part of the note."""
-    try:
-        context.store.record(Reported(plan))
-    except GenieError as error:  # a full disk: the next run that writes finds the events there
-        context.log.warning("state not updated", problem=error.msg)
+        note_reported(noted, context)
 
 
 def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: str = "") -> None:

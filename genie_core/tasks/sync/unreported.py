@@ -1,4 +1,4 @@
-"""The changes of a running pod whose Events are not written yet, so that a kill before that loses none.
+"""The changes and repairs of a running pod whose Events are not written yet, so that a kill before that loses none.
 
 The journal has them from before the change until they are written: "PID@START [[action, network, interface, reason],
 ...]", of the process that makes the change, in several attempts where it gives way. As long as that one runs it writes
@@ -11,16 +11,20 @@ import os
 from collections.abc import Iterable, Sequence
 
 from genie_core.edges.store import start_of
+from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode, encode
-from genie_core.live.compare import DETACH, KEEP, Move
+from genie_core.live.compare import DETACH
 from genie_core.model import Plan
+from genie_core.steps import Reported
 from genie_core.tasks.sync.report import Attached, Change
+from genie_core.verbs.context import Context
+
+REPAIR = "repair"  # the action of an attachment that was made again
 
 
-def noted(earlier: Iterable[Change], moves: Iterable[Move]) -> str:
-    """The text for the journal, before this process makes these changes; `earlier` ones are not reported yet either."""
-    changes = [*earlier, *(Change.of(move) for move in moves if move.action != KEEP)]
-    newest = {one.interface: one for one in changes}.values()
+def noted(plan: Plan, changes: Iterable[Change]) -> str:
+    """The text for the journal, before this process makes these changes, with those that are left in the plan."""
+    newest = {one.interface: one for one in (*left_in(plan), *changes)}.values()
     words = [[one.action, one.network, one.interface, one.reason] for one in newest]
     return f"{_this_process()} {encode(words)}"
 
@@ -49,6 +53,20 @@ def may_be_reported(plan: Plan) -> bool:
     """Whether there are changes of this process's, or of none that runs: another one reports its own."""
     maker = plan.changed_by
     return bool(maker) and (maker == _this_process() or not _runs(maker))
+
+
+def note_reported(plan: Plan, context: Context) -> None:
+    """Without the container's lock: whose changes they are is part of the note."""
+    try:
+        context.store.record(Reported(plan))
+    except GenieError as error:  # a full disk: the next run that writes finds the events there
+        context.log.warning("state not updated", problem=error.msg)
+
+
+def note_repairs_reported(plan: Plan, context: Context) -> None:
+    """The same by a repair, which writes the events of no change: one that has to waits for the next sync."""
+    if may_be_reported(plan) and all(change.action == REPAIR for change in left_in(plan)):
+        note_reported(plan, context)
 
 
 def _this_process() -> str:
