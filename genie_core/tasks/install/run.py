@@ -168,13 +168,16 @@ def _record(options: InstallOptions, text: str, known: Installed | None) -> Inst
 
 
 def preview(options: InstallOptions, known: Installed | None = None) -> InstallReport:
-    """The result of `put`, without a change; a Python that would be copied is named by its present path."""
-    python = find_interpreter(options.python)
-    code = _code_directory(options.bin_dir, python, payload.plugin_files())
+    """The result of `put`, without a change. A copied Python counts as whole where its interpreter is there."""
+    given = find_interpreter(options.python)
+    code = _code_directory(options.bin_dir, given, payload.plugin_files())
+    python = runtime_tree.copy_of(given, options.bin_dir / CODE) or given
     files = _files(options, python, code, known)
     changed = [path for path, text, mode in files if not is_there(path, text, mode)]
     if not payload.is_whole(code):
         changed.insert(0, code)
+    if not python.exists():
+        changed.insert(0, python.parent.parent)
     return replace(_report(options, python, code, changed), dry_run=True)
 
 
@@ -319,11 +322,9 @@ def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence
 
 def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
     """The interpreter: in the image, a copy of its Python on the node; else the given one."""
-    tree = runtime_tree.tree_of(python)
-    if tree is None or folder in tree.parents:
+    if not runtime_tree.copy_of(python, folder):
         return python
-    folder.mkdir(parents=True, exist_ok=True)
-    return runtime_tree.copy_to(tree, folder, changed)
+    return runtime_tree.copy_to(python.parent.parent, folder, changed)
 
 
 # --- the code -------------------------------------------------------------------------------------------

@@ -29,13 +29,23 @@ def tree_of(python: Path) -> Path | None:
     return tree if (tree / RELEASE).is_file() else None
 
 
+def copy_of(python: Path, folder: Path) -> Path | None:
+    """The path of an interpreter's copy below `folder`; None for one that is not copied, or is a copy there itself."""
+    tree = tree_of(python)
+    return None if tree is None or folder in tree.parents else _target(tree, folder) / "bin/python3"
+
+
+def _target(tree: Path, folder: Path) -> Path:
+    return folder / (tree / RELEASE).read_text().strip()
+
+
 def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
     """Copy the tree below `folder` and rename it when it is complete; returns the path of its interpreter.
 
     `folder/python` is a link to it, for people; the launcher names the tree itself, so running calls keep theirs.
     An incomplete one is replaced.
     """
-    target = folder / (tree / RELEASE).read_text().strip()
+    target = _target(tree, folder)
     if not _is_whole(target, tree):
         with new_directory(target) as staging:
             shutil.copytree(tree, staging, symlinks=True)
