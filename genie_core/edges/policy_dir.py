@@ -7,7 +7,7 @@
       fresh            its modification time says when a pod was last guarded
       status.json      what the engine applied and could not apply: for the agent, and for `genie discover`
       lock             held by the process that sets a guard, or takes it away
-      engine.lock      held by an engine that changes rules: no ADD waits for it
+      engine.lock      held by an engine that reads the journals and changes rules: no ADD waits for it, a DEL does
 
 Kubelet path, where policies are switched on.
 """
