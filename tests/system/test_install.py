@@ -17,6 +17,7 @@ from genie_core.settings import CACHE_DIR, STATE_DIR
 from genie_core.tasks import uninstall
 from genie_core.tasks.install import conflist, payload
 from genie_core.tasks.install import run as installing
+from tests import compiled
 from tests.patience import wait_until
 from tests.system import kills
 from tests.system.node import THREE, Node
@@ -37,6 +38,13 @@ def places(tmp_path):
     conf.mkdir()
     (conf / "90-next.conf").write_text(json.dumps(MAIN))
     return {"bin_dir": tmp_path / "bin", "conf_dir": conf, "state_dir": tmp_path / "state"}
+
+
+@pytest.fixture
+def compiled_places(places):
+    """These, with the plugin's code there: for tests of what else an installation does."""
+    compiled.add_to(places["bin_dir"])
+    return places
 
 
 def put(places, **more):
@@ -74,9 +82,9 @@ def test_what_is_written_and_that_a_second_run_changes_nothing(places):
     )  # an operator's key stays
 
 
-def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(places):
+def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(compiled_places):
     """The plugins that stand beside Genie, their order, and keys of the list itself (lessons 4: a silent change)."""
-    conflist = put(places).conflist
+    conflist = put(compiled_places).conflist
     document = json.loads(conflist.read_text())
     [own] = document["plugins"]
     first, last = {"type": "sbr"}, {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}}
@@ -84,10 +92,10 @@ def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(places):
     document |= {"name": "pods", "disableCheck": True, "cniVersion": "1.1.0"}
     del document["cniVersions"]
     conflist.write_text(json.dumps(document))
-    put(places)
+    put(compiled_places)
     assert json.loads(conflist.read_text()) == document
-    assert put(places).changed == []
-    put(places, extra={"result": "primary"})
+    assert put(compiled_places).changed == []
+    put(compiled_places, extra={"result": "primary"})
     assert json.loads(conflist.read_text())["plugins"] == [
         first,
         own | {"default_plugin": "next", "result": "primary"},
@@ -95,22 +103,22 @@ def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(places):
     ]
 
 
-def test_a_key_without_a_value_counts_as_absent(places, tmp_path):
-    conflist = put(places).conflist
+def test_a_key_without_a_value_counts_as_absent(compiled_places, tmp_path):
+    conflist = put(compiled_places).conflist
     document = json.loads(conflist.read_text())
     document["plugins"][0] |= {"capabilities": None, "kubernetes": None}
     conflist.write_text(json.dumps(document))
-    put(places, kubeconfig=tmp_path / "kubeconfig")
+    put(compiled_places, kubeconfig=tmp_path / "kubeconfig")
     [own] = json.loads(conflist.read_text())["plugins"]
     assert own["kubernetes"] == {"kubeconfig": str(tmp_path / "kubeconfig")}
     assert own["capabilities"]["portMappings"] is True
 
 
-def test_a_conflist_that_does_not_call_genie_is_replaced(places):
-    conflist = places["conf_dir"] / "00-genie.conflist"
+def test_a_conflist_that_does_not_call_genie_is_replaced(compiled_places):
+    conflist = compiled_places["conf_dir"] / "00-genie.conflist"
     conflist.parent.mkdir(parents=True, exist_ok=True)
     conflist.write_text('{"name": "other", "cniVersion": "0.4.0", "plugins": [{"type": "bridge"}]}')
-    document = json.loads(put(places).conflist.read_text())
+    document = json.loads(put(compiled_places).conflist.read_text())
     assert (document["name"], [entry["type"] for entry in document["plugins"]]) == ("genie", ["genie"])
 
 
@@ -217,14 +225,16 @@ def test_installed_over_and_over_while_it_is_called(places, tmp_path, monkeypatc
     assert all("1.1.0" in versions for versions in seen)
 
 
-def test_a_kubeconfig_names_the_token_and_does_not_hold_it(places, tmp_path):
+def test_a_kubeconfig_names_the_token_and_does_not_hold_it(compiled_places, tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret-t0ken")
-    report = put(places, api_server="https://10.0.0.1:6443", token_file=token, ca_file=tmp_path / "ca")
-    kubeconfig = places["conf_dir"] / "genie.kubeconfig"
+    report = put(
+        compiled_places, api_server="https://10.0.0.1:6443", token_file=token, ca_file=tmp_path / "ca"
+    )
+    kubeconfig = compiled_places["conf_dir"] / "genie.kubeconfig"
     assert kubeconfig.stat().st_mode & 0o777 == 0o600
     assert json.loads(kubeconfig.read_text())["users"][0]["user"] == {"tokenFile": str(token)}
-    assert not any(b"s3cret" in content for content in tree(places["conf_dir"]).values())
+    assert not any(b"s3cret" in content for content in tree(compiled_places["conf_dir"]).values())
     assert any("ca does not exist" in warning for warning in report.warnings)
 
 
@@ -237,37 +247,37 @@ def test_what_the_plugin_would_refuse_is_not_installed(places, extra):
 
 
 @pytest.mark.parametrize("text", ["{", "", '{"name": "genie", "plugins": []}'])
-def test_a_broken_conflist_is_mended(places, text):
+def test_a_broken_conflist_is_mended(compiled_places, text):
     """No runtime loads it, so no pod starts; what was set in it is remembered, and the broken one is kept."""
-    conflist = put(places, extra={"default_plugin": "next"}).conflist
+    conflist = put(compiled_places, extra={"default_plugin": "next"}).conflist
     before = conflist.read_text()
     conflist.write_text(text)
-    said = installing.install(installing.InstallOptions(**places), dry_run=True)
+    said = installing.install(installing.InstallOptions(**compiled_places), dry_run=True)
     assert conflist.read_text() == text
-    report = put(places)
+    report = put(compiled_places)
     assert conflist.read_text() == before
     assert conflist.with_name("00-genie.conflist.broken").read_text() == text
     assert report.changed == said.changed == [conflist]
     assert "a copy is kept in 00-genie.conflist.broken" in report.warnings[0]
-    assert put(places).changed == []
+    assert put(compiled_places).changed == []
 
 
-def test_a_conflist_that_another_program_removed_comes_back_as_it_was(places):
+def test_a_conflist_that_another_program_removed_comes_back_as_it_was(compiled_places):
     """Without its keys a node would come back open: no isolation, another default network (lessons 5)."""
-    conflist = put(places, extra={"default_plugin": "next", "namespace_isolation": True}).conflist
+    conflist = put(compiled_places, extra={"default_plugin": "next", "namespace_isolation": True}).conflist
     before = conflist.read_text()
     conflist.unlink()
-    assert "is gone" in put(places).warnings[0]
+    assert "is gone" in put(compiled_places).warnings[0]
     assert conflist.read_text() == before
-    take_away(places)
-    assert not any("is gone" in warning for warning in put(places).warnings)
+    take_away(compiled_places)
+    assert not any("is gone" in warning for warning in put(compiled_places).warnings)
     assert "namespace_isolation" not in conflist.read_text()
 
 
-def test_a_broken_conflist_of_an_unknown_installation_is_mended_too(places):
-    conflist = places["conf_dir"] / "00-genie.conflist"
+def test_a_broken_conflist_of_an_unknown_installation_is_mended_too(compiled_places):
+    conflist = compiled_places["conf_dir"] / "00-genie.conflist"
     conflist.write_text("{")
-    assert "there is no record of it" in put(places).warnings[0]
+    assert "there is no record of it" in put(compiled_places).warnings[0]
     assert json.loads(conflist.read_text())["plugins"][0]["type"] == "genie"
 
 
@@ -299,7 +309,7 @@ def test_the_daemonsets_token_goes_with_it_and_other_peoples_files_stay(places, 
     assert sorted(path.name for path in other.iterdir()) == ["ca.crt", "token"]
 
 
-def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_path):
+def test_the_daemonsets_token_goes_wherever_the_configurations_are(compiled_places, tmp_path):
     """On k3s these are not in /etc/cni, and the token, which is still valid, stayed on the node."""
     own = conflist.TOKEN_FILE.parent
     is_new = not own.exists()
@@ -308,47 +318,47 @@ def test_the_daemonsets_token_goes_wherever_the_configurations_are(places, tmp_p
     files = {"token_file": conflist.TOKEN_FILE, "ca_file": conflist.CA_FILE}
     for path in files.values():
         path.write_text("x")
-    put(places, api_server="https://10.0.0.1:6443", **files, from_daemonset=True)
+    put(compiled_places, api_server="https://10.0.0.1:6443", **files, from_daemonset=True)
     assert set(own.iterdir()) == {*before, *files.values(), own / "installed.json"}
-    take_away(places)
+    take_away(compiled_places)
     assert set(own.iterdir()) == before
     if is_new:
         own.rmdir()
 
 
-def test_a_dry_run_removes_nothing(places):
-    put(places)
-    before = tree(places["bin_dir"]) | tree(places["conf_dir"])
-    report = take_away(places, dry_run=True)
+def test_a_dry_run_removes_nothing(compiled_places):
+    put(compiled_places)
+    before = tree(compiled_places["bin_dir"]) | tree(compiled_places["conf_dir"])
+    report = take_away(compiled_places, dry_run=True)
     assert report.removed
-    assert tree(places["bin_dir"]) | tree(places["conf_dir"]) == before
+    assert tree(compiled_places["bin_dir"]) | tree(compiled_places["conf_dir"]) == before
 
 
-def test_the_last_network_is_not_taken_from_a_node(places):
-    put(places)
-    (places["conf_dir"] / "90-next.conf").unlink()
+def test_the_last_network_is_not_taken_from_a_node(compiled_places):
+    put(compiled_places)
+    (compiled_places["conf_dir"] / "90-next.conf").unlink()
     with pytest.raises(InvalidConfig, match="no network configuration"):
-        take_away(places)
-    assert (places["conf_dir"] / "00-genie.conflist").exists()
-    assert take_away(places, force=True).complete
+        take_away(compiled_places)
+    assert (compiled_places["conf_dir"] / "00-genie.conflist").exists()
+    assert take_away(compiled_places, force=True).complete
 
 
-def test_the_plugin_is_not_taken_from_a_copy_of_its_configuration(places):
+def test_the_plugin_is_not_taken_from_a_copy_of_its_configuration(compiled_places):
     """An operator's copy under another name: the runtime would use it next, and would find no plugin."""
-    report = put(places)
-    copy = places["conf_dir"] / "05-mine.conflist"
+    report = put(compiled_places)
+    copy = compiled_places["conf_dir"] / "05-mine.conflist"
     copy.write_bytes(report.conflist.read_bytes())
     for dry_run in (True, False):
         with pytest.raises(InvalidConfig, match=r"05-mine\.conflist calls the plugin") as refused:
-            take_away(places, dry_run=dry_run)
+            take_away(compiled_places, dry_run=dry_run)
     assert "remove" in refused.value.hint
     assert report.launcher.exists()
     assert report.conflist.exists()
     report.conflist.unlink()
     with pytest.raises(InvalidConfig, match=r"05-mine\.conflist calls the plugin"):
-        take_away(places)
+        take_away(compiled_places)
     copy.rename(copy.with_name("95-mine.conflist"))  # the runtime uses the network before it
-    assert take_away(places).complete
+    assert take_away(compiled_places).complete
 
 
 def test_what_killed_installations_were_writing_goes_too(places):
@@ -367,11 +377,11 @@ def test_what_killed_installations_were_writing_goes_too(places):
     assert not state.exists()
 
 
-def test_only_what_genie_made_goes_from_the_state_directory(places):
-    put(places)
-    (places["state_dir"] / "somebody-elses").write_text("keep")
-    take_away(places)
-    assert (places["state_dir"] / "somebody-elses").read_text() == "keep"
+def test_only_what_genie_made_goes_from_the_state_directory(compiled_places):
+    put(compiled_places)
+    (compiled_places["state_dir"] / "somebody-elses").write_text("keep")
+    take_away(compiled_places)
+    assert (compiled_places["state_dir"] / "somebody-elses").read_text() == "keep"
 
 
 @pytest.fixture
@@ -411,16 +421,16 @@ def test_a_state_directory_without_room_is_refused_before_the_configuration_is_w
         subprocess.run(["umount", places["state_dir"]], check=True)
 
 
-def test_an_error_in_the_present_configuration_names_the_file(places):
-    conflist = put(places).conflist
+def test_an_error_in_the_present_configuration_names_the_file(compiled_places):
+    conflist = put(compiled_places).conflist
     document = json.loads(conflist.read_text())
     document["plugins"][0]["default_plugin"] = ["next"]
     conflist.write_text(json.dumps(document))
     with pytest.raises(InvalidConfig, match=rf"^{conflist}: default_plugin must be a string"):
-        put(places)
+        put(compiled_places)
     with pytest.raises(InvalidConfig, match=r"^log_file must be a string"):
-        put(places, extra={"default_plugin": "next", "log_file": 1})
-    assert put(places, extra={"default_plugin": "next"}).changed == [conflist]
+        put(compiled_places, extra={"default_plugin": "next", "log_file": 1})
+    assert put(compiled_places, extra={"default_plugin": "next"}).changed == [conflist]
 
 
 def test_the_usual_state_directory_is_not_named_in_its_own_place(places):
@@ -452,12 +462,12 @@ def test_a_state_directory_that_each_add_would_refuse(places, tmp_path, what, pr
     assert not places["bin_dir"].exists()
 
 
-def test_an_uninstallation_clears_no_directory_that_others_use(places, shared):
-    put(places)
-    before = tree(places["bin_dir"]) | tree(places["conf_dir"]) | tree(shared)
+def test_an_uninstallation_clears_no_directory_that_others_use(compiled_places, shared):
+    put(compiled_places)
+    before = tree(compiled_places["bin_dir"]) | tree(compiled_places["conf_dir"]) | tree(shared)
     with pytest.raises(GenieError, match="holds results"):
-        take_away(places | {"state_dir": shared})
-    assert tree(places["bin_dir"]) | tree(places["conf_dir"]) | tree(shared) == before
+        take_away(compiled_places | {"state_dir": shared})
+    assert tree(compiled_places["bin_dir"]) | tree(compiled_places["conf_dir"]) | tree(shared) == before
 
 
 def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp_path):
@@ -487,14 +497,14 @@ def test_the_runtimes_record_of_a_pod_that_is_gone_goes_with_it(node: Node, tmp_
     (conf_dir / "90-next.conf").write_text(json.dumps(MAIN))
     own = {"cniVersion": "1.0.0", "name": "k8s-pod-network", "plugins": [{"type": "genie"}]}
     (conf_dir / "00-genie.conflist").write_text(json.dumps(own))
-    places = {"bin_dir": tmp_path / "bin", "conf_dir": conf_dir, "state_dir": node.state}
-    put(places)
+    compiled_places = {"bin_dir": tmp_path / "bin", "conf_dir": conf_dir, "state_dir": node.state}
+    put(compiled_places)
     record = Path(CACHE_DIR) / "k8s-pod-network-c1-eth0"
     is_new = not record.parent.exists()
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text("{}")
     try:
-        assert take_away(places).complete
+        assert take_away(compiled_places).complete
         assert not record.exists()
     finally:
         record.unlink(missing_ok=True)
@@ -524,52 +534,56 @@ def test_a_setting_that_would_keep_pods_from_starting_is_refused_before_writing(
     assert (tree(places["conf_dir"]), places["bin_dir"].exists()) == (before, False)
 
 
-def test_a_dry_run_of_uninstall_says_what_would_be_done(places, capsys):
-    put(places)
-    flags = [word for name, path in places.items() for word in (f"--{name.replace('_', '-')}", str(path))]
+def test_a_dry_run_of_uninstall_says_what_would_be_done(compiled_places, capsys):
+    put(compiled_places)
+    flags = [
+        word for name, path in compiled_places.items() for word in (f"--{name.replace('_', '-')}", str(path))
+    ]
     main(["uninstall", "--dry-run", *flags])
     rows = [row.strip() for row in capsys.readouterr().out.splitlines()]
     said = [row.partition("  ")[0] for row in rows if row.startswith("would be")]  # long paths take more rows
-    assert said == ["would be removed", "would be released"]
+    assert said == ["would be removed"]
 
 
-def test_a_level_of_the_log_that_is_set_is_one(places):
+def test_a_level_of_the_log_that_is_set_is_one(compiled_places):
     """In a file a word that is none means the default; who sets it now wants something else."""
     with pytest.raises(InvalidConfig) as refused:
-        put(places, extra={"log_level": "verbose"})
+        put(compiled_places, extra={"log_level": "verbose"})
     assert "--set log_level: 'verbose' is no level; it is one of debug, info" in str(refused.value)
-    put(places, extra={"log_level": "WARN"})
+    put(compiled_places, extra={"log_level": "WARN"})
 
 
-def test_a_file_that_the_plugin_could_not_make_is_warned_of(places, tmp_path):
+def test_a_file_that_the_plugin_could_not_make_is_warned_of(compiled_places, tmp_path):
     """Calls go on without their counters or their log, and only the runtime's log would have a warning."""
     named = {"metrics_file": f"{tmp_path}/none/genie.prom", "log_file": f"{tmp_path}/genie.log"}
     (warning,) = [
-        text for text in put(places, extra=named).warnings if "metrics_file" in text or "log_file" in text
+        text
+        for text in put(compiled_places, extra=named).warnings
+        if "metrics_file" in text or "log_file" in text
     ]
     assert warning.startswith(f"--set metrics_file: there is no directory {tmp_path}/none")
 
 
-def test_a_network_that_genie_makes_up_needs_no_file(places):
-    put(places, extra={"default_plugin": "bridge", "generate_missing": True})
+def test_a_network_that_genie_makes_up_needs_no_file(compiled_places):
+    put(compiled_places, extra={"default_plugin": "bridge", "generate_missing": True})
 
 
-def test_multus_is_no_default_network_unsaid(places):
+def test_multus_is_no_default_network_unsaid(compiled_places):
     """It attaches what a pod's annotation names, and so does Genie: such a pod got net1 twice, and did not start."""
     multus = {"cniVersion": "0.3.1", "name": "multus-cni-network", "type": "multus-shim"}
-    (places["conf_dir"] / "00-multus.conf").write_text(json.dumps(multus))
-    (warning,) = (text for text in put(places).warnings if "00-multus.conf" in text)
+    (compiled_places["conf_dir"] / "00-multus.conf").write_text(json.dumps(multus))
+    (warning,) = (text for text in put(compiled_places).warnings if "00-multus.conf" in text)
     assert "00-multus.conf, of Multus, is Genie's default network" in warning
     assert "`genie install --set default_plugin=next`" in warning
-    report = put(places, extra={"default_plugin": "next"})
+    report = put(compiled_places, extra={"default_plugin": "next"})
     (warning,) = (text for text in report.warnings if "00-multus.conf" in text)
     assert "only the first by name is used" in warning
 
 
-def test_where_there_is_no_network_yet_it_is_said(places):
+def test_where_there_is_no_network_yet_it_is_said(compiled_places):
     """As on a node whose network is installed later: still no pod starts without Genie."""
-    (places["conf_dir"] / "90-next.conf").unlink()
-    report = put(places)
+    (compiled_places["conf_dir"] / "90-next.conf").unlink()
+    report = put(compiled_places)
     assert report.conflist.exists()
     assert any("no default network" in warning for warning in report.warnings)
 
@@ -587,15 +601,15 @@ def test_a_directory_from_which_nothing_may_be_executed_is_refused(places):
         subprocess.run(["umount", places["bin_dir"]], check=True)
 
 
-def test_a_plain_uninstall_finds_what_was_installed_anywhere(places):
+def test_a_plain_uninstall_finds_what_was_installed_anywhere(compiled_places):
     """Through the state directory, which is all that is named."""
-    put(places)
-    again = {"state_dir": places["state_dir"]}
+    put(compiled_places)
+    again = {"state_dir": compiled_places["state_dir"]}
     report = uninstall.uninstall(uninstall.UninstallOptions(**again))
     assert report.complete
-    assert [path.name for path in places["conf_dir"].iterdir()] == ["90-next.conf"]
-    assert list(places["bin_dir"].iterdir()) == []
-    assert not places["state_dir"].exists()
+    assert [path.name for path in compiled_places["conf_dir"].iterdir()] == ["90-next.conf"]
+    assert list(compiled_places["bin_dir"].iterdir()) == []
+    assert not compiled_places["state_dir"].exists()
 
 
 def test_every_directory_that_it_was_ever_put_into_is_cleared(places, tmp_path):
@@ -609,15 +623,19 @@ def test_every_directory_that_it_was_ever_put_into_is_cleared(places, tmp_path):
 
 @pytest.mark.parametrize("remembered", [True, False])
 @pytest.mark.parametrize("wrong", ["conf_dir", "bin_dir"])
-def test_directories_that_do_not_belong_together_are_refused(places, tmp_path, wrong, remembered):
+def test_directories_that_do_not_belong_together_are_refused(compiled_places, tmp_path, wrong, remembered):
     """To remove the plugin and leave the configuration that calls it would keep every pod from starting."""
-    put(places)
+    put(compiled_places)
     if not remembered:
-        (places["state_dir"] / "installed.json").unlink()
+        (compiled_places["state_dir"] / "installed.json").unlink()
     (tmp_path / "wrong").mkdir()
     before = tree(tmp_path)
-    named = {"bin_dir": places["bin_dir"], "conf_dir": places["conf_dir"], wrong: tmp_path / "wrong"}
+    named = {
+        "bin_dir": compiled_places["bin_dir"],
+        "conf_dir": compiled_places["conf_dir"],
+        wrong: tmp_path / "wrong",
+    }
     with pytest.raises(InvalidConfig, match="nothing was removed") as refused:
         uninstall.uninstall(uninstall.UninstallOptions(**named))
-    assert f"--conf-dir {places['conf_dir']}" in refused.value.hint
+    assert f"--conf-dir {compiled_places['conf_dir']}" in refused.value.hint
     assert tree(tmp_path) == before

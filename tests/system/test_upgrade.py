@@ -21,6 +21,7 @@ from genie_core.tasks.install import run as installing
 from genie_core.tasks.install.run import InstallOptions, install
 from genie_core.tasks.install.runtime_tree import RELEASE
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
+from tests import compiled
 from tests.patience import wait_until
 from tests.plugin.harness import listens
 from tests.system import audit, kills
@@ -64,6 +65,7 @@ def version(launcher, **more):
 
 
 def test_what_an_operator_changed_in_the_conflist_stays(folder):
+    compiled.add_to(folder / "bin")
     report = install(options(folder))
     document = json.loads(report.conflist.read_text())
     document["plugins"][0] |= {"default_plugin": "other", "log_level": "debug"}
@@ -383,6 +385,7 @@ def test_one_at_a_time(tmp_path):
 
 def test_install_and_uninstall_do_not_run_side_by_side(folder):
     """The configuration that one has written would name the plugin that the other removes."""
+    compiled.add_to(folder / "bin")
     report = install(options(folder))
     what = UninstallOptions(
         bin_dir=folder / "bin", conf_dir=folder / "net.d", state_dir=folder / "state", force=True
@@ -423,6 +426,7 @@ def test_a_lock_whose_directory_was_removed_meanwhile(tmp_path):
 def installed(folder, node):
     """Genie installed on the node's own directories."""
     shutil.copytree(folder / "net.d", node.conf, dirs_exist_ok=True)
+    compiled.add_to(folder / "bin")
     report = install(InstallOptions(bin_dir=folder / "bin", conf_dir=node.conf, state_dir=node.state))
     node.plugins = report.launcher.parent
     node.binaries = [CNI_BIN]
