@@ -35,7 +35,7 @@ RESOURCES = {"Logicalnetwork": LOGICAL_NETWORK, "Physicalnetwork": PHYSICAL_NETW
 
 @functools.cache
 def documents(name):
-    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
+    return list(yaml.load_all((DEPLOY / name).read_text(), Loader=yaml.CSafeLoader))
 
 
 POLICIES = {

@@ -40,7 +40,7 @@ def rendered(*words, namespace="kube-system"):
     """What `helm install` would apply, by kind and name."""
     done = helm("template", "genie", str(CHART), "--namespace", namespace, *words)
     assert done.returncode == 0, done.stderr
-    documents = filter(None, yaml.safe_load_all(done.stdout))
+    documents = filter(None, yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
     return {(one["kind"], one["metadata"]["name"]): one for one in documents}
 
 

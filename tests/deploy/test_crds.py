@@ -23,7 +23,7 @@ SAMPLES = [manifest for manifest in manifests.samples() if manifest["kind"] != "
 
 
 def crd(name):
-    return yaml.safe_load((CRDS / name).read_text())
+    return yaml.load((CRDS / name).read_text(), Loader=yaml.CSafeLoader)
 
 
 def version_of(definition):

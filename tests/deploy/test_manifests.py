@@ -36,7 +36,7 @@ MONITORING = ["monitoring/rules.yaml"]
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")
     for file in [*KUSTOMIZATION["resources"], *OPTIONAL]
-    for document in yaml.safe_load_all((DEPLOY / file).read_text())
+    for document in yaml.load_all((DEPLOY / file).read_text(), Loader=yaml.CSafeLoader)
 ]
 
 

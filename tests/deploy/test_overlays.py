@@ -24,7 +24,10 @@ PAGE = (ROOT / "docs/install-in-a-cluster.md").read_text()
 def kustomized(folder):
     """What `kubectl apply -k` would apply, by kind and name."""
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=True)
-    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+    return {
+        (one["kind"], one["metadata"]["name"]): one
+        for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
+    }
 
 
 def build(overlay):
