@@ -17,6 +17,9 @@ from genie_core.sandbox import syscalls
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
 
+# Where other programs' containers have their mounts: these come and go while tests run.
+_CONTAINERS = ("/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet")
+
 # What tests write is kept in memory: on a disk the many small files cost a tenth of the processor time, and waiting.
 SCRATCH = "/tmp"
 
@@ -47,6 +50,8 @@ def enter(shared=None):
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     _show_its_links()
+    for folder in _CONTAINERS:
+        _unmount_below(folder)
     for folder in _PRIVATE:
         os.makedirs(
             folder, exist_ok=True

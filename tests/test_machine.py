@@ -1,5 +1,6 @@
 """The check for changes of the machine finds each kind of change."""
 
+import subprocess
 import sys
 
 import pytest
@@ -46,3 +47,16 @@ def test_looking_with_iptables_changes_nothing(netns):
     before = snapshot_of(namespace)
     namespace.run("iptables", "-t", "nat", "-S")
     assert not difference(before, snapshot_of(namespace))
+
+
+@pytest.mark.root
+def test_mounts_of_other_programs_containers_are_not_the_nodes():
+    """They vanish when those programs end, and the run would be blamed for it."""
+    place = "/var/lib/containers/storage/overlay/x/merged"
+    look = "from tests import own_node; own_node.enter(); print(open('/proc/self/mountinfo').read())"
+    script = f'mount -t tmpfs none /var/lib && mkdir -p {place} && mount -t tmpfs none {place} && exec "$@"'
+    argv = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", look]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    mounted = [line.split()[4] for line in done.stdout.splitlines() if line]
+    assert "/var/lib" in mounted
+    assert place not in mounted
