@@ -14,7 +14,7 @@ themselves then is an address.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -158,7 +158,11 @@ class Cluster:
             here.setdefault(one.key, []).append(one)
         lists = self.objects.get("AttachmentList", ())
         self.default_network = next(filter(None, (str(one.get("defaultNetwork") or "") for one in lists)), "")
-        nodes = self.nodes()
+        held: dict[
+            str, set[tuple[str, str]]
+        ] = {}  # by node, the addresses of its containers and their networks
+        for one in self.attached:
+            held.setdefault(one.node, set()).update((one.network, address) for address in one.addresses)
         known = earlier.read if earlier and earlier.default_network == self.default_network else {}
         # by the documents' identities, which they keep as long as they are held here
         self.read: dict[int, tuple[JSON, Pod | None]] = {}
@@ -166,8 +170,11 @@ class Cluster:
         for item in self.objects.get("Pod", ()):
             _, pod = known.get(id(item)) or (item, read_pod(item, {}, self.default_network))
             self.read[id(item)] = item, pod
-            if pod and (pod.key in here or _dict(item, "spec").get("nodeName") in nodes):
-                pod = read_pod(item, here, self.default_network, nodes)
+            node = str(_dict(item, "spec").get("nodeName") or "")
+            if pod and pod.key in here:
+                pod = read_pod(item, here, self.default_network)
+            if pod and node in held and not any(pod.has(one) for one in here.get(pod.key, ())):
+                pod = replace(pod, members=_still_its_own(item, pod, held[node]))
             if pod:
                 self.pods[pod.key] = pod
         self._by_namespace: dict[str, list[Pod]] = {}
@@ -278,13 +285,10 @@ def qualified(name: str) -> str:
     return name if "/" in name else f"{CNI}/{name}"
 
 
-def read_pod(
-    item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "", nodes: Sequence[str] = ()
-) -> Pod | None:
+def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "") -> Pod | None:
     """A Pod object; None where it shares the node's network. What the journals say of it comes before its status.
 
-    `default` is the network of pods that ask for none, "" where it is not known. On `nodes` the journals alone count:
-    the status of a pod whose container has gone names addresses that may be another pod's by now.
+    `default` is the network of pods that ask for none, "" where it is not known.
     """
     spec, status = _dict(item, "spec"), _dict(item, "status")
     if spec.get("hostNetwork"):
@@ -305,8 +309,21 @@ def read_pod(
     )
     own = [one for one in attached.get(pod.key, ()) if pod.has(one)]
     members = [Member(one.network, one.primary, one.addresses) for one in own if not one.releasing]
-    known = own or spec.get("nodeName") in nodes
-    return replace(pod, members=tuple(members if known else _reported(item, status, default)))
+    return replace(pod, members=tuple(members if own else _reported(item, status, default)))
+
+
+def _still_its_own(item: JSON, pod: Pod, held: set[tuple[str, str]]) -> tuple[Member, ...]:
+    """What the status of a pod says that has no journal on a node whose journals are known.
+
+    The pod is from before Genie was installed, or its container has gone: then its status names addresses that are
+    free, or another container's (`held`). One that is being deleted gets no other container.
+    """
+    if "deletionTimestamp" in _dict(item, "metadata"):
+        return ()
+    return tuple(
+        replace(one, addresses=tuple(ip for ip in one.addresses if (one.network, ip) not in held))
+        for one in pod.members
+    )
 
 
 def _reported(item: JSON, status: JSON, default: str) -> list[Member]:

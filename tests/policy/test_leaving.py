@@ -10,13 +10,17 @@ from contextlib import contextmanager
 
 import pytest
 
+from genie_core.dialects import NETWORK_STATUS
 from genie_core.edges import nft, policy_dir
 from genie_core.errors import TryAgain
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
+from genie_core.policy import cluster
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.kernel import Kernel
 from genie_core.verbs.policy import Leaving
+from tests import manifests
 from tests.policy.engine_node import until
+from tests.policy.generated import attachment
 from tests.policy.test_kept import FROM_WEB, ONLY_DB, apply
 
 pytestmark = pytest.mark.root
@@ -65,15 +69,43 @@ def test_a_del_while_rules_are_loaded(node):
 
 
 def test_the_status_of_a_pod_whose_container_has_gone(node):
-    """The object is there as long as the pod ends, or waits for its next container; its address may be another's."""
+    """The object is there as long as the pod ends; its address may be another's by then."""
     gone = node.pod("web", app="web")
     node.pod("db", app="db")
     node.policy(ingress=FROM_WEB, **ONLY_DB)
     until(lambda: gone in rules(node))
+    pod = node.objects.get(node.objects.kind_of(manifests.pod()), "shop", "web")
+    node.objects.add({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-01-02T03:04:05Z"}})
     assert node.call("DEL", "web").status == 0
     node.policy("later", ingress=FROM_WEB, **ONLY_DB)
     until(lambda: "shop/later" in rules(node))
     assert gone not in rules(node)
+
+
+def test_a_pod_without_a_journal_has_what_its_status_says():
+    """It is from before Genie, or waits for its next container while another one has got the address."""
+
+    def pod(name, ip, **more):
+        status = json.dumps([{"name": "cni/bridge", "default": True, "ips": [ip]}])
+        meta = {"namespace": "shop", "name": name, "annotations": {NETWORK_STATUS: status}, **more}
+        return {"kind": "Pod", "metadata": meta, "spec": {"nodeName": "n1"}}
+
+    found = cluster.Cluster(
+        [
+            {"kind": "AttachmentList", "node": "n1", "items": [attachment(0, "cni/bridge", 0)]},
+            pod("pod0", "10.77.0.99"),
+            pod("old", "10.77.0.11"),
+            pod("waits", "10.77.0.10"),
+            pod("ends", "10.77.0.12", deletionTimestamp="2026-01-02T03:04:05Z"),
+        ]
+    ).pods
+    addresses = {pod.name: [ip for one in pod.members for ip in one.addresses] for pod in found.values()}
+    assert addresses == {
+        "pod0": ["10.77.0.10", "fd77:1::a"],
+        "old": ["10.77.0.11"],
+        "waits": [],
+        "ends": [],
+    }
 
 
 def test_a_guard_stays_until_the_interface_is_gone(node):

@@ -12,7 +12,7 @@ from genie_core.published import JSON
 from genie_core.status import STATIC_UID
 from genie_core.survey.cluster import as_object
 
-_META = ("namespace", "name", "uid", "labels")
+_META = ("namespace", "name", "uid", "labels", "deletionTimestamp")
 _NOTES = (NETWORK_STATUS, STATIC_UID, POLICY_FOR, *SPELLINGS)
 _POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs")
 
