@@ -135,7 +135,7 @@ def test_each_artefact_of_the_page_can_be_made():
 
 
 def test_the_pages_overlay_lets_the_installer_ask_containerd(tmp_path):
-    text = PAGE.partition("let the pod ask containerd:\n\n```yaml\n")[2].partition("```")[0]
+    text = PAGE.partition("`--set askContainerd=true`:\n\n```yaml\n")[2].partition("```")[0]
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("helm"))
     (tmp_path / "kustomization.yaml").write_text(text)
     pod = kustomized(tmp_path)["DaemonSet", "genie"]["spec"]["template"]["spec"]
