@@ -30,7 +30,8 @@ def put_away(error, fixtures):
 
 
 def _end(program):
-    if program.poll() is None:
+    could_not_be_started = program.pid is None  # the frame of its own start is one of those that failed
+    if not could_not_be_started and program.poll() is None:
         for pid in descendants(program.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

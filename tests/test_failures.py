@@ -41,3 +41,9 @@ def test_the_programs_of_a_failed_test_are_ended_and_those_of_fixtures_are_not()
     finally:
         fixture.process.kill()
         fixture.process.wait()
+
+
+def test_a_program_that_cannot_be_started_is_no_failure_of_the_test_process():
+    with pytest.raises(FileNotFoundError) as caught:
+        subprocess.run(["/no/such/program"], check=False)
+    failures.put_away(caught.value, [])
