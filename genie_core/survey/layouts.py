@@ -119,5 +119,7 @@ CRI_DOCKERD = Layout(
 )
 LAYOUTS = (CONTAINERD, CRIO, K3S, RKE2, MICROK8S, K0S, CRI_DOCKERD)
 SANDBOX_DIRS = tuple(dict.fromkeys(path for layout in LAYOUTS for path in layout.sandbox_dirs))
+# Podman and Buildah have this directory too. It is CRI-O's where CRI-O has run, which makes the other.
+SHARED_DIRS = {"/run/containers/storage/overlay-containers": "/run/crio"}
 KUBELET_CONFIGS = tuple(dict.fromkeys(layout.kubelet_config for layout in LAYOUTS))
 CLUSTER_CAS = tuple(dict.fromkeys(layout.cluster_ca for layout in LAYOUTS))

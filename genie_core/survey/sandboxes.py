@@ -16,7 +16,7 @@ from genie_core.survey import cri, crictl
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Facts, Recorded, Sandbox
 from genie_core.survey.kernel import Namespace
-from genie_core.survey.layouts import SANDBOX_DIRS
+from genie_core.survey.layouts import SANDBOX_DIRS, SHARED_DIRS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import runtime_socket
 
@@ -79,6 +79,8 @@ def _of_directories(root: Root, directories: Sequence[str], problem: GenieError)
     ids: set[str] = set()
     seen = []
     for directory in directories:
+        if not root.exists(SHARED_DIRS.get(directory, "/")):
+            continue
         try:
             ids.update(root.names(directory))
         except PermissionError:

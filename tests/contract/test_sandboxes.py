@@ -18,7 +18,7 @@ from genie_core.errors import IOFailure
 from genie_core.survey import cri, crictl
 from genie_core.survey.collection import Collection
 from genie_core.survey.facts import Sandbox
-from genie_core.survey.layouts import LAYOUTS, SANDBOX_DIRS
+from genie_core.survey.layouts import LAYOUTS, SANDBOX_DIRS, SHARED_DIRS
 from genie_core.survey.places import Places
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import runtime_socket
@@ -218,9 +218,16 @@ def test_without_a_server_on_the_socket_the_directories_are_read(tmp_path):
 def test_every_runtime_s_directory_counts_for_discover_gc_and_debug(tmp_path, directory):
     """Of every layout: k0s, k3s, RKE2, microk8s, CRI-O and a plain containerd."""
     (tmp_path / directory.lstrip("/") / "e5").mkdir(parents=True)
+    (tmp_path / SHARED_DIRS.get(directory, "/run/crio").lstrip("/")).mkdir(parents=True, exist_ok=True)
     for wanted in (DISCOVER, GC, NETWORK):
         places = Places(root=str(tmp_path))
         assert survey(places, wanted & Part.RECORDS, Collection()).sandbox_ids == frozenset({"e5"})
+
+
+def test_podmans_directory_is_no_runtimes(tmp_path):
+    """Without CRI-O it has no sandbox: those of a runtime that does not answer counted as gone."""
+    (tmp_path / "run/containers/storage/overlay-containers/of-podman").mkdir(parents=True)
+    assert survey(Places(root=str(tmp_path)), GC & Part.RECORDS, Collection()).sandbox_ids is None
 
 
 def test_only_gc_asks_for_every_sandbox_in_detail(runtime, tmp_path):
