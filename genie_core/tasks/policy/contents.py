@@ -16,8 +16,9 @@ from genie_core.tasks.policy import netfilter
 FAMILIES = {"inet": 1, "bridge": 7}
 _GETTABLE, _GETCHAIN, _GETSET, _GETSETELEM = 1, 4, 10, 13
 # each message begins with its table's name; the name of what it is about
-_TABLE, _CHAIN_NAME, _SET_NAME, _SET_FLAGS = 1, 3, 2, 3
-_ANONYMOUS, _MAP = 0x1, 0x8
+_TABLE, _CHAIN_NAME, _SET_NAME = 1, 3, 2
+_TABLE_FLAGS, _SET_FLAGS = 2, 3
+_DORMANT, _ANONYMOUS, _MAP = 0x1, 0x1, 0x8
 _ELEMENTS, _ITEM, _KEY, _VALUE = 3, 1, 1, 1
 
 
@@ -25,10 +26,11 @@ _ELEMENTS, _ITEM, _KEY, _VALUE = 3, 1, 1, 1
 class Contents:
     """One table. `guards` are the interfaces that ADD has closed, `gone` those of them that are not there any more.
 
-    `guard_chains` are the chains that close them.
+    `guard_chains` are the chains that close them. No rule of a dormant one is in force.
     """
 
     family: str
+    is_dormant: bool
     holding: Holding
     has_guard_set: bool
     guards: frozenset[str]
@@ -53,16 +55,18 @@ class Contents:
 def contents_of(family: str, _netns: str = "") -> Contents | None:
     """Our table of a family; None where there is none. Raises KernelRefused."""
     try:
-        if TABLE not in _named(_GETTABLE, family, _TABLE):
+        tables = _named(_GETTABLE, family, _TABLE, _TABLE_FLAGS)
+        if TABLE not in tables:
             return None
         chains = _named(_GETCHAIN, family, _CHAIN_NAME)
-        sets = _named(_GETSET, family, _SET_NAME)
+        sets = _named(_GETSET, family, _SET_NAME, _SET_FLAGS)
         guards = frozenset(_guards(family)) if GUARD in sets else frozenset()
     except OSError as error:
         raise KernelRefused(f"the kernel does not list its rules: {error!r}") from None
     ours = {name: flags for name, flags in sets.items() if not flags & _ANONYMOUS and name != GUARD}
     return Contents(
         family,
+        bool(tables[TABLE] & _DORMANT),
         Holding(
             {name: None for name, flags in ours.items() if not flags & _MAP},
             {name: None for name, flags in ours.items() if flags & _MAP},
@@ -75,15 +79,13 @@ def contents_of(family: str, _netns: str = "") -> Contents | None:
     )
 
 
-def _named(kind: int, family: str, name: int) -> dict[str, int]:
-    """The names of our tables, chains or sets, with a set's flags."""
+def _named(kind: int, family: str, name: int, flags: int = 0) -> dict[str, int]:
+    """The names of our tables, chains or sets, with their flags; `name` and `flags` are the attributes' numbers."""
     found = {}
     for data in _dump(kind, family):
         one = attributes(data)
         if one.get(_TABLE) == TABLE.encode() + b"\0":
-            found[_text(one[name])] = (
-                int.from_bytes(one.get(_SET_FLAGS, b"")[:4], "big") if kind == _GETSET else 0
-            )
+            found[_text(one[name])] = int.from_bytes(one.get(flags, b"")[:4], "big")
     return found
 
 

@@ -21,7 +21,7 @@ from genie_core.errors import GenieError, InvalidNetns, KernelRefused
 from genie_core.policy.delta import GUARD, Holding, change, holding
 from genie_core.policy.ruleset import TABLE, Table
 from genie_core.tasks.policy import netfilter
-from genie_core.tasks.policy.contents import FAMILIES, contents_of
+from genie_core.tasks.policy.contents import FAMILIES, Contents, contents_of
 
 T = TypeVar("T")
 # What older programs do not read: the table's comment came last, with 0.9.7.
@@ -74,12 +74,10 @@ class Kernel:
         if not (netns or held):
             require_nft()  # this node says so before there is a policy
         there = _there(netns)
-        if (
-            there
-        ):  # wakes a table that is dormant, which the kernel does not do together with changes of its chains
-            nft.load("".join(f"add table {family} {TABLE}\n" for family in there), netns)
+        if waking := "".join(f"add table {one.family} {TABLE}\n" for one in there if one.is_dormant):
+            nft.load(waking, netns)  # the kernel does not do it together with changes of the table's chains
         before = generation(netns)
-        text = _changes(there, wanted)
+        text = _changes({one.family: one.holding for one in there}, wanted)
         self._change(text, wanted, netns, before)
         return bool(text)
 
@@ -114,8 +112,7 @@ class Kernel:
     def _opening(self, covered: Collection[str], netns: str) -> str:
         held = self._loaded.get(netns)
         wanted = {table.family for table in held.tables} if held else set()
-        found = (_in_namespace(partial(contents_of, family), netns) for family in FAMILIES)
-        return "".join(one.without(covered, is_wanted=one.family in wanted) for one in found if one)
+        return "".join(one.without(covered, is_wanted=one.family in wanted) for one in _there(netns))
 
     def remember(self, namespaces: Iterable[str]) -> None:
         """Note what nft lists of the tables that were just loaded: later, others may have changed theirs meanwhile."""
@@ -187,9 +184,9 @@ def _changes(old: Mapping[str, Holding], tables: Sequence[Table]) -> str:
     return "".join(change(old.get(table.family, _NOTHING), table) for table in each)
 
 
-def _there(netns: str) -> dict[str, Holding]:
+def _there(netns: str) -> list[Contents]:
     found = (_in_namespace(partial(contents_of, family), netns) for family in FAMILIES)
-    return {one.family: one.holding for one in found if one}
+    return [one for one in found if one]
 
 
 def _in_namespace(work: Callable[[], T], netns: str) -> T:
