@@ -14,7 +14,7 @@ themselves then is an address.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -171,10 +171,8 @@ class Cluster:
             _, pod = known.get(id(item)) or (item, read_pod(item, {}, self.default_network))
             self.read[id(item)] = item, pod
             node = str(_dict(item, "spec").get("nodeName") or "")
-            if pod and pod.key in here:
-                pod = read_pod(item, here, self.default_network)
-            if pod and node in held and not any(pod.has(one) for one in here.get(pod.key, ())):
-                pod = replace(pod, members=_still_its_own(item, pod, held[node]))
+            if pod and (pod.key in here or node in held):
+                pod = read_pod(item, here, self.default_network, held.get(node))
             if pod:
                 self.pods[pod.key] = pod
         self._by_namespace: dict[str, list[Pod]] = {}
@@ -285,10 +283,16 @@ def qualified(name: str) -> str:
     return name if "/" in name else f"{CNI}/{name}"
 
 
-def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "") -> Pod | None:
+def read_pod(
+    item: JSON,
+    attached: Mapping[PodKey, list[Attached]],
+    default: str = "",
+    held: Collection[tuple[str, str]] | None = None,
+) -> Pod | None:
     """A Pod object; None where it shares the node's network. What the journals say of it comes before its status.
 
-    `default` is the network of pods that ask for none, "" where it is not known.
+    `default` is the network of pods that ask for none, "" where it is not known. `held` are the containers' networks
+    and addresses on a node whose journals are known.
     """
     spec, status = _dict(item, "spec"), _dict(item, "status")
     if spec.get("hostNetwork"):
@@ -309,21 +313,20 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str
     )
     own = [one for one in attached.get(pod.key, ()) if pod.has(one)]
     members = [Member(one.network, one.primary, one.addresses) for one in own if not one.releasing]
-    return replace(pod, members=tuple(members if own else _reported(item, status, default)))
+    if not own:
+        members = _reported(item, status, default)
+        if held is not None:
+            members = [] if "deletionTimestamp" in meta else [_still_its_own(one, held) for one in members]
+    return replace(pod, members=tuple(members))
 
 
-def _still_its_own(item: JSON, pod: Pod, held: set[tuple[str, str]]) -> tuple[Member, ...]:
-    """What the status of a pod says that has no journal on a node whose journals are known.
+def _still_its_own(member: Member, held: Collection[tuple[str, str]]) -> Member:
+    """What the status says of a pod without a journal, where journals are known.
 
-    The pod is from before Genie was installed, or its container has gone: then its status names addresses that are
-    free, or another container's (`held`). One that is being deleted gets no other container.
+    The pod is from before Genie was installed, or its container has gone: then these addresses are free, or another
+    container's. One that is being deleted gets no other container.
     """
-    if "deletionTimestamp" in _dict(item, "metadata"):
-        return ()
-    return tuple(
-        replace(one, addresses=tuple(ip for ip in one.addresses if (one.network, ip) not in held))
-        for one in pod.members
-    )
+    return replace(member, addresses=tuple(ip for ip in member.addresses if (member.network, ip) not in held))
 
 
 def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
