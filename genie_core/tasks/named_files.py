@@ -32,6 +32,11 @@ def read_text(flag: str, name: str, errors: str = "strict") -> str:
     return text
 
 
+def read_document(flag: str, name: str) -> Any:
+    """The first document of a JSON or YAML file; None where it is empty. Raises WrongUsage."""
+    return next(iter(read_documents(flag, name)), None)
+
+
 def read_documents(flag: str, name: str) -> list[Any]:
     """Every document of a JSON or YAML file. Raises WrongUsage naming the place; it never quotes the content."""
     return load_documents(read_text(flag, name), f"{flag} {name}")

@@ -14,11 +14,11 @@ from genie_core.survey.objects import lean
 from genie_core.survey.user_cluster import Access, find_cluster, looked_at
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.tasks.debug.options import DebugOptions
-from genie_core.tasks.named_files import read_documents
+from genie_core.tasks.named_files import read_document
 
 
 def _items(path: str) -> list[JSON]:
-    document = next(iter(read_documents("--objects-file", path)), None)
+    document = read_document("--objects-file", path)
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise WrongUsage(f"--objects-file {path}: a List with items was expected")
@@ -26,7 +26,7 @@ def _items(path: str) -> list[JSON]:
 
 
 def _pod(path: str) -> JSON:
-    document = next(iter(read_documents("--pod-file", path)), None)
+    document = read_document("--pod-file", path)
     if not isinstance(document, dict) or document.get("kind", "Pod") != "Pod":
         raise WrongUsage(f"--pod-file {path}: a Pod was expected")
     return document

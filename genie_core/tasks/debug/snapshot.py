@@ -21,7 +21,7 @@ from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
 from genie_core.tasks.debug.options import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
-from genie_core.tasks.named_files import read_documents
+from genie_core.tasks.named_files import read_document
 
 KIND = "Snapshot"
 # The states that depend on the node where the facts were read.
@@ -71,7 +71,7 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
 def _document(path: str) -> Any:
     """The document of `--save`, or the one in a bundle."""
     if not _is_packed(path):
-        return next(iter(read_documents("--from", path)), None)
+        return read_document("--from", path)
     from genie_core.tasks.debug.archive import unpacked
 
     try:
@@ -86,7 +86,7 @@ def _document(path: str) -> Any:
 
 
 def _is_packed(path: str) -> bool:
-    """Whether a regular file begins as gzip does. What cannot be read is for `read_documents` to report."""
+    """Whether a regular file begins as gzip does. What cannot be read is for `read_document` to report."""
     if not (os.path.isfile(path) and os.access(path, os.R_OK)):
         return False
     with open(path, "rb") as file:
