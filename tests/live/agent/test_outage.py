@@ -19,12 +19,14 @@ KINDS = (POD, NAMESPACE, NODE)
 
 
 class Clock:
-    """Real time, and what is added to it."""
+    """Real time, and what is added to it; `looks` is how often it was read."""
 
     def __init__(self):
         self.added = 0.0
+        self.looks = 0
 
     def __call__(self):
+        self.looks += 1
         return time.monotonic() + self.added
 
 
@@ -98,7 +100,8 @@ def test_one_watch_asks_for_all_of_them():
         thread.start()
     for number in range(1, len(KINDS) + 1):
         wait_until(lambda number=number: len(asked) >= number)
-        time.sleep(1.5)  # the others have looked whether it is their turn
+        before, others = clock.looks, len(KINDS) - number
+        wait_until(lambda before=before, others=others: clock.looks >= before + 2 * others)  # all, and again
         assert len(asked) == number
         clock.added += LONGEST_SECONDS
     for thread in threads:
