@@ -141,7 +141,7 @@ def test_after_a_failure_no_plugin_of_a_chain_is_started(three):
     three.fail("ADD", "bridge")
     three.answer("ADD", "ptp", shell="sleep 0.3", stdout=result_of("ptp"))
     three.add("bridge,ptp").error(7)
-    assert [call.type for call in three.calls("ADD")] == ["bridge", "ptp"]
+    assert sorted(call.type for call in three.calls("ADD")) == ["bridge", "ptp"]  # as each gets the processor
     assert [call.type for call in three.calls("DEL")] == ["tuning", "ptp", "bridge"]
     assert three.leftovers() == []
 

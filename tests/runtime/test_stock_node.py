@@ -126,7 +126,8 @@ def test_a_running_containerd_says_where_it_looks_where_its_files_do_not(changed
     changed.hide_containerd()
     changed.write_containerd_config("version = 2\n")
     changed.genie("install", "--dry-run")
-    assert changed.stderr == ""
+    # nothing but the progress of what takes more than a second
+    assert {*changed.stderr.splitlines()} <= {"compiling the plugin for this node's Python"}
     report = json.loads(changed.genie("discover", "--no-api", "-o", "json", "--fail-on", "never"))
     (runtime,) = report["runtimes"]
     assert (runtime["binDirs"], runtime["version"]) == ([PLUGINS], "1.7.24")
